@@ -1,0 +1,51 @@
+# `make` prepares the command and lists what else can be made.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help install demo test test-all lint format lock clean
+
+help: install ## prepare .venv/bin/retrain-receiver and list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: .venv/.installed ## make the virtual environment with locked, hashed dependencies
+
+.venv/.installed: requirements/dev.txt pyproject.toml
+	@echo "Preparing .venv (once; about a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The kfp SDK pins requests and urllib3 exactly; it never shares the service's environment.
+.venv-kfp/.installed: requirements/kfp-local.txt
+	@echo "Preparing .venv-kfp for local pipelines (once; about a minute) ..."
+	@$(PYTHON) -m venv .venv-kfp
+	@.venv-kfp/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/kfp-local.txt
+	@touch $@
+
+demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retraining run (ARGS=--once ends by itself)
+	@$(BIN)/retrain-receiver demo $(ARGS)
+
+test: .venv/.installed .venv-kfp/.installed ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.installed ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.installed ## let ruff write what it can
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lock: ## write requirements/*.txt anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml --extra postgresql -o requirements/runtime.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml --extra postgresql --group dev -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/kfp-local.in -o requirements/kfp-local.txt
+
+clean: ## remove what was made here
+	rm -rf .venv .venv-kfp .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

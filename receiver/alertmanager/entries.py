@@ -1,0 +1,199 @@
+"""One alert of a notification: an entry of `alerts` -> Alert, whatever the entry is."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
+
+from receiver.alertmanager.salvage import clean_all, members_by_name, readable, readables
+from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.policies import shown
+
+
+class AllStrings:
+    """Tells pydantic to stop at the first member that is no string.
+
+    Otherwise a million wrong ones leave a million complaints. Its own `FailFast` can't be joined
+    to None, and before 2.14 it is for lists only; older ones ignore what we say here.
+    """
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Describe a mapping of strings."""
+        return cast("CoreSchema", {**handler(source), "fail_fast": True})
+
+
+Texts = Annotated[dict[str, str], AllStrings]
+"""Labels or annotations."""
+
+STATUSES = {str(status): status for status in AlertStatus}
+
+NEVER = "0001-01-01T00:00:00Z"
+TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,30})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+LAST_YEAR = 9999
+"""Such a time leaves the calendar as soon as a span is added or its zone changes."""
+
+FINGERPRINT = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
+
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+LONGEST_NUMBER = 400  # the largest float, written with %f, has 316 characters
+SPECIAL_NUMBERS = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
+
+MANY_MEMBERS = 10_000
+LEAST_BYTES = 16
+"""Alertmanager needs 26 to 70 bytes for a member. Read in one go, 10 MB of tiny ones would become
+up to 1 GB of objects."""
+
+
+class Entry(BaseModel):
+    """An entry of `alerts`: the fields that we read."""
+
+    status: str | None = None
+    labels: Texts | None = None
+    annotations: Texts | None = None
+    starts_at: str | None = Field(default=None, alias="startsAt")
+    ends_at: str | None = Field(default=None, alias="endsAt")
+    fingerprint: str | None = None
+
+
+def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert:
+    """Turn an entry into an alert; the first thing that is wrong with it is its problem."""
+    problems = [] if problem is None else [problem]
+    status = STATUSES.get(entry.status or "")
+    if status is None:
+        problems.append(_unusable("status", entry.status, "not firing or resolved"))
+    starts_at = _time_or_problem("startsAt", entry.starts_at, problems)
+    if starts_at is None and status is AlertStatus.FIRING and not problems:
+        problems.append("startsAt is year 1, which means never, but it fires")
+    ends_at = None
+    if entry.ends_at is not None:
+        ends_at = _time_or_problem("endsAt", entry.ends_at, problems)
+    if entry.labels is None:
+        problems.append("labels are missing")
+    fingerprint = entry.fingerprint or ("" if problems else fingerprint_of(entry.labels or {}))
+    if fingerprint and FINGERPRINT.fullmatch(fingerprint) is None:
+        problems.append(_unusable("fingerprint", fingerprint, "not 1 to 128 plain characters"))
+        fingerprint = ""
+    annotations = entry.annotations or {}
+    return Alert(
+        status=status,
+        labels=entry.labels or {},
+        annotations=annotations,
+        starts_at=starts_at,
+        ends_at=None if status is AlertStatus.FIRING else ends_at,
+        fingerprint=fingerprint,
+        value=_read_number(annotations["value"]) if "value" in annotations else None,
+        position=position,
+        problem=problems[0] if problems else None,
+    )
+
+
+def read_alone(text: bytes, outlined: bytes, position: int, *, gather: bool) -> Alert:
+    """Read an alert from a text that holds nothing else, with its outline. Raises nothing.
+
+    Of a broken one, `gather` whatever can be read: that takes a hundred times as long.
+    """
+    if crowded(outlined):
+        return read_alert(Entry(), position, "it has far more members than Alertmanager sends")
+    try:
+        return without_nul(text, read_alert(Entry.model_validate_json(text), position))
+    except ValidationError as error:
+        entry = _gather(text, outlined) if gather else Entry()
+        return read_alert(entry, position, _complaint(error))
+
+
+def without_nul(text: bytes, alert: Alert) -> Alert:
+    """Replace NUL, which PostgreSQL can't store, if the text behind the alert has any."""
+    if rb"\u0000" not in text:
+        return alert
+    return replace(alert, labels=clean_all(alert.labels), annotations=clean_all(alert.annotations))
+
+
+def crowded(text: bytes) -> bool:
+    """Whether a text has far more members than Alertmanager sends."""
+    commas = text.count(b",")
+    return commas > MANY_MEMBERS and commas * LEAST_BYTES > len(text)
+
+
+def fingerprint_of(labels: Mapping[str, str]) -> str:
+    """Alertmanager's name for a set of labels: FNV-1a, 64 bits, over sorted names and values."""
+    value = 0xCBF29CE484222325
+    for name in sorted(labels):
+        for byte in b"%b\xff%b\xff" % (name.encode(), labels[name].encode()):
+            value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{value:016x}"
+
+
+def _gather(text: bytes, outlined: bytes) -> Entry:
+    """Whatever can be read of an entry that is broken somewhere."""
+    spans = members_by_name(text, outlined)
+
+    def text_of(name: str) -> str | None:
+        return readable(text[spans[name]]) if name in spans else None
+
+    def texts_of(name: str) -> dict[str, str] | None:
+        return readables(text[spans[name]], outlined[spans[name]]) if name in spans else None
+
+    return Entry.model_construct(
+        status=text_of("status"),
+        labels=texts_of("labels"),
+        annotations=texts_of("annotations"),
+        starts_at=text_of("startsAt"),
+        ends_at=text_of("endsAt"),
+        fingerprint=text_of("fingerprint"),
+    )
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "json_invalid":
+        return f"it can't be read: {first['msg']}"
+    if not place:
+        return "it is not an object"
+    if len(place) > 1:
+        return f"{place[0]}: the value of {shown(place[1])} is not a string"
+    return f"{place[0]} is not {'a string' if first['type'] == 'string_type' else 'an object'}"
+
+
+def _time_or_problem(name: str, text: str | None, problems: list[str]) -> datetime | None:
+    try:
+        return _read_time(text or "")
+    except ValueError:
+        problems.append(_unusable(name, text, "not a time"))
+        return None
+
+
+def _read_time(text: str) -> datetime | None:
+    """Read a moment in UTC, None for Go's "never". Raises `ValueError`."""
+    if text == NEVER:
+        return None
+    if TIME.fullmatch(text) is None:
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text.upper())
+    if moment.year == LAST_YEAR:
+        raise ValueError(text)
+    return None if moment.year == 1 else moment.astimezone(UTC)
+
+
+def _read_number(text: str) -> float | None:
+    """Read a number as Go prints it; None for `300m`, `<error expanding template: ...>`."""
+    text = text.strip()
+    if text in SPECIAL_NUMBERS:
+        return SPECIAL_NUMBERS[text]
+    if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _unusable(name: str, text: str | None, why: str) -> str:
+    return f"{name} is missing" if text is None else f"{name} is {why}: {shown(text)}"

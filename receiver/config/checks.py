@@ -1,0 +1,200 @@
+"""Checks across settings: names that must exist, fields that must be known, choices of one."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from receiver.config.complaints import Place, Problem, did_you_mean
+from receiver.config.fields import fields_of
+from receiver.config.files import (
+    in_folder,
+    need_file,
+    need_program,
+    read_certificate,
+    read_secret,
+)
+from receiver.config.sections import (
+    LOCAL,
+    FileSection,
+    FollowingSection,
+    GithubSection,
+    KfpSection,
+    PolicySection,
+    TargetSection,
+    check_storage_url,
+)
+from receiver.core.policies import template_parts
+
+PACKAGES = frozenset({".yaml", ".yml", ".json"})
+"""Suffixes of a compiled pipeline; other names are those of uploaded pipelines."""
+
+GITHUB_INPUTS = 25
+RESERVED_INPUT = "dispatch_id"
+OF_THE_ALERT = ("value", "alertname")
+
+
+def check(file: FileSection, folder: Path) -> Iterator[Problem]:
+    """Find what no single setting shows. Settings that could not be read are None here."""
+    yield from _check_storage(file, folder)
+    yield from _check_auth(file, folder)
+    for name, target in file.targets.items():
+        yield from _check_target(("targets", name), target, folder)
+    names: set[str] = set()
+    for number, policy in enumerate(file.policies):
+        place: Place = ("policies", number)
+        if policy.name in names:
+            yield Problem(
+                (*place, "name"), f"{policy.name!r} is there already; write another name"
+            )
+        names.update(filter(None, [policy.name]))
+        yield from _check_model(place, policy)
+        if policy.target is not None and policy.target not in file.targets:
+            hint = did_you_mean(policy.target, list(file.targets))
+            yield Problem((*place, "target"), f"unknown target {policy.target!r}; {hint}")
+        elif policy.target is not None:
+            yield from _check_fields(policy, file.targets[policy.target])
+
+
+def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Iterator[Problem]:
+    try:
+        check_one(path)
+    except ValueError as error:
+        yield Problem(place, str(error))
+
+
+def _check_storage(file: FileSection, folder: Path) -> Iterator[Problem]:
+    storage = file.storage
+    if {"url", "url_file"} <= storage.model_fields_set:
+        yield Problem(("storage",), "has both url and url_file; keep one of them")
+    if storage.url_file:
+        path = in_folder(folder, storage.url_file)
+        yield from _tried(
+            ("storage", "url_file"), lambda path: check_storage_url(read_secret(path)), path
+        )
+
+
+def _check_auth(file: FileSection, folder: Path) -> Iterator[Problem]:
+    for role in ("webhook", "operator", "reader"):
+        names: set[str] = set()
+        for number, token in enumerate(getattr(file.auth, role, None) or ()):
+            place: Place = ("auth", role, number)
+            if token.name in names:
+                yield Problem((*place, "name"), f"{token.name!r} is there already; write another")
+            names.update(filter(None, [token.name]))
+            if token.token_file:
+                path = in_folder(folder, token.token_file)
+                yield from _tried((*place, "token_file"), read_secret, path)
+
+
+def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator[Problem]:
+    kinds = [kind for kind in ("github", "kfp") if kind in target.model_fields_set]
+    if not kinds:
+        yield Problem(place, "has neither github nor kfp; write one of them")
+    if len(kinds) > 1 and target.github and target.kfp:
+        yield Problem(place, "has both github and kfp; make two targets of them")
+    for kind, section in (("github", target.github), ("kfp", target.kfp)):
+        for setting in FollowingSection.model_fields:
+            if section and getattr(section, setting) and getattr(target, setting):
+                yield Problem((*place, setting), f"is also in {kind}; keep one of them")
+        if section and section.ca_file:
+            path = in_folder(folder, section.ca_file)
+            yield from _tried((*place, kind, "ca_file"), read_certificate, path)
+    if target.ca_file:
+        yield from _tried((*place, "ca_file"), read_certificate, in_folder(folder, target.ca_file))
+    if target.github is not None:
+        yield from _check_github((*place, "github"), target.github, folder)
+    if target.kfp is not None:
+        yield from _check_kfp((*place, "kfp"), target.kfp, folder)
+
+
+def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator[Problem]:
+    credentials = {"token_file", "app"} & github.model_fields_set
+    if len(credentials) != 1:
+        both = "has both token_file and app; keep one of them"
+        none = "has no credentials; write token_file or app"
+        yield Problem(place, both if credentials else none)
+    if github.token_file:
+        path = in_folder(folder, github.token_file)
+        yield from _tried((*place, "token_file"), read_secret, path)
+    if github.app and github.app.private_key_file:
+        path = in_folder(folder, github.app.private_key_file)
+        yield from _tried((*place, "app", "private_key_file"), read_certificate, path)
+    inputs = github.inputs or {}
+    if RESERVED_INPUT in inputs:
+        yield Problem(
+            (*place, "inputs", RESERVED_INPUT), "is sent with every run anyway; remove this line"
+        )
+    if len(inputs) >= GITHUB_INPUTS:
+        yield Problem(
+            (*place, "inputs"),
+            f"has {len(inputs)} entries, but GitHub takes {GITHUB_INPUTS} with our dispatch_id; "
+            "remove some",
+        )
+
+
+def _check_kfp(place: Place, kfp: KfpSection, folder: Path) -> Iterator[Problem]:
+    local = kfp.endpoint == LOCAL
+    if kfp.pipeline and (local or is_package(kfp.pipeline)):
+        yield from _tried((*place, "pipeline"), need_file, in_folder(folder, kfp.pipeline))
+    if kfp.python and local:
+        yield from _tried((*place, "python"), need_program, in_folder(folder, kfp.python))
+    if kfp.token_file and not local:
+        yield from _tried((*place, "token_file"), read_secret, in_folder(folder, kfp.token_file))
+
+
+def is_package(pipeline: str) -> bool:
+    """Whether this is the path of a compiled package rather than an uploaded pipeline's name."""
+    return Path(pipeline).is_absolute() or Path(pipeline).suffix in PACKAGES
+
+
+def _check_model(place: Place, policy: PolicySection) -> Iterator[Problem]:
+    if policy.model is None or policy.model.name is None:
+        return
+    place = (*place, "model", "name")
+    name, used = policy.model.name, fields_of(policy.model.name)
+    if not used:
+        yield Problem(
+            place, f"{name!r} is the same for every alert; name a label, as in '{{user_id}}'"
+        )
+    for text, _ in template_parts(name):
+        if re.fullmatch(r"[A-Za-z0-9._:@-]*", text) is None:
+            yield Problem(
+                place, f"{text!r} can't be in a model's name; use letters, digits and . _ : @ -"
+            )
+    if policy.model.labels is not None:
+        known = list(policy.model.labels)
+        for field in dict.fromkeys(used):
+            if field not in known:
+                yield Problem(
+                    place, f"{{{field}}} is not among model.labels; {did_you_mean(field, known)}"
+                )
+
+
+def _check_fields(policy: PolicySection, target: TargetSection) -> Iterator[Problem]:
+    """What a run is told must be known of every model that the policy names."""
+    if policy.model is None or policy.model.labels is None:
+        return
+    labels = list(policy.model.labels)
+    known = [*labels, *OF_THE_ALERT]
+    place: Place = ("targets", policy.target)
+    github, kfp = target.github, target.kfp
+    if github is not None:
+        for name, template in (github.inputs or {}).items():
+            yield from _unknown((*place, "github", "inputs", name), template, known, policy)
+    if kfp is not None:
+        for name, template in (kfp.parameters or {}).items():
+            yield from _unknown((*place, "kfp", "parameters", name), template, known, policy)
+        if kfp.namespace is not None:
+            yield from _unknown((*place, "kfp", "namespace"), kfp.namespace, labels, policy)
+
+
+def _unknown(
+    place: Place, template: str, known: list[str], policy: PolicySection
+) -> Iterator[Problem]:
+    for field in dict.fromkeys(fields_of(template)):
+        if field not in known:
+            yield Problem(
+                place,
+                f"{{{field}}} is not among the model.labels of policy {policy.name!r}; "
+                f"{did_you_mean(field, known)}",
+            )

@@ -1,0 +1,213 @@
+"""Sections of the file -> plain values: defaults filled in, paths absolute."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from receiver.config.checks import is_package
+from receiver.config.dangers import dangers
+from receiver.config.fields import compile_pattern
+from receiver.config.files import in_folder, read_secret
+from receiver.config.sections import (
+    LOCAL,
+    AuthSection,
+    FileSection,
+    GithubSection,
+    KfpSection,
+    PolicySection,
+    StorageSection,
+    TargetSection,
+    check_storage_url,
+)
+from receiver.config.values import (
+    Config,
+    GithubApp,
+    RetentionSettings,
+    Role,
+    ServerSettings,
+    StorageSettings,
+    TargetSettings,
+    TokenFile,
+)
+from receiver.core.durations import format_duration
+from receiver.core.matchers import parse_matchers
+from receiver.core.policies import Policy
+from receiver.core.targets import Target, TargetKind
+
+DEFAULT_URL = "sqlite:///receiver.db"
+RUN_TIMEOUT = timedelta(hours=24)
+LOOKUP_WINDOWS = {
+    TargetKind.GITHUB: timedelta(seconds=300),
+    TargetKind.KFP: timedelta(seconds=180),
+    TargetKind.KFP_LOCAL: timedelta(seconds=30),
+}
+"""Longer than a target's listing was seen to lag behind a start."""
+
+
+def convert(file: FileSection, path: Path, environment: Path) -> Config:
+    """Make the configuration of a file without problems."""
+    folder = path.parent
+    targets = {
+        name: _target(name, section, folder, environment) for name, section in file.targets.items()
+    }
+    policies = tuple(_policy(section) for section in file.policies)
+    auth = None if file.auth is None else _auth(file.auth, folder)
+    text = _text(file, targets)
+    return Config(
+        server=ServerSettings(
+            external_url=file.server.external_url,
+            max_body=file.server.max_body,
+            metrics_open=file.server.metrics_open,
+        ),
+        storage=_storage(file.storage, folder),
+        retention=RetentionSettings(
+            decisions=file.retention.decisions,
+            skips=file.retention.skips,
+            notifications=file.retention.notifications,
+        ),
+        auth=auth,
+        targets=targets,
+        policies=policies,
+        path=path,
+        text=text,
+        hash=hashlib.sha256(text.encode()).hexdigest(),
+        warnings=tuple(dangers(policies, targets, auth)),
+    )
+
+
+def _text(file: FileSection, targets: Mapping[str, TargetSettings]) -> str:
+    """Write everything but secrets, so that what means the same reads the same."""
+    data = file.model_dump(mode="json", exclude_none=True)
+    if file.storage.url_file is None:
+        data["storage"].setdefault("url", DEFAULT_URL)
+    for name, settings in targets.items():
+        section = data["targets"][name]
+        kind = "github" if "github" in section else "kfp"
+        beside = {key: value for key, value in section.items() if key != kind}
+        spans = {
+            "lookup_window": format_duration(settings.lookup_window),
+            "run_timeout": format_duration(settings.run_timeout),
+        }
+        data["targets"][name] = {kind: section[kind] | beside | spans}
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _storage(section: StorageSection, folder: Path) -> StorageSettings:
+    url = section.url or DEFAULT_URL
+    if section.url_file is not None:
+        url = check_storage_url(read_secret(in_folder(folder, section.url_file)))
+    if url.startswith("sqlite:///"):
+        path, mark, query = url.removeprefix("sqlite:///").partition("?")
+        url = f"sqlite:///{in_folder(folder, path)}{mark}{query}"
+    return StorageSettings(
+        url=url, min_free=section.min_free, network_filesystem=section.network_filesystem
+    )
+
+
+def _auth(section: AuthSection, folder: Path) -> dict[Role, tuple[TokenFile, ...]]:
+    roles = {
+        Role.WEBHOOK: section.webhook,
+        Role.OPERATOR: section.operator,
+        Role.READER: section.reader,
+    }
+    return {
+        role: tuple(TokenFile(token.name, in_folder(folder, token.token_file)) for token in tokens)
+        for role, tokens in roles.items()
+    }
+
+
+def _target(name: str, section: TargetSection, folder: Path, environment: Path) -> TargetSettings:
+    if section.github is not None:
+        kind, part = TargetKind.GITHUB, section.github
+        target = Target(name, kind, _github_place(part), part.inputs)
+        return _settings(target, section, part, folder, app=_app(part, folder))
+    if section.kfp is None:
+        raise AssertionError("the checks let a target through that has no kind")
+    local = section.kfp.endpoint == LOCAL
+    kind = TargetKind.KFP_LOCAL if local else TargetKind.KFP
+    target = Target(name, kind, _kfp_place(section.kfp, folder), section.kfp.parameters)
+    python = _python(section.kfp, folder, environment) if local else None
+    return _settings(target, section, section.kfp, folder, python=python)
+
+
+def _app(section: GithubSection, folder: Path) -> GithubApp | None:
+    if section.app is None:
+        return None
+    return GithubApp(
+        id=section.app.id,
+        installation_id=section.app.installation_id,
+        private_key_file=in_folder(folder, section.app.private_key_file),
+    )
+
+
+def _settings(
+    target: Target,
+    section: TargetSection,
+    part: GithubSection | KfpSection,
+    folder: Path,
+    *,
+    app: GithubApp | None = None,
+    python: Path | None = None,
+) -> TargetSettings:
+    window = part.lookup_window or section.lookup_window or LOOKUP_WINDOWS[target.kind]
+    ca_file = part.ca_file or section.ca_file
+    return TargetSettings(
+        target=target,
+        lookup_window=window,
+        run_timeout=part.run_timeout or section.run_timeout or RUN_TIMEOUT,
+        token_file=None if part.token_file is None else in_folder(folder, part.token_file),
+        app=app,
+        ca_file=None if ca_file is None else in_folder(folder, ca_file),
+        python=python,
+    )
+
+
+def _github_place(section: GithubSection) -> dict[str, str]:
+    return {
+        "base_url": section.base_url,
+        "repository": section.repository,
+        "workflow": section.workflow,
+        "ref": section.ref,
+    }
+
+
+def _kfp_place(section: KfpSection, folder: Path) -> dict[str, str]:
+    pipeline = section.pipeline
+    if section.endpoint == LOCAL or is_package(pipeline):
+        # A place is a template; a folder's own braces must stay what they are.
+        pipeline = str(in_folder(folder, pipeline)).replace("{", "{{").replace("}", "}}")
+    place = {
+        "endpoint": section.endpoint,
+        "pipeline": pipeline,
+        "experiment": section.experiment,
+        "namespace": section.namespace,
+        "service_account": section.service_account,
+        "ui_url": section.ui_url,
+    }
+    return {key: value for key, value in place.items() if value is not None}
+
+
+def _python(section: KfpSection, folder: Path, environment: Path) -> Path | None:
+    if section.python is not None:
+        return in_folder(folder, section.python)
+    places = (home / ".venv-kfp" / "bin" / "python" for home in (environment.parent, folder))
+    return next((path for path in places if path.exists()), None)
+
+
+def _policy(section: PolicySection) -> Policy:
+    return Policy(
+        name=section.name,
+        matchers=tuple(matcher for text in section.match for matcher in parse_matchers(text)),
+        model_name=section.model.name,
+        identity={
+            label: compile_pattern(pattern) for label, pattern in section.model.labels.items()
+        },
+        target=section.target,
+        mode=section.mode,
+        cooldown=section.cooldown,
+        settle=section.settle,
+        dedup_window=section.dedup_window,
+        alert_expiry=section.alert_expiry,
+    )

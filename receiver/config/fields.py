@@ -1,0 +1,193 @@
+"""Types of single settings: each reads one value or says what to write instead."""
+
+import re
+import warnings
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from receiver.core.durations import format_duration, parse_duration
+from receiver.core.matchers import parse_matchers
+from receiver.core.policies import MODEL_NAME, Mode, template_parts
+from receiver.core.regexes import Regex
+
+SIZES = {
+    "": 1,
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+_SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]i?B|B|)")
+
+
+def parse_size(value: object) -> int:
+    """Read `10MiB`, `10MB` or a number of bytes."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a size; write 10MiB, 1GiB or a number of bytes")
+    return int(match[1]) * SIZES[match[2]]
+
+
+def _positive(span: timedelta) -> timedelta:
+    if not span:
+        raise ValueError("'0s' is too short; write a duration such as 10m or 6h")
+    return span
+
+
+def _some(size: int) -> int:
+    if not size:
+        raise ValueError("0 is too small; write a size such as 10MiB")
+    return size
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        has_host = False
+    if not has_host or parts.scheme not in ("http", "https") or re.search(r"\s", text):
+        raise ValueError(f"{text!r} is not an address; write https://HOST or http://HOST:PORT")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("the address holds more than host and path; passwords belong into files")
+    return text.rstrip("/")
+
+
+def _literal(text: str) -> str:
+    if "{" in text or "}" in text:
+        raise ValueError(
+            f"{text!r} must be the same for every model; "
+            "labels may only be used in inputs, parameters and a kfp namespace"
+        )
+    if not text.strip() or text != text.strip():
+        raise ValueError(f"{text!r} is empty or has spaces around it; write the name only")
+    return text
+
+
+def _name(text: str) -> str:
+    if MODEL_NAME.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a name; write letters, digits and . _ : @ - only")
+    return text
+
+
+def _repository(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", text) is None:
+        raise ValueError(f"{text!r} is not a repository; write OWNER/NAME, as in acme/models")
+    return text
+
+
+def _workflow(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.-]+", value) is None:
+        raise ValueError(
+            f"{value!r} is not a workflow; write its file's name without folders, "
+            "as in retrain-model.yaml"
+        )
+    return value
+
+
+def _template(value: object) -> object:
+    """Read text with fields in braces; numbers and booleans become the text that YAML shows."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str):
+        fields_of(value)
+    return value
+
+
+def fields_of(template: str) -> list[str]:
+    """Name the fields of a template. Raises `ValueError` if it can't be read."""
+    try:
+        names = [name for _, name in template_parts(template) if name is not None]
+    except ValueError as error:
+        if "may only hold" in str(error):
+            raise ValueError(f"{error}; write the bare name in the braces") from None
+        raise ValueError(
+            f"{template!r} has a brace without its partner; write {{{{ or }}}} for a plain one"
+        ) from None
+    if "" in names:
+        raise ValueError(f"{template!r} has empty braces; write {{user_id}} or another label")
+    return names
+
+
+def _matcher(text: str) -> str:
+    parse_matchers(text)
+    return text
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile an identity label's pattern, in what RE2 and Python have in common."""
+    try:
+        Regex(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return re.compile(pattern, re.ASCII)
+    except (ValueError, re.error, FutureWarning) as error:
+        raise ValueError(
+            f"{pattern!r} is not a pattern: {error}; write what a value may be, "
+            "as [a-z0-9-]{1,40}"
+        ) from None
+
+
+def _pattern(pattern: str) -> str:
+    compile_pattern(pattern)
+    return pattern
+
+
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    if not labels:
+        raise ValueError('is empty; name the labels that make the model: {user_id: "[a-z0-9-]+"}')
+    if "alertname" in labels:
+        raise ValueError(
+            "alertname can't name a model: several alerts of one model must become one run; "
+            "use it in match"
+        )
+    if "value" in labels:
+        raise ValueError("value is the alert's number and can't name a model; use another label")
+    return labels
+
+
+def _match(matchers: list[str]) -> list[str]:
+    if not any(parse_matchers(text) for text in matchers):
+        raise ValueError(
+            "is empty and would take every alert; write ['alertname=~\"HighModelMAE|LowModelR2\"']"
+        )
+    return matchers
+
+
+def _mode(value: object) -> Mode:
+    if value == "approve":
+        raise ValueError("'approve' comes in a later version; write observe or auto")
+    try:
+        return Mode(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a mode; write observe or auto") from None
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
+]
+Span = Annotated[Duration, AfterValidator(_positive)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+SomeSize = Annotated[Size, AfterValidator(_some)]
+Literal = Annotated[str, AfterValidator(_literal)]
+Url = Annotated[Literal, AfterValidator(_url)]
+Name = Annotated[str, AfterValidator(_name)]
+Repository = Annotated[Literal, AfterValidator(_repository)]
+Workflow = Annotated[Literal, BeforeValidator(_workflow)]
+Template = Annotated[str, BeforeValidator(_template)]
+MatcherText = Annotated[str, AfterValidator(_matcher)]
+Match = Annotated[list[MatcherText], AfterValidator(_match)]
+Labels = Annotated[dict[str, Annotated[str, AfterValidator(_pattern)]], AfterValidator(_labels)]
+ModeName = Annotated[Mode, BeforeValidator(_mode)]

@@ -1,0 +1,62 @@
+"""The way from a file to a configuration: read, check everything, convert."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from receiver.config.checks import check
+from receiver.config.complaints import Problem, complaints
+from receiver.config.conversion import convert
+from receiver.config.drafts import draft
+from receiver.config.files import BadFile
+from receiver.config.reading import Unreadable, read_yaml
+from receiver.config.sections import FileSection
+from receiver.config.values import Config, ConfigError
+
+
+def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
+    """Read a configuration. Raises `ConfigError`, which tells all problems at once.
+
+    The virtual environment with the kfp SDK is looked for beside `environment`, then beside the
+    file.
+    """
+    path = Path(path).absolute()
+    try:
+        raw, problems = read_yaml(path)
+    except Unreadable as error:
+        raise ConfigError(path, (str(error),)) from None
+    # A heading without content means nothing, except that `auth:` closes every role.
+    raw = {key: {} if key == "auth" and raw[key] is None else raw[key] for key in raw}
+    raw = {key: value for key, value in raw.items() if value is not None}
+    file = None
+    try:
+        file = FileSection.model_validate(raw)
+    except ValidationError as error:
+        problems += complaints(error, FileSection)
+    problems += check(draft(FileSection, raw), path.parent)
+    if problems or file is None:
+        raise ConfigError(path, _in_order(problems, raw))
+    try:
+        return convert(file, path, environment)
+    except BadFile as error:  # changed since it was checked
+        raise ConfigError(path, (str(error),)) from None
+
+
+def _in_order(problems: Iterable[Problem], raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell the problems as their places stand in the file, each once."""
+
+    def position(problem: Problem) -> list[float]:
+        found: Any = raw
+        positions: list[float] = []
+        for part in problem.place:
+            entries = dict(enumerate(found)) if isinstance(found, list) else found
+            if not isinstance(entries, dict) or part not in entries:
+                return [*positions, float("inf")]
+            positions.append(list(entries).index(part))
+            found = entries[part]
+        return positions
+
+    return tuple(dict.fromkeys(map(str, sorted(problems, key=position))))

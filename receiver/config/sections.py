@@ -1,0 +1,203 @@
+"""The file's sections: which settings there are, and their defaults."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from receiver.config.fields import (
+    Duration,
+    Labels,
+    Literal,
+    Match,
+    ModeName,
+    Name,
+    Repository,
+    Size,
+    SomeSize,
+    Span,
+    Template,
+    Url,
+    Workflow,
+)
+from receiver.core.policies import Mode
+
+MIB = 1024**2
+LOCAL = "local"
+
+
+class Section(BaseModel):
+    """A mapping of the file: strict, and unknown settings are problems.
+
+    The first of a field's `examples` is what a complaint about its absence tells to write.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class ServerSection(Section):
+    """How we are reached."""
+
+    external_url: Url | None = None
+    max_body: SomeSize = 10 * MIB
+    metrics_open: bool = False
+
+
+_PASSWORD = re.compile(r"(?<=://)([^:@/?]*):.*@|([?&][^=&]*(?:password|secret|key)[^=&]*)=[^&]*")
+
+
+def mask_password(url: str) -> str:
+    """Hide what is secret in a database's address."""
+    return _PASSWORD.sub(lambda m: f"{m[2]}=***" if m[2] else f"{m[1]}:***@", url)
+
+
+def check_storage_url(url: str) -> str:
+    """Read the address of a storage. Raises `ValueError`, without its password."""
+    if url.startswith(("postgres://", "postgresql://")):
+        return "postgresql+psycopg://" + url.partition("://")[2]
+    if url.startswith("postgresql+psycopg://"):
+        return url
+    path = url.removeprefix("sqlite:///").partition("?")[0]
+    if not url.startswith("sqlite:///") or not path or path.startswith((":memory:", "file:")):
+        raise ValueError(
+            f"{mask_password(url)!r} is not a storage; "
+            "write sqlite:///receiver.db or postgresql+psycopg://HOST/DATABASE"
+        )
+    return url
+
+
+StorageUrl = Annotated[str, AfterValidator(check_storage_url), PlainSerializer(mask_password)]
+
+
+class StorageSection(Section):
+    """Where decisions and dispatches are kept."""
+
+    url: StorageUrl | None = None
+    url_file: Literal | None = None
+    min_free: Size = 64 * MIB
+    network_filesystem: bool = False
+
+
+class RetentionSection(Section):
+    """How long the log keeps what."""
+
+    decisions: Span = timedelta(days=90)
+    skips: Span = timedelta(days=14)
+    notifications: Span = timedelta(days=14)
+
+
+class TokenSection(Section):
+    """One token of a role."""
+
+    name: Name = Field(examples=["alertmanager"])
+    token_file: Literal = Field(examples=["secrets/webhook"])
+
+
+class AuthSection(Section):
+    """Who may do what; a role that is missing or empty is closed."""
+
+    webhook: list[TokenSection] = []
+    operator: list[TokenSection] = []
+    reader: list[TokenSection] = []
+
+
+def _digits(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+class AppSection(Section):
+    """Credentials of a GitHub App's installation."""
+
+    id: Annotated[Name, BeforeValidator(_digits)] = Field(examples=["123456"])
+    installation_id: int = Field(examples=["7890123"])
+    private_key_file: Literal = Field(examples=["secrets/github-app.pem"])
+
+
+class FollowingSection(Section):
+    """What every kind of target takes, beside its kind or within it."""
+
+    lookup_window: Span | None = None
+    run_timeout: Span | None = None
+    ca_file: Literal | None = None
+
+
+class GithubSection(FollowingSection):
+    """A workflow on GitHub."""
+
+    repository: Repository = Field(examples=["acme/models"])
+    workflow: Workflow = Field(examples=["retrain-model.yaml"])
+    ref: Literal = "main"
+    token_file: Literal | None = None
+    app: AppSection | None = None
+    base_url: Url = "https://api.github.com"
+    inputs: dict[str, Template] = {}
+
+
+def _endpoint(value: object) -> object:
+    if value == LOCAL:
+        return value
+    if isinstance(value, str) and not value.startswith(("http://", "https://")):
+        raise ValueError(f"{value!r} is not an endpoint; write local or http://HOST:PORT")
+    return value
+
+
+class KfpSection(FollowingSection):
+    """A Kubeflow pipeline, on a cluster or on this machine."""
+
+    endpoint: Annotated[Literal, BeforeValidator(_endpoint)] = LOCAL
+    pipeline: Literal = Field(examples=["pipelines/retrain.yaml"])
+    experiment: Literal = "drift-retraining"
+    namespace: Template | None = None
+    service_account: Literal | None = None
+    ui_url: Url | None = None
+    token_file: Literal | None = None
+    python: Literal | None = None
+    parameters: dict[str, Template] = {}
+
+
+class TargetSection(FollowingSection):
+    """What retrains a model: exactly one kind."""
+
+    github: GithubSection | None = None
+    kfp: KfpSection | None = None
+
+    @property
+    def kind(self) -> GithubSection | KfpSection | None:
+        """The one kind that is there."""
+        return self.github or self.kfp
+
+
+class ModelSection(Section):
+    """What a policy's models are called."""
+
+    name: Template = Field(examples=['"{user_id}"'])
+    labels: Labels = Field(examples=['{user_id: "[a-z0-9-]{1,40}"}'])
+
+
+class PolicySection(Section):
+    """Which alerts retrain which target."""
+
+    name: Name = Field(examples=["model-quality"])
+    match: Match = Field(examples=["['alertname=~\"HighModelMAE|LowModelR2\"']"])
+    model: ModelSection = Field(
+        examples=['{name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}']
+    )
+    target: str = Field(examples=["the name of one of the targets"])
+    mode: ModeName = Mode.AUTO
+    cooldown: Span = timedelta(hours=6)
+    settle: Duration = timedelta(hours=1)
+    dedup_window: Span = timedelta(minutes=10)
+    alert_expiry: Span = timedelta(hours=13)
+
+
+class FileSection(Section):
+    """The whole file."""
+
+    server: ServerSection = ServerSection()
+    storage: StorageSection = StorageSection()
+    retention: RetentionSection = RetentionSection()
+    auth: AuthSection | None = None
+    targets: dict[Name, TargetSection] = {}
+    policies: list[PolicySection] = []

@@ -1,0 +1,141 @@
+"""The configuration as the rest of the program sees it: plain values, paths absolute."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from receiver.core.policies import Policy
+from receiver.core.targets import Target
+
+
+class Role(StrEnum):
+    """What a token may do."""
+
+    WEBHOOK = "webhook"  # post notifications
+    OPERATOR = "operator"  # read and act
+    READER = "reader"  # read
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How we are reached.
+
+    Attributes:
+        external_url: What people write into a browser, without a slash at its end; None if unset.
+        max_body: Longest accepted body, in bytes.
+        metrics_open: Whether `/metrics` answers without a token.
+
+    """
+
+    external_url: str | None
+    max_body: int
+    metrics_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where decisions and dispatches are kept.
+
+    Attributes:
+        url: For SQLAlchemy, a SQLite path absolute; may hold a password.
+        min_free: Free bytes on the disk below which intake answers 503.
+        network_filesystem: Whether the SQLite file may lie on NFS and the like.
+
+    """
+
+    url: str
+    min_free: int
+    network_filesystem: bool
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
+        kind, _, path = self.url.partition(":///")
+        return Path(path.partition("?")[0]) if kind.startswith("sqlite") else None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long the log keeps what."""
+
+    decisions: timedelta
+    skips: timedelta
+    notifications: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFile:
+    """A token that opens a role: its name for the log, and the file that holds it."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class GithubApp:
+    """Credentials of a GitHub App's installation."""
+
+    id: str
+    installation_id: int
+    private_key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """A target, and what its dispatcher needs besides.
+
+    Attributes:
+        target: The core's part: name, kind, place and inputs.
+        lookup_window: How long a started run may be missing from the target's listing.
+        run_timeout: A run that is older is handed to a human.
+        token_file: Holds the token; None with `app`, or if the target needs none.
+        app: A GitHub App instead of a token.
+        ca_file: Certificates to trust instead of the system's.
+        python: For local pipelines: the interpreter that has the kfp SDK, None if none was found.
+
+    """
+
+    target: Target
+    lookup_window: timedelta
+    run_timeout: timedelta
+    token_file: Path | None = None
+    app: GithubApp | None = None
+    ca_file: Path | None = None
+    python: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole, valid configuration.
+
+    Attributes:
+        auth: Token files by role; None without the section. A role without tokens is closed.
+        policies: In the file's order: the first that matches wins.
+        path: The file it was read from.
+        text: Canonical JSON of everything but secrets, defaults filled in.
+        hash: SHA-256 of `text`, 64 hex digits.
+        warnings: What is legal but dangerous, one sentence each, with its place.
+
+    """
+
+    server: ServerSettings
+    storage: StorageSettings
+    retention: RetentionSettings
+    auth: Mapping[Role, tuple[TokenFile, ...]] | None
+    targets: Mapping[str, TargetSettings]
+    policies: tuple[Policy, ...]
+    path: Path
+    text: str
+    hash: str
+    warnings: tuple[str, ...] = ()
+
+
+class ConfigError(Exception):
+    """The file is not valid; the text tells every problem with its place and its cure."""
+
+    def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
+        super().__init__("\n  ".join([f"{path.name} is not valid:", *problems]))
+        self.path = path
+        self.problems = problems

@@ -1,0 +1,1 @@
+"""What the program knows: plain values in, plain values out."""

@@ -1,0 +1,90 @@
+"""What Alertmanager told us: notifications and their alerts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AlertStatus(StrEnum):
+    """What an alert's own `status` says. A notification's top-level status is never read."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class Source(StrEnum):
+    """Who asked for a decision. Stored and shown: never rename one."""
+
+    ALERTMANAGER = "alertmanager"
+    TIMER = "timer"
+    OPERATOR = "operator"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One entry of a notification.
+
+    Attributes:
+        status: Firing or resolved; None if the entry did not say.
+        labels: As sent; strangers' text.
+        annotations: As sent; strangers' text.
+        starts_at: When the alert began to fire; None for "never" (year 1) or if unreadable.
+        ends_at: When it was resolved; None while it fires.
+        fingerprint: Alertmanager's hash of all labels: names the alert, never the model.
+        value: The `value` annotation as a finite or non-finite number, None if there is none.
+        position: Its place in the notification, from 0.
+        problem: Why it can't be understood, in one clause; None for a healthy alert.
+
+    """
+
+    status: AlertStatus | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime | None
+    ends_at: datetime | None
+    fingerprint: str
+    value: float | None
+    position: int
+    problem: str | None = None
+
+    @property
+    def alertname(self) -> str:
+        """The `alertname` label; Alertmanager also delivers alerts without one."""
+        return self.labels.get("alertname", "")
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it was sent to try the way through: it is observed, never acted on."""
+        return self.labels.get("retrain_test") == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One webhook POST of Alertmanager, version 4.
+
+    Attributes:
+        receiver: The receiver's name, un-escaped.
+        group_key: Alertmanager's name of the group; contains the route, so it identifies nothing.
+        status: The top-level status, kept for the record only.
+        truncated_alerts: How many alerts `max_alerts` cut off: models we were not told about.
+        notification_reason: Why Alertmanager sent it (0.32 and later), None before.
+        route_labels: Labels of the matching route (0.34 and later), None before.
+        body: The bytes as received.
+
+    """
+
+    receiver: str
+    group_key: str
+    external_url: str
+    status: str
+    truncated_alerts: int
+    notification_reason: str | None
+    route_labels: Mapping[str, str] | None
+    alerts: tuple[Alert, ...]
+    body: bytes
+
+
+class BadNotification(ValueError):  # noqa: N818  STYLE names it: bad input
+    """The body is not an Alertmanager notification; the message says why, in one line."""

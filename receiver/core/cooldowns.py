@@ -1,0 +1,35 @@
+"""Cooldowns: when a model may be retrained again."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from receiver.core.models import Model, latest_of
+
+FIRST_BACKOFF = timedelta(minutes=1)
+
+
+def take(model: Model, cooldown: timedelta, now: datetime) -> Model:
+    """Take the cooldown: at the commit of a dispatch and again at each send."""
+    return replace(model, cooldown_until=latest_of(model.cooldown_until, now + cooldown))
+
+
+def settle(model: Model, pause: timedelta, ended_at: datetime) -> Model:
+    """Leave a finished run, good or bad, time to show in the metric."""
+    return replace(
+        model,
+        cooldown_until=latest_of(model.cooldown_until, ended_at + pause),
+        backoff_until=None,
+        refusals=0,
+    )
+
+
+def give_back(model: Model, before: datetime | None) -> Model:
+    """Undo what a dispatch took that was never sent."""
+    return replace(model, cooldown_until=before)
+
+
+def back_off(model: Model, before: datetime | None, cooldown: timedelta, now: datetime) -> Model:
+    """Replace the cooldown after a definite refusal: 1m, 2m, 4m ... up to the cooldown."""
+    refusals = model.refusals + 1
+    wait = min(FIRST_BACKOFF * (1 << min(refusals - 1, 20)), cooldown)
+    return replace(model, cooldown_until=before, backoff_until=now + wait, refusals=refusals)

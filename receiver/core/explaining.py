@@ -1,0 +1,84 @@
+"""Why not retrained? Every rung as it stands now, by the code that decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.decisions import HOLDS, Case, Gate, Reason, climb, facts_of
+from receiver.core.models import FiringAlert, Model, Pause, next_check, pause_in_force
+from receiver.core.playbook import Playbook
+from receiver.core.times import clock_time
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an alert of the model would meet now.
+
+    Attributes:
+        holds: The first rung that applies; None if nothing holds it back.
+        detail: One sentence: what holds it, and when it is tried next.
+        next_check_at: When the timer decides again; None if only an event can change the answer.
+
+    """
+
+    holds: Reason | None
+    detail: str
+    next_check_at: datetime | None
+    gates: tuple[Gate, ...]
+
+
+def explain(
+    model: Model,
+    alerts: Sequence[FiringAlert],
+    pauses: Sequence[Pause],
+    playbook: Playbook,
+    now: datetime,
+) -> Explanation:
+    """Answer for the model's oldest firing alert, or for one that fired now."""
+    entry = next(iter(alerts), None)
+    policy = playbook.policy(entry.policy if entry else model.policy)
+    if policy is None:
+        detail = f"policy {model.policy} is gone from the configuration: its alerts are unmatched"
+        return Explanation(Reason.UNMATCHED, detail, None, ())
+    pause = pause_in_force(pauses, model=model.name, policy=policy.name, now=now)
+    case = Case(as_alert(entry), policy, facts_of(model, pause), now)
+    gates = tuple(climb(case, HOLDS))
+    first = next(gate for gate in gates if gate.applies)
+    held = first.rung is not Reason.TRIGGERED
+    due = next_check(model, alerts, pauses, now) if alerts else None
+    return Explanation(
+        holds=first.rung if held else None,
+        detail=_sentence(first, entry, due, now),
+        next_check_at=due,
+        gates=gates[:-1],
+    )
+
+
+def _sentence(first: Gate, entry: FiringAlert | None, due: datetime | None, now: datetime) -> str:
+    if entry is None:
+        if first.rung is Reason.TRIGGERED:
+            return "no alert fires; one that fired now would start a run"
+        return f"no alert fires; one that fired now would meet: {first.detail}"
+    if entry.stale_until is not None and now < entry.stale_until:
+        end = clock_time(entry.stale_until, now)
+        return f"it was reported resolved and may be a late copy; decided at {end}"
+    if first.rung is Reason.TRIGGERED:
+        return "nothing holds it back: it is decided within seconds"
+    if due is None:
+        return first.detail
+    return f"{first.detail}; next attempt at {clock_time(due, now)} if it still fires"
+
+
+def as_alert(entry: FiringAlert | None) -> Alert:
+    """An entry of a firing set as the alert that it was delivered as; a blank one for None."""
+    return Alert(
+        status=AlertStatus.FIRING if entry else None,
+        labels=entry.labels if entry else {},
+        annotations={},
+        starts_at=entry.starts_at if entry else None,
+        ends_at=None,
+        fingerprint=entry.fingerprint if entry else "",
+        value=entry.value if entry else None,
+        position=entry.position or 0 if entry else 0,
+    )

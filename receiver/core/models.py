@@ -1,0 +1,217 @@
+"""Models: what is retrained, which of its alerts fire, and what holds it back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
+
+
+class PauseScope(StrEnum):
+    """What an operator's pause holds back."""
+
+    MODEL = "model"
+    POLICY = "policy"
+    EVERYTHING = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's hold. `name` is the model's or policy's, empty for everything."""
+
+    scope: PauseScope
+    name: str
+    since: datetime
+    until: datetime | None
+    actor: str
+    comment: str
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is still in force; one without an end waits for `resume`."""
+        return self.until is None or now < self.until
+
+
+def pause_in_force(
+    pauses: Iterable[Pause], *, model: str, policy: str | None, now: datetime
+) -> Pause | None:
+    """The pause that holds this model longest, if any does."""
+    names = {
+        PauseScope.MODEL: model,
+        PauseScope.POLICY: policy,
+        PauseScope.EVERYTHING: "",
+    }
+    holding = [p for p in pauses if p.holds(now) and p.name == names[p.scope]]
+    endless = next((p for p in holding if p.until is None), None)
+    return endless or max(holding, key=lambda p: p.until or p.since, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class LatestDispatch:
+    """The dispatch that was last put on its way for a model: the only one that can be live."""
+
+    id: str
+    state: DispatchState
+    run_id: str | None = None
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+    detail: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether its run is coming, may exist, or goes on."""
+        return self.state in LIVE
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it waits for a human."""
+        return self.state in ATTENTION
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlert:
+    """An entry of a model's firing set.
+
+    Attributes:
+        starts_at: The latest beginning we were told of.
+        confirmed_at: When the last delivery said that it fires.
+        expires_at: When it is taken for gone, unless confirmed again.
+        stale_until: Until then it may be a late copy of something that was resolved.
+        observing: Whether the policy that it was last decided by only observes.
+        seen_in: Id of the notification that last brought it, and its `position` there.
+
+    """
+
+    fingerprint: str
+    model: str
+    policy: str
+    alertname: str
+    labels: Mapping[str, str]
+    value: float | None
+    starts_at: datetime
+    confirmed_at: datetime
+    expires_at: datetime
+    stale_until: datetime | None = None
+    observing: bool = False
+    seen_in: str | None = None
+    position: int | None = None
+
+    def counts(self, now: datetime) -> bool:
+        """Whether it is evidence, now, that the model needs retraining."""
+        return now < self.expires_at and (self.stale_until is None or self.stale_until <= now)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What we remember of a model between two decisions.
+
+    Attributes:
+        policy: The policy that last named it.
+        labels: The validated labels that named it.
+        episode_started_at: When its present (or last) episode began.
+        emptied_at: Since when no alert of it fires; None while one does.
+        cooldown_until: Until then no run may start.
+        backoff_until: The same after a definite refusal; a reload or `retrain` ends it.
+        refusals: Definite refusals in a row.
+        observed_until: The cooldown that observing policies take and respect.
+        next_check_at: When the timer decides its alerts again; None if nothing is due.
+
+    """
+
+    name: str
+    policy: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    episode_started_at: datetime | None = None
+    emptied_at: datetime | None = None
+    cooldown_until: datetime | None = None
+    backoff_until: datetime | None = None
+    refusals: int = 0
+    observed_until: datetime | None = None
+    next_check_at: datetime | None = None
+    latest: LatestDispatch | None = None
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a dispatch of it is live."""
+        return self.latest is not None and self.latest.live
+
+    @property
+    def held_until(self) -> datetime | None:
+        """The later of cooldown and back-off."""
+        return latest_of(self.cooldown_until, self.backoff_until)
+
+
+def latest_of(*moments: datetime | None) -> datetime | None:
+    """The latest of those that are set."""
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def with_set(
+    model: Model, *, was_empty: bool, is_empty: bool, cooldown: timedelta, now: datetime
+) -> Model:
+    """Note what a change of the firing set means for the episode.
+
+    An episode ends when the set was empty for the policy's cooldown (DESIGN section 4).
+    """
+    if is_empty:
+        return model if was_empty else replace(model, emptied_at=now)
+    goes_on = model.episode_started_at is not None and (
+        model.emptied_at is None or now < model.emptied_at + cooldown
+    )
+    started_at = model.episode_started_at if goes_on else now
+    return replace(model, episode_started_at=started_at, emptied_at=None)
+
+
+def next_check(
+    model: Model, alerts: Sequence[FiringAlert], pauses: Sequence[Pause], now: datetime
+) -> datetime | None:
+    """The first moment at which a rung could answer differently for one of the alerts.
+
+    At once if nothing holds one; None if only an event can change the answer (a run's end,
+    `resume`) or if nothing fires.
+    """
+    moments = [moment for alert in alerts if (moment := _hold_ends(model, alert, pauses, now))]
+    return min(moments, default=None)
+
+
+def _hold_ends(
+    model: Model, alert: FiringAlert, pauses: Sequence[Pause], now: datetime
+) -> datetime | None:
+    if alert.stale_until is not None and now < alert.stale_until:
+        return alert.stale_until
+    pause = pause_in_force(pauses, model=model.name, policy=alert.policy, now=now)
+    if pause is not None:
+        return pause.until
+    if model.in_flight:
+        return None
+    until = model.held_until
+    if alert.observing:
+        until = latest_of(until, model.observed_until)
+    return now if until is None else max(until, now)
+
+
+class ModelState(StrEnum):
+    """What an operator wants to know first. The first that applies."""
+
+    ATTENTION = "attention"  # a dispatch is parked or refused: a human must look
+    RUNNING = "running"  # a dispatch is live
+    PAUSED = "paused"
+    HELD = "held"  # an alert fires, and a cooldown holds it
+    FIRING = "firing"
+    QUIET = "quiet"
+
+
+def state_of(
+    model: Model, alerts: Sequence[FiringAlert], pauses: Sequence[Pause], now: datetime
+) -> ModelState:
+    """How a model stands, in one word."""
+    if model.latest is not None and model.latest.needs_attention:
+        return ModelState.ATTENTION
+    if model.in_flight:
+        return ModelState.RUNNING
+    if pause_in_force(pauses, model=model.name, policy=model.policy, now=now):
+        return ModelState.PAUSED
+    if not alerts:
+        return ModelState.QUIET
+    check = next_check(model, alerts, pauses, now)
+    return ModelState.HELD if check is None or check > now else ModelState.FIRING

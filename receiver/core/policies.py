@@ -1,0 +1,112 @@
+"""Policies: which alerts retrain which target, and what the model is called."""
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from receiver.core.matchers import Matcher
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+
+
+class Mode(StrEnum):
+    """How far a policy goes."""
+
+    OBSERVE = "observe"  # decide and record, start nothing
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which alerts retrain which target.
+
+    Attributes:
+        name: Unique in the file; shown in decisions.
+        matchers: All must match.
+        model_name: Format string over `identity`, for example `{namespace}-{user_id}`.
+        identity: Label name to the pattern its value must match in full.
+        target: Name of the target in the file.
+        cooldown: Least time between two sends.
+        settle: Time after a run's end in which a better model can't be seen in the metric yet.
+        dedup_window: Length of the window in which the same delivery is a duplicate.
+        alert_expiry: An alert that nobody confirmed for so long is taken for gone.
+
+    """
+
+    name: str
+    matchers: tuple[Matcher, ...]
+    model_name: str
+    identity: Mapping[str, re.Pattern[str]]
+    target: str
+    mode: Mode = Mode.AUTO
+    cooldown: timedelta = timedelta(hours=6)
+    settle: timedelta = timedelta(hours=1)
+    dedup_window: timedelta = timedelta(minutes=10)
+    alert_expiry: timedelta = timedelta(hours=13)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether every matcher accepts these labels."""
+        return all(matcher.matches(labels) for matcher in self.matchers)
+
+
+class NoIdentity(ValueError):  # noqa: N818  reads as what it says
+    """The labels don't name a model; the message says which label and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which model, and the validated labels that say so."""
+
+    model: str
+    labels: Mapping[str, str]
+
+
+def first_match(policies: Sequence[Policy], labels: Mapping[str, str]) -> Policy | None:
+    """The first policy of the file whose matchers all match."""
+    return next((policy for policy in policies if policy.matches(labels)), None)
+
+
+def identify(policy: Policy, labels: Mapping[str, str]) -> Identity:
+    """Name the model from the policy's labels. Raises `NoIdentity`."""
+    found: dict[str, str] = {}
+    for name, pattern in policy.identity.items():
+        value = labels.get(name, "")
+        if not value:
+            raise NoIdentity(f"the label {name} that names the model is missing")
+        if pattern.fullmatch(value) is None:
+            raise NoIdentity(
+                f"the label {name} is {shown(value)}, which does not match {pattern.pattern}"
+            )
+        found[name] = value
+    model = fill(policy.model_name, found)
+    if MODEL_NAME.fullmatch(model) is None:
+        raise NoIdentity(f"the model's name would be {shown(model)}, which is not a valid name")
+    return Identity(model, found)
+
+
+def fill(template: str, fields: Mapping[str, str]) -> str:
+    """Replace each `{name}` of the template; names may be any text (`model.name`)."""
+    return "".join(
+        text + ("" if name is None else fields[name]) for text, name in template_parts(template)
+    )
+
+
+def template_parts(template: str) -> list[tuple[str, str | None]]:
+    """Split into literal text and field names. Raises `ValueError` for anything fancier.
+
+    `str.format` itself would follow attributes and indexes (`{a.b}`), so it is not used.
+    """
+    parts: list[tuple[str, str | None]] = []
+    for text, name, spec, conversion in string.Formatter().parse(template):
+        if spec or conversion:
+            raise ValueError(f"{template!r} may only hold plain fields such as {{user_id}}")
+        parts.append((text, name))
+    return parts
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A stranger's text, quoted, escaped and short enough for a sentence."""
+    return ascii(text if len(text) <= limit else text[: limit - 1] + "…")

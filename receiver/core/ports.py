@@ -1,0 +1,49 @@
+"""Ports: what the flows are handed from outside."""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from receiver.core.dispatches import Dispatch
+from receiver.core.runs import Run, RunStatus
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC. It may jump."""
+
+    def elapsed(self) -> timedelta:
+        """Time since some fixed moment of this process. It never jumps."""
+
+
+class Dispatcher(Protocol):
+    """Starts and watches runs on one target. Raises only `DispatchError`.
+
+    Each method may be called from several threads at the same time and makes no call to the
+    target that lasts longer than a minute.
+
+    Attributes:
+        lookup_window: How long after an attempt its run may still be missing from the target's
+            listing.
+        run_timeout: A run that is older is handed to a human.
+        always_shows_id: Whether every run can be found by its dispatch's id. If not, absence
+            proves something only after one of our ids has been seen there.
+
+    """
+
+    lookup_window: timedelta
+    run_timeout: timedelta
+    always_shows_id: bool
+
+    def find(self, dispatch: Dispatch) -> Run | None:
+        """The run that carries this dispatch's id, of any attempt in doubt.
+
+        None means that the target's listing was read to its end and does not hold it.
+        """
+
+    def start(self, dispatch: Dispatch) -> Run:
+        """Ask once for a run that carries this dispatch's id. Never retries."""
+
+    def poll(self, dispatch: Dispatch) -> RunStatus:
+        """How the run `dispatch.run_id` stands now."""

@@ -1,0 +1,53 @@
+"""Runs: the retraining as the target sees it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """How a run stands at its target."""
+
+    RUNNING = "running"  # queued counts: the target has taken it on
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    GONE = "gone"  # the target does not know it any more
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that carries a dispatch's id.
+
+    Attributes:
+        id: The target's own id of the run; None if it accepted without naming the run.
+        url: A page about it for people, None if there is none.
+        shows_id: The target showed our dispatch id with it, so a later look-up can prove absence.
+
+    """
+
+    id: str | None
+    url: str | None
+    shows_id: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """How a run stands now, with the target's own word for it in `detail`."""
+
+    state: RunState
+    detail: str
+    url: str | None = None
+    shows_id: bool = False
+
+
+SOONEST_POLL = timedelta(seconds=2)
+LATEST_POLL = timedelta(minutes=1)
+
+
+def next_poll(started_at: datetime, now: datetime) -> datetime:
+    """When to ask again: after a tenth of the run's age, from 2s to 1m.
+
+    A young run is watched closely; a long one costs the target at most one request a minute.
+    """
+    return now + min(max((now - started_at) / 10, SOONEST_POLL), LATEST_POLL)

@@ -1,0 +1,32 @@
+"""Targets: the workflow or pipeline that retrains a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TargetKind(StrEnum):
+    """Which dispatcher serves a target. Stored with each dispatch: never rename one."""
+
+    GITHUB = "github"
+    KFP = "kfp"
+    KFP_LOCAL = "kfp_local"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target as the configuration names it, without credentials.
+
+    Attributes:
+        name: Unique in the file.
+        place: Where runs are started (`repository`, `workflow`, `ref`, `base_url`; `endpoint`,
+            `pipeline`, `experiment`, `namespace`). Values are templates over identity labels.
+        inputs: The run's inputs or parameters: name to template over the identity labels,
+            `{value}` and `{alertname}`.
+
+    """
+
+    name: str
+    kind: TargetKind
+    place: Mapping[str, str]
+    inputs: Mapping[str, str]

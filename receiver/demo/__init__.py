@@ -1,0 +1,1 @@
+"""The demo: a real alert becomes one retraining run, on one machine, before your eyes."""

@@ -1,0 +1,110 @@
+"""How the demo asks its children over HTTP, and how it says that a step did not happen."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from prometheus_client.parser import text_string_to_metric_families
+
+MAE_LIMIT = 0.45
+R2_LIMIT = 0.75
+"""The thresholds of rules/model-quality.yaml; a test compares them."""
+
+
+class DemoError(Exception):
+    """Why the demo could not go on, as one sentence for whoever watches."""
+
+
+class NoAnswerError(Exception):
+    """Nobody answered, or not what was asked for: perhaps later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a served model is."""
+
+    mae: float = math.nan
+    r2: float = math.nan
+
+    @property
+    def breaches(self) -> Mapping[str, float]:
+        """The alerts whose threshold it crosses, with the number that crosses it."""
+        crossed = {}
+        if self.mae > MAE_LIMIT:
+            crossed["HighModelMAE"] = self.mae
+        if self.r2 < R2_LIMIT:
+            crossed["LowModelR2"] = self.r2
+        return crossed
+
+    @property
+    def good(self) -> bool:
+        """Whether both numbers are there and on the right side."""
+        return self.mae <= MAE_LIMIT and self.r2 >= R2_LIMIT
+
+    def __str__(self) -> str:
+        return f"MAE {self.mae:.2f}, R² {self.r2:.2f}"
+
+
+class Peer:
+    """A child that answers HTTP on loopback, never through a proxy."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, path: str, *, method: str = "GET", body: bytes | None = None) -> bytes:
+        """Ask once."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, HTTPException) as error:
+            raise NoAnswerError(f"{self.url}{path}: {error}") from error
+        finally:
+            connection.close()
+        if answer.status != HTTPStatus.OK:
+            raise NoAnswerError(f"{self.url}{path} answered {answer.status}")
+        return text
+
+    def ask_json(self, path: str, **query: str) -> Any:
+        """Ask for JSON."""
+        return json.loads(self.ask(f"{path}?{urlencode(query)}" if query else path))
+
+
+class ModelServerPeer(Peer):
+    """The model server."""
+
+    def quality(self, user_id: str) -> Quality:
+        """How good a model is now."""
+        found = {}
+        for family in text_string_to_metric_families(self.ask("/metrics").decode()):
+            for sample in family.samples:
+                if sample.labels.get("user_id") == user_id:
+                    found[sample.name] = sample.value
+        return Quality(found["model_mae_score"], found["model_r2_score"])
+
+    def drift(self, user_id: str) -> None:
+        """Let a model's live data drift."""
+        self.ask(f"/drift?user_id={quote(user_id)}", method="POST")
+
+
+class ReceiverPeer(Peer):
+    """The receiver."""
+
+    def decisions(self, **filters: str) -> list[Any]:
+        """Decisions, newest first."""
+        return list(self.ask_json("/decisions", **filters)["decisions"])
+
+    def dispatches(self) -> list[Any]:
+        """Dispatches, newest first."""
+        return list(self.ask_json("/dispatches")["dispatches"])
+
+    def dispatch(self, dispatch_id: str) -> Any:
+        """One dispatch."""
+        return self.ask_json(f"/dispatches/{quote(dispatch_id)}")

@@ -1,0 +1,1 @@
+"""Dispatchers: they start and watch runs, one module per kind of target."""

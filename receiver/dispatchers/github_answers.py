@@ -1,0 +1,175 @@
+"""What GitHub's answers mean: whether a run may exist, how long to wait, what to mend."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.policies import shown
+
+REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 413, 422})
+"""A dispatch answered so was not started and never will be. Any other 4xx stays in doubt."""
+
+READ_REFUSALS = frozenset({401, 403, 404})
+
+LONGEST_MESSAGE = 500
+LONGEST_QUOTE = 200
+LONGEST_LIST = 120
+
+USUAL_WAIT = timedelta(minutes=1)
+"""GitHub's advice for a rate limit that does not say when it ends."""
+
+LONGEST_WAIT = timedelta(hours=1)
+"""GitHub's longest rate limit window; a stranger's header must not hold a dispatch for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What GitHub, or something in front of it, answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By lower-case name.
+        body: As text; anything, when it comes from a proxy or a login page.
+        token: What we asked with. Some proxies show the request they reject.
+
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    token: str = field(default="", repr=False)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The JSON object in the body; empty if the body holds anything else."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def quoted(self) -> str:
+        """GitHub's own words, escaped and short enough for a sentence."""
+        said = str(self.content.get("message", self.body))
+        if self.token:
+            said = said.replace(self.token, "[token]")
+        quote = shown(said, LONGEST_QUOTE)
+        return quote if len(quote) <= LONGEST_QUOTE else quote[: LONGEST_QUOTE - 4] + "...'"
+
+    @property
+    def limits_rate(self) -> bool:
+        """Whether it was turned away only for now. GitHub says so with 429 or with 403."""
+        return self.status == 429 or (  # noqa: PLR2004  Too Many Requests
+            self.status == 403  # noqa: PLR2004  Forbidden
+            and (
+                "retry-after" in self.headers
+                or self.headers.get("x-ratelimit-remaining") == "0"
+                or "rate limit" in self.body.lower()
+            )
+        )
+
+
+def error(message: str, failure: Failure, answer: Answer | None = None) -> DispatchError:
+    """Build a `DispatchError` whose message fits into a log line."""
+    limited = answer is not None and answer.limits_rate
+    return DispatchError(
+        message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "...",
+        failure,
+        status_code=None if answer is None else answer.status,
+        retry_after=asked_wait(answer) if answer is not None and limited else None,
+    )
+
+
+def start_error(answer: Answer, dispatch: Dispatch, credentials: str) -> DispatchError:
+    """Say what an answer that names no run tells about the run that was asked for."""
+    if answer.limits_rate:
+        return error(f"GitHub limits our rate: {answer.quoted}", Failure.UNAVAILABLE, answer)
+    if answer.status in REFUSALS:
+        return error(_refusal(answer, dispatch, credentials), Failure.REFUSED, answer)
+    return error(
+        f"GitHub answered {answer.status} without naming a run, which may exist: {answer.quoted}",
+        Failure.UNKNOWN,
+        answer,
+    )
+
+
+def read_error(answer: Answer, what: str, credentials: str) -> DispatchError:
+    """Say whether looking again can help; about the run a failed look tells nothing."""
+    refused = answer.status in READ_REFUSALS and not answer.limits_rate
+    return error(
+        f"GitHub answered {answer.status} instead of {what} (asked with {credentials}): "
+        f"{answer.quoted}",
+        Failure.REFUSED if refused else Failure.UNAVAILABLE,
+        answer,
+    )
+
+
+def _refusal(answer: Answer, dispatch: Dispatch, credentials: str) -> str:
+    """Why it will never start, and what to mend."""
+    place = dispatch.place
+    where = f"{place['workflow']} in {place['repository']}"
+    refused = f"GitHub refused with {answer.status}: {answer.quoted}"
+    match answer.status:
+        case 401:
+            return f"{refused}; renew {credentials}"
+        case 403:
+            return f"{refused}; {credentials} needs 'Actions: write' on {place['repository']}"
+        case 404:
+            return (
+                f"{refused}; {where} must be on the default branch, and {credentials} needs access"
+            )
+        case 422 if "nexpected input" in answer.body or "workflow_dispatch" in answer.body:
+            return (
+                f"GitHub refused with 422; {where} must hold: {_lines_to_add(dispatch)}; "
+                f"it said {answer.quoted}"
+            )
+        case _:
+            return refused
+
+
+def _lines_to_add(dispatch: Dispatch) -> str:
+    """YAML that makes a workflow take our inputs and show our id, on one line."""
+    names = ", ".join(f"{name}: {{type: string}}" for name in ("dispatch_id", *dispatch.inputs))
+    if len(names) > LONGEST_LIST:
+        names = names[:LONGEST_LIST].rpartition(", ")[0] + ", ..."
+    return (
+        'run-name: "retrain [${{ inputs.dispatch_id }}]" and '
+        f"on: {{workflow_dispatch: {{inputs: {{{names}}}}}}}"
+    )
+
+
+def asked_wait(answer: Answer) -> timedelta:
+    """How long the server asks us to wait; by its own clock, ours may differ."""
+    headers = answer.headers
+    wait = USUAL_WAIT
+    if "retry-after" in headers:
+        asked = _seconds(headers["retry-after"])
+        wait = _until(_date(headers["retry-after"]), answer) if asked is None else asked
+    elif headers.get("x-ratelimit-remaining") == "0":
+        # GitHub sends the reset with every answer; it counts only once nothing remains.
+        reset = _seconds(headers.get("x-ratelimit-reset", ""))
+        wait = _until(None if reset is None else datetime.fromtimestamp(0, UTC) + reset, answer)
+    return min(max(wait, timedelta(0)), LONGEST_WAIT)
+
+
+def _until(then: datetime | None, answer: Answer) -> timedelta:
+    sent = _date(answer.headers.get("date", ""))
+    return USUAL_WAIT if then is None or sent is None else then - sent
+
+
+def _seconds(text: str) -> timedelta | None:
+    return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,11}", text.strip()) else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

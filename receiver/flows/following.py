@@ -1,0 +1,87 @@
+"""A run is followed to its end."""
+
+from dataclasses import replace
+
+from receiver.core import cooldowns
+from receiver.core.dispatches import Dispatch, DispatchError, DispatchState
+from receiver.core.durations import show_duration
+from receiver.core.playbook import Playbook
+from receiver.core.ports import Dispatcher
+from receiver.core.runs import RunState, RunStatus, next_poll
+from receiver.flows.dispatching import LEASE, place_of, save_moved
+from receiver.flows.ledger import Ledger
+from receiver.store.store import Store
+from receiver.telemetry import log, run_duration
+
+ENDS = {
+    RunState.SUCCEEDED: DispatchState.SUCCEEDED,
+    RunState.FAILED: DispatchState.FAILED,
+    RunState.CANCELLED: DispatchState.CANCELLED,
+    RunState.GONE: DispatchState.PARKED,
+}
+
+
+def follow_next(store: Store, target: str, dispatcher: Dispatcher) -> bool:
+    """Ask about the next run of a target that is due. False when none was."""
+    with store.begin() as tx:
+        dispatch = tx.claim_dispatch(target, [DispatchState.RUNNING], now=tx.now(), lease=LEASE)
+    if dispatch is None:
+        return False
+    status: RunStatus | None = None
+    try:
+        status = dispatcher.poll(dispatch)
+    except DispatchError as error:
+        log().warning("poll_failed", dispatch_id=dispatch.id, detail=str(error))
+    with store.begin() as tx:
+        ledger = Ledger(tx, Playbook(), models=[dispatch.model])
+        if status is not None and status.shows_id:
+            tx.remember_id_shown(place_of(dispatch), ledger.now)
+        changed = _after_poll(ledger, dispatcher, dispatch, status)
+        ended = changed.state is not DispatchState.RUNNING
+        if save_moved(ledger, changed, moved=ended) and ended:
+            _end(ledger, changed)
+        ledger.save()
+    return True
+
+
+def _after_poll(
+    ledger: Ledger, dispatcher: Dispatcher, dispatch: Dispatch, status: RunStatus | None
+) -> Dispatch:
+    sent_at = dispatch.sent_at or dispatch.created_at
+    url = status.url if status and status.url else dispatch.run_url
+    if status is not None and status.state in ENDS:
+        gone = status.state is RunState.GONE
+        detail = "the target does not know the run any more" if gone else status.detail
+        return replace(
+            dispatch,
+            state=ENDS[status.state],
+            ended_at=ledger.now,
+            run_url=url,
+            detail=f"run {dispatch.run_id}: {detail}",
+        )
+    if ledger.now - sent_at > dispatcher.run_timeout:
+        limit = show_duration(dispatcher.run_timeout)
+        return replace(
+            dispatch,
+            state=DispatchState.PARKED,
+            ended_at=ledger.now,
+            detail=f"run {dispatch.run_id} goes on after run_timeout ({limit}): look at it",
+        )
+    return replace(dispatch, run_url=url, due_at=next_poll(sent_at, ledger.now))
+
+
+def _end(ledger: Ledger, dispatch: Dispatch) -> None:
+    ended_at = dispatch.ended_at or ledger.now
+    took = ended_at - (dispatch.sent_at or dispatch.created_at)
+    run_duration.labels(dispatch.target, dispatch.state.value).observe(took.total_seconds())
+    model = ledger.models[dispatch.model]
+    ledger.update(cooldowns.settle(model, dispatch.settle, ended_at))
+    log().info(
+        "run_ended",
+        dispatch_id=dispatch.id,
+        model=dispatch.model,
+        run_id=dispatch.run_id,
+        state=dispatch.state.value,
+        duration_seconds=round(took.total_seconds(), 1),
+        detail=dispatch.detail,
+    )

@@ -1,0 +1,206 @@
+"""Notifications become decisions and dispatches, all or nothing."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from receiver.core.alerts import Alert, Notification, Source
+from receiver.core.decisions import Decision, Reason
+from receiver.core.playbook import Matched, Playbook
+from receiver.flows.ledger import Ledger, Origin, finite
+from receiver.store.store import RowRefused, Store, Tx
+from receiver.telemetry import (
+    alerts_received,
+    alerts_truncated,
+    commit_alerts,
+    commit_duration,
+    decisions,
+    log,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A notification on its way in, and who sent it.
+
+    Attributes:
+        matched: Its alerts with their policies and models, found by `playbook`.
+        dry_run: Decide, answer, store nothing.
+
+    """
+
+    notification: Notification
+    matched: tuple[Matched, ...]
+    playbook: Playbook
+    source: Source
+    sender: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one notification: one decision per alert, in the alerts' order."""
+
+    notification_id: str
+    decisions: tuple[Decision, ...]
+
+
+def arrive(
+    notification: Notification,
+    playbook: Playbook,
+    *,
+    source: Source = Source.ALERTMANAGER,
+    sender: str = "",
+    dry_run: bool = False,
+) -> Arrival:
+    """Find each alert's policy and model; needs no transaction."""
+    matched = tuple(playbook.match(alert) for alert in notification.alerts)
+    return Arrival(notification, matched, playbook, source, sender, dry_run)
+
+
+class DryRun(Exception):  # noqa: N818  no error: it rolls back
+    """Carries the receipt out of a transaction that must not be committed."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__("dry run")
+        self.receipt = receipt
+
+
+def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """Decide notifications that wait together, in one commit.
+
+    If the database refuses the batch, each is committed alone, and then alert by alert: one bad
+    alert never blocks its neighbours. Raises `StoreUnavailable`; then nothing was stored.
+    """
+    try:
+        receipts = _commit(store, arrivals)
+    except RowRefused:
+        if len(arrivals) == 1:
+            receipts = [_commit_one_by_one(store, arrivals[0])]
+        else:
+            return [receipt for arrival in arrivals for receipt in take_in(store, [arrival])]
+    for arrival, receipt in zip(arrivals, receipts, strict=True):
+        _tell(arrival, receipt)
+    return receipts
+
+
+def try_out(store: Store, arrival: Arrival) -> Receipt:
+    """Decide a notification as `take_in` would, and store nothing."""
+    try:
+        with store.begin() as tx:
+            raise DryRun(_decide_all(tx, [arrival])[0])
+    except DryRun as done:
+        return done.receipt
+
+
+def _commit(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    store.require_room()
+    commit_alerts.observe(sum(len(arrival.matched) for arrival in arrivals))
+    with commit_duration.time(), store.begin() as tx:
+        return _decide_all(tx, arrivals)
+
+
+def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    matched = [one for arrival in arrivals for one in arrival.matched]
+    ledger = _ledger(tx, arrivals[0].playbook, matched)
+    receipts = []
+    for arrival in arrivals:
+        notification_id = tx.new_id(ledger.now)
+        origin = Origin(arrival.source, notification_id, notification_id)
+        ledger.playbook = arrival.playbook
+        taken = tuple(ledger.decide(one, origin) for one in arrival.matched)
+        receipts.append(Receipt(notification_id, taken))
+    tx.add_notifications(
+        (receipt.notification_id, ledger.now, arrival.source, arrival.sender, arrival.notification)
+        for arrival, receipt in zip(arrivals, receipts, strict=True)
+    )
+    ledger.save()
+    return receipts
+
+
+def _ledger(tx: Tx, playbook: Playbook, matched: Sequence[Matched]) -> Ledger:
+    return Ledger(
+        tx,
+        playbook,
+        models={one.identity.model for one in matched if one.identity},
+        fingerprints={one.alert.fingerprint for one in matched},
+    )
+
+
+def _commit_one_by_one(store: Store, arrival: Arrival) -> Receipt:
+    """Give each alert a part of the transaction that can fail alone."""
+    with store.begin() as tx:
+        now = tx.now()
+        notification_id = tx.new_id(now)
+        tx.add_notifications(
+            [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
+        )
+        origin = Origin(arrival.source, notification_id, notification_id)
+        taken = []
+        for one in arrival.matched:
+            try:
+                with tx.savepoint():
+                    ledger = _ledger(tx, arrival.playbook, [one])
+                    decision = ledger.decide(one, origin)
+                    ledger.save()
+            except RowRefused as error:
+                decision = _unstorable(tx, arrival, one.alert, origin, str(error))
+                tx.add_decisions([decision])
+            taken.append(decision)
+        return Receipt(notification_id, tuple(taken))
+
+
+def _unstorable(tx: Tx, arrival: Arrival, alert: Alert, origin: Origin, why: str) -> Decision:
+    """The decision about an alert that the database refuses: the raw alert is kept."""
+    now = tx.now()
+    return Decision(
+        id=tx.decision_id(now),
+        decided_at=now,
+        source=arrival.source,
+        reason=Reason.INVALID,
+        detail=f"this alert can't be stored: {why}",
+        alertname=alert.alertname[:200],
+        status=alert.status,
+        value=finite(alert.value),
+        notification_id=origin.notification_id,
+        seen_in=origin.seen_in,
+        position=alert.position,
+        config_hash=arrival.playbook.config_hash,
+    )
+
+
+def _tell(arrival: Arrival, receipt: Receipt) -> None:
+    notification = arrival.notification
+    for alert in notification.alerts:
+        alerts_received.labels(alert.status.value if alert.status else "unreadable").inc()
+    if notification.truncated_alerts > 0:
+        alerts_truncated.inc(notification.truncated_alerts)
+    counts = Counter(decision.reason.value for decision in receipt.decisions)
+    for reason, count in counts.items():
+        decisions.labels(reason).inc(count)
+    log().info(
+        "notification_decided",
+        notification_id=receipt.notification_id,
+        source=arrival.source.value,
+        sender=arrival.sender,
+        receiver=notification.receiver,
+        truncated_alerts=notification.truncated_alerts,
+        **counts,
+    )
+    for decision in receipt.decisions:
+        if decision.reason is Reason.TRIGGERED:
+            tell_triggered(decision)
+
+
+def tell_triggered(decision: Decision) -> None:
+    """One line per trigger."""
+    log().info(
+        "triggered",
+        decision_id=decision.id,
+        dispatch_id=decision.dispatch_id,
+        model=decision.model,
+        policy=decision.policy,
+        source=decision.source.value,
+        alertname=decision.alertname,
+        value=decision.value,
+    )

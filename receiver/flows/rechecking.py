@@ -1,0 +1,100 @@
+"""A hold that ended is decided again; an alert that nobody confirms is taken for gone."""
+
+from datetime import timedelta
+
+from receiver.core.alerts import AlertStatus, Source
+from receiver.core.decisions import TIMER_LADDER, Decision, Reason
+from receiver.core.durations import show_duration
+from receiver.core.explaining import as_alert
+from receiver.core.models import FiringAlert
+from receiver.core.playbook import Matched, Playbook
+from receiver.flows.intake import tell_triggered
+from receiver.flows.ledger import Ledger, Origin
+from receiver.store.queries import silent_models, waiting_models
+from receiver.store.store import Store, Tx
+from receiver.telemetry import decisions
+
+MODELS_AT_ONCE = 50
+"""Models in one transaction: long enough to pay, short enough that intake hardly waits."""
+
+
+def due_models(store: Store) -> list[str]:
+    """The models whose hold has ended, or that have an alert nobody confirms."""
+    with store.read() as db:
+        now = store.now(db)
+        return sorted(
+            {*waiting_models(db, now, MODELS_AT_ONCE), *silent_models(db, now, MODELS_AT_ONCE)}
+        )
+
+
+def recheck(store: Store, playbook: Playbook, names: list[str]) -> bool:
+    """Decide these models anew, if their time has come. Whether that ordered a run."""
+    with store.begin() as tx:
+        ledger = _ledger(tx, playbook, set(names))
+        for name in names:
+            _recheck(ledger, name)
+        ledger.save()
+        taken = ledger.decisions
+    for decision in taken:
+        decisions.labels(decision.reason.value).inc()
+        if decision.reason is Reason.TRIGGERED:
+            tell_triggered(decision)
+    return any(decision.reason is Reason.TRIGGERED for decision in taken)
+
+
+def postpone(store: Store, name: str, pause: timedelta) -> None:
+    """Look at a model again later: it could not be decided now."""
+    with store.begin() as tx:
+        tx.postpone_check(name, tx.now() + pause)
+
+
+def _ledger(tx: Tx, playbook: Playbook, names: set[str]) -> Ledger:
+    """Lock the due models, and those that a new configuration gives their alerts to."""
+    alerts = tx.firing_sets(names)
+    identities = [playbook.match(as_alert(alert)).identity for alert in alerts]
+    return Ledger(
+        tx,
+        playbook,
+        models={*names, *(identity.model for identity in identities if identity)},
+        fingerprints={alert.fingerprint for alert in alerts},
+    )
+
+
+def _recheck(ledger: Ledger, name: str) -> None:
+    due = ledger.models[name].next_check_at
+    for entry in ledger.alerts_of(name):
+        if entry.expires_at <= ledger.now:
+            _expire(ledger, entry)
+        elif due is not None and due <= ledger.now and entry.counts(ledger.now):
+            _decide_again(ledger, ledger.playbook.match(as_alert(entry)), entry)
+    ledger.update(ledger.models[name])  # its next check is due anew, whatever was decided
+
+
+def _decide_again(ledger: Ledger, matched: Matched, entry: FiringAlert) -> None:
+    if matched.identity is None or matched.identity.model in ledger.models:
+        ledger.decide(matched, Origin(Source.TIMER, seen_in=entry.seen_in), TIMER_LADDER)
+
+
+def _expire(ledger: Ledger, entry: FiringAlert) -> None:
+    ledger.drop(entry.fingerprint)
+    silent = show_duration(ledger.now - entry.confirmed_at)
+    ledger.decisions.append(
+        Decision(
+            id=ledger.tx.decision_id(ledger.now),
+            decided_at=ledger.now,
+            source=Source.TIMER,
+            reason=Reason.EXPIRED,
+            detail=f"nobody confirmed this alert for {silent}: it is taken for gone",
+            policy=entry.policy,
+            model=entry.model,
+            alertname=entry.alertname,
+            fingerprint=entry.fingerprint,
+            status=AlertStatus.FIRING,
+            starts_at=entry.starts_at,
+            labels=entry.labels,
+            value=entry.value,
+            seen_in=entry.seen_in,
+            position=entry.position,
+            config_hash=ledger.playbook.config_hash,
+        )
+    )

@@ -1,0 +1,19 @@
+"""A configuration that was loaded takes effect on what is held."""
+
+from receiver.core.playbook import Playbook
+from receiver.store.store import Store
+
+
+def apply_configuration(store: Store, playbook: Playbook, body: str) -> bool:
+    """Keep the configuration by its hash; if it is new, decide everything that fires again.
+
+    It also ends the back-off after a refusal: what was refused may have been mended. True if the
+    configuration differs from the one that was in force before, also before a restart.
+    """
+    with store.begin() as tx:
+        now = tx.now()
+        changed = tx.add_config(playbook.config_hash, body, now)
+        if changed:
+            tx.end_backoffs()
+            tx.check_all(now)
+    return changed

@@ -1,0 +1,49 @@
+"""What is older than the configured age is forgotten, in small steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from receiver.store.store import Store
+from receiver.telemetry import log
+
+STEP = 500
+"""Rows in one transaction: intake waits for none longer than a few milliseconds."""
+
+ANSWERS = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How long things are kept. `skips` are unmatched, duplicate and invalid decisions."""
+
+    decisions: timedelta = timedelta(days=90)
+    skips: timedelta = timedelta(days=14)
+    notifications: timedelta = timedelta(days=14)
+
+
+def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
+    """Delete what is too old. How many rows that were.
+
+    The horizon is written first: it is the only thing that the log's triggers let through.
+    """
+    with store.begin() as tx:
+        now = tx.now()
+        tx.move_horizon(decisions=now - ages.decisions, skips=now - ages.skips)
+    gone = 0
+    while not stopping():
+        with store.begin() as tx:
+            step = tx.forget(
+                decisions=now - ages.decisions,
+                skips=now - ages.skips,
+                notifications=now - ages.notifications,
+                answers=now - ANSWERS,
+                now=now,
+                limit=STEP,
+            )
+        gone += step
+        if step == 0:
+            break
+    if gone:
+        log().info("forgotten", rows=gone)
+    return gone

@@ -1,0 +1,176 @@
+"""The loops around the flows: only here does anything wait."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from receiver.core.playbook import Playbook
+from receiver.core.ports import Clock, Dispatcher
+from receiver.flows.dispatching import Watch, dispatch_next
+from receiver.flows.following import follow_next
+from receiver.flows.rechecking import due_models, postpone, recheck
+from receiver.flows.retention import Ages, forget
+from receiver.store.store import Store, StoreUnavailable
+from receiver.telemetry import log, worker_errors
+
+TICK = 1.0
+"""Seconds between looks at the store; a hint from the committer only comes sooner."""
+
+RETENTION_TICK = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a configuration gives to the loops; a reload puts another in its place."""
+
+    playbook: Playbook
+    dispatchers: Mapping[str, Dispatcher]
+    ages: Ages
+
+
+class Lane:
+    """One loop in a thread of its own: works while there is something to do, then waits."""
+
+    def __init__(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
+        self.name = name
+        self._step = step
+        self._tick = tick
+        self._hint = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def hint(self) -> None:
+        """There may be something to do."""
+        self._hint.set()
+
+    def stopping(self) -> bool:
+        """Whether the loop was asked to end."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """End after the step that is under way."""
+        self._stopping.set()
+        self._hint.set()
+
+    def join(self, timeout: float | None) -> None:
+        """Wait for the end."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if not self._once():
+                self._hint.wait(self._tick)
+                self._hint.clear()
+
+    def _once(self) -> bool:
+        try:
+            return self._step()
+        except StoreUnavailable as error:
+            log().warning("store_unavailable", loop=self.name, detail=str(error))
+        except Exception:  # noqa: BLE001  a bug met in one row must not stop all others
+            log().exception("worker_error", loop=self.name)
+            worker_errors.labels(self.name.partition(":")[0]).inc()
+        return False
+
+
+class Worker:
+    """Runs the timer, the retention, and for each target two loops: one sends, one follows.
+
+    So one slow target never holds the others.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, setup: Setup, missing: Callable[[str], Dispatcher]
+    ) -> None:
+        self._store = store
+        self._watch = Watch(clock)
+        self._setup = setup
+        self._missing = missing
+        self._lanes: dict[str, Lane] = {}
+        self._started = False
+
+    def start(self, targets: set[str]) -> None:
+        """Begin. `targets` are those that the store still has dispatches for."""
+        self._started = True
+        self._add("timer", self._recheck)
+        self._add("retention", self._forget, RETENTION_TICK)
+        self._add_targets({*targets, *self._setup.dispatchers})
+
+    def hint(self) -> None:
+        """Something was committed."""
+        for lane in list(self._lanes.values()):
+            if lane.name.startswith(("send:", "timer")):
+                lane.hint()
+
+    def change(self, setup: Setup) -> None:
+        """Put a new configuration in place of the old; loops of targets that went stay."""
+        self._setup = setup
+        if self._started:
+            self._add_targets(set(setup.dispatchers))
+        self.hint()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End all loops after the step that each is in."""
+        for lane in self._lanes.values():
+            lane.stop()
+        for lane in self._lanes.values():
+            lane.join(timeout)
+
+    def _add_targets(self, targets: set[str]) -> None:
+        for target in sorted(targets):
+            self._add(f"send:{target}", partial(self._send, target))
+            self._add(f"follow:{target}", partial(self._follow, target))
+
+    def _add(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
+        if name not in self._lanes:
+            self._lanes[name] = Lane(name, step, tick)
+            self._lanes[name].start()
+
+    def _dispatcher(self, target: str) -> Dispatcher:
+        return self._setup.dispatchers.get(target) or self._missing(target)
+
+    def _send(self, target: str) -> bool:
+        return dispatch_next(
+            self._store, target, self._dispatcher(target), self._setup.playbook, self._watch
+        )
+
+    def _follow(self, target: str) -> bool:
+        return follow_next(self._store, target, self._dispatcher(target))
+
+    def _recheck(self) -> bool:
+        names = due_models(self._store)
+        if not names:
+            return False
+        try:
+            triggered = recheck(self._store, self._setup.playbook, names)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  one of them can't be decided: find out which
+            triggered = self._recheck_each(names)
+        if triggered:
+            self.hint()
+        return True
+
+    def _recheck_each(self, names: list[str]) -> bool:
+        triggered = False
+        for name in names:
+            try:
+                triggered |= recheck(self._store, self._setup.playbook, [name])
+            except StoreUnavailable:
+                raise
+            except Exception:  # noqa: BLE001  it must not keep the others from being decided
+                log().exception("recheck_failed", model=name)
+                worker_errors.labels("timer").inc()
+                postpone(self._store, name, timedelta(minutes=1))
+        return triggered
+
+    def _forget(self) -> bool:
+        lane = self._lanes["retention"]
+        forget(self._store, self._setup.ages, lane.stopping)
+        return False

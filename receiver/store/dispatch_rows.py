@@ -1,0 +1,194 @@
+"""Dispatches, their attempts and transitions: the outbox."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from receiver.core.dispatches import Dispatch, DispatchState, Failure
+from receiver.core.targets import TargetKind
+from receiver.store.tables import attempts, dispatches, seen_ids, transitions
+
+
+class DispatchRows:
+    """Statements about dispatches. Every closing write checks the claim's number."""
+
+    _db: Connection
+
+    def add_dispatches(self, ordered: Iterable[Dispatch]) -> None:
+        """Store new orders; a second live one of the same model is refused by the database."""
+        rows = [dispatch_row(dispatch) for dispatch in ordered]
+        if not rows:
+            return
+        self._db.execute(insert(dispatches), rows)
+        self._db.execute(
+            insert(transitions),
+            [
+                {
+                    "dispatch_id": row["id"],
+                    "number": 1,
+                    "at": row["created_at"],
+                    "state": row["state"],
+                    "detail": row["detail"],
+                    "actor": None,
+                }
+                for row in rows
+            ],
+        )
+
+    def dispatch(self, dispatch_id: str) -> Dispatch | None:
+        """One dispatch by its id."""
+        row = self._db.execute(
+            select(dispatches).where(dispatches.c.id == dispatch_id)
+        ).one_or_none()
+        return None if row is None else dispatch_of(row)
+
+    def claim_dispatch(
+        self,
+        target: str,
+        states: Collection[DispatchState],
+        *,
+        now: datetime,
+        lease: timedelta,
+    ) -> Dispatch | None:
+        """Take the oldest due dispatch of a target for the length of `lease`, or None.
+
+        A claim is only a later `due_at`: if the claimer dies, the dispatch falls due again by
+        itself. Its number is what tells a late worker from its successor.
+        """
+        due = (
+            select(dispatches.c.id)
+            .where(
+                dispatches.c.target == target,
+                dispatches.c.state.in_([state.value for state in states]),
+                dispatches.c.due_at <= now,
+            )
+            .order_by(dispatches.c.due_at, dispatches.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        row = self._db.execute(
+            update(dispatches)
+            .where(dispatches.c.id == due)
+            .values(due_at=now + lease, claim=dispatches.c.claim + 1)
+            .returning(dispatches)
+        ).one_or_none()
+        return None if row is None else dispatch_of(row)
+
+    def release_leases(self, now: datetime) -> None:
+        """Make what a dead process of this store was doing due now."""
+        self._db.execute(
+            update(dispatches)
+            .where(dispatches.c.state == DispatchState.SENDING.value, dispatches.c.due_at > now)
+            .values(due_at=now)
+        )
+
+    def save_dispatch(
+        self, dispatch: Dispatch, *, at: datetime, actor: str | None = None, moved: bool = True
+    ) -> bool:
+        """Write a claimed dispatch back. False, and nothing written, if the claim is not ours.
+
+        With `moved` its state and detail are also added to the dispatch's history.
+        """
+        values = dispatch_row(dispatch)
+        del values["claim"]
+        saved = self._db.execute(
+            update(dispatches)
+            .where(dispatches.c.id == dispatch.id, dispatches.c.claim == dispatch.claim)
+            .values(values)
+        )
+        if saved.rowcount == 0:
+            return False
+        if moved:
+            self._add_transition(dispatch, at, actor)
+        return True
+
+    def take_over(self, dispatch: Dispatch) -> Dispatch:
+        """Take the claim from whoever holds it: an operator's act comes first."""
+        self._db.execute(
+            update(dispatches)
+            .where(dispatches.c.id == dispatch.id)
+            .values(claim=dispatches.c.claim + 1)
+        )
+        return replace(dispatch, claim=dispatch.claim + 1)
+
+    def begin_attempt(self, dispatch: Dispatch, at: datetime) -> None:
+        """Write down, before the call, that attempt `dispatch.attempt` is being made."""
+        self._db.execute(
+            insert(attempts).values(
+                dispatch_id=dispatch.id, number=dispatch.attempt, begun_at=at, detail=""
+            )
+        )
+
+    def end_attempt(
+        self,
+        dispatch: Dispatch,
+        *,
+        at: datetime,
+        failure: Failure | None,
+        status_code: int | None,
+        detail: str,
+    ) -> None:
+        """Write down what the attempt told."""
+        self._db.execute(
+            update(attempts)
+            .where(attempts.c.dispatch_id == dispatch.id, attempts.c.number == dispatch.attempt)
+            .values(
+                ended_at=at,
+                failure=failure.value if failure else None,
+                status_code=status_code,
+                detail=detail,
+            )
+        )
+
+    def remember_id_shown(self, place: str, now: datetime) -> None:
+        """Note that this place shows our ids, so that absence proves something there."""
+        known = self._db.scalar(select(seen_ids.c.place).where(seen_ids.c.place == place))
+        if known is None:
+            self._db.execute(insert(seen_ids).values(place=place, seen_at=now))
+
+    def shows_ids(self, place: str) -> bool:
+        """Whether this place has shown one of our ids."""
+        known = self._db.scalar(select(seen_ids.c.place).where(seen_ids.c.place == place))
+        return known is not None
+
+    def model_of_dispatch(self, dispatch_id: str) -> str | None:
+        """The model to lock before this dispatch is touched."""
+        return self._db.scalar(select(dispatches.c.model).where(dispatches.c.id == dispatch_id))
+
+    def _add_transition(self, dispatch: Dispatch, at: datetime, actor: str | None) -> None:
+        number = select(func.coalesce(func.max(transitions.c.number), 0) + 1).where(
+            transitions.c.dispatch_id == dispatch.id
+        )
+        self._db.execute(
+            insert(transitions).values(
+                dispatch_id=dispatch.id,
+                number=number.scalar_subquery(),
+                at=at,
+                state=dispatch.state.value,
+                detail=dispatch.detail,
+                actor=actor,
+            )
+        )
+
+
+def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
+    """A dispatch as a row."""
+    row = asdict(dispatch)
+    return {**row, "kind": dispatch.kind.value, "state": dispatch.state.value}
+
+
+def dispatch_of(row: Row[Any]) -> Dispatch:
+    """A row of `dispatches` as a core value."""
+    columns = dict(row._mapping)
+    return Dispatch(
+        **{
+            **columns,
+            "kind": TargetKind(row.kind),
+            "state": DispatchState(row.state),
+            "in_doubt": tuple(row.in_doubt),
+        }
+    )

@@ -1,0 +1,223 @@
+"""Read-only lists for API, page and command line."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, func, select
+
+from receiver.core.models import FiringAlert, Model, Pause
+from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
+from receiver.store.tables import (
+    attempts,
+    configs,
+    decisions,
+    dispatches,
+    firing_alerts,
+    models,
+    notifications,
+    pauses,
+    rejections,
+    storable,
+    to_micros,
+    transitions,
+)
+
+MOST_ROWS = 500
+"""The longest page."""
+
+ID_SLACK = timedelta(hours=1)
+"""How far a decision's id may run ahead of its time: batches and small steps back of the clock."""
+
+DECISION_FILTERS = (
+    "model",
+    "policy",
+    "alertname",
+    "fingerprint",
+    "status",
+    "reason",
+    "outcome",
+    "source",
+    "dispatch_id",
+    "notification_id",
+)
+
+DISPATCH_FILTERS = ("model", "policy", "target", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, newest first, and where the next page begins (None: there is none)."""
+
+    rows: Sequence[Row[Any]]
+    next_cursor: str | None
+
+
+def list_decisions(
+    db: Connection,
+    filters: Mapping[str, str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int,
+) -> Page:
+    """One page of the audit log, newest first. `before` is the cursor: an id."""
+    query = _filtered(select(decisions), decisions, filters).order_by(decisions.c.id.desc())
+    if since is not None:
+        # An id is never behind its time, so it can bound the search.
+        query = query.where(decisions.c.id >= to_micros(since), decisions.c.decided_at >= since)
+    if until is not None:
+        ahead = to_micros(until + ID_SLACK)
+        query = query.where(decisions.c.id < ahead, decisions.c.decided_at < until)
+    if before is not None:
+        query = query.where(decisions.c.id < before)
+    return _page(db, query, limit, lambda row: str(row.id))
+
+
+def all_decisions(
+    db: Connection,
+    filters: Mapping[str, str],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+) -> Iterator[Row[Any]]:
+    """Every decision that matches, newest first, page by page."""
+    while True:
+        page = list_decisions(
+            db, filters, since=since, until=until, before=before, limit=MOST_ROWS
+        )
+        yield from page.rows
+        if page.next_cursor is None:
+            return
+        before = int(page.next_cursor)
+
+
+def find_decision(db: Connection, decision_id: int) -> Row[Any] | None:
+    """One decision."""
+    return db.execute(select(decisions).where(decisions.c.id == decision_id)).one_or_none()
+
+
+def raw_body(db: Connection, notification_id: str | None) -> bytes | None:
+    """A notification's body as received; None once forgotten."""
+    if notification_id is None:
+        return None
+    body: bytes | None = db.scalar(
+        select(notifications.c.body).where(notifications.c.id == notification_id)
+    )
+    return body
+
+
+def list_models(
+    db: Connection, *, after: str | None, limit: int
+) -> tuple[list[Model], str | None]:
+    """One page of models by name. The second is where the next page begins."""
+    query = MODELS.order_by(models.c.name).limit(limit + 1)
+    if after is not None:
+        query = query.where(models.c.name > storable(after))
+    found = [model_of(row) for row in db.execute(query)]
+    more = len(found) > limit
+    return found[:limit], found[limit - 1].name if more else None
+
+
+def find_model(db: Connection, name: str) -> Model | None:
+    """One model."""
+    row = db.execute(MODELS.where(models.c.name == storable(name))).one_or_none()
+    return None if row is None else model_of(row)
+
+
+def alerts_of_models(db: Connection, names: Sequence[str]) -> dict[str, list[FiringAlert]]:
+    """The firing sets of these models, oldest alert first."""
+    query = (
+        select(firing_alerts)
+        .where(firing_alerts.c.model.in_(names))
+        .order_by(firing_alerts.c.starts_at, firing_alerts.c.fingerprint)
+    )
+    sets: dict[str, list[FiringAlert]] = {name: [] for name in names}
+    for row in db.execute(query):
+        sets[row.model].append(firing_alert_of(row))
+    return sets
+
+
+def list_pauses(db: Connection) -> list[Pause]:
+    """Every pause; those that ended are still among them."""
+    return [pause_of(row) for row in db.execute(select(pauses))]
+
+
+def list_dispatches(
+    db: Connection, filters: Mapping[str, str], *, before: str | None, limit: int
+) -> Page:
+    """One page of dispatches, newest first. `before` is the cursor: an id."""
+    query = _filtered(select(dispatches), dispatches, filters).order_by(dispatches.c.id.desc())
+    if before is not None:
+        query = query.where(dispatches.c.id < storable(before))
+    return _page(db, query, limit, lambda row: str(row.id))
+
+
+def find_dispatch(db: Connection, dispatch_id: str) -> Row[Any] | None:
+    """One dispatch."""
+    query = select(dispatches).where(dispatches.c.id == storable(dispatch_id))
+    return db.execute(query).one_or_none()
+
+
+def attempts_of(db: Connection, dispatch_id: str) -> Sequence[Row[Any]]:
+    """A dispatch's attempts, first one first."""
+    query = select(attempts).where(attempts.c.dispatch_id == dispatch_id)
+    return db.execute(query.order_by(attempts.c.number)).all()
+
+
+def transitions_of(db: Connection, dispatch_id: str) -> Sequence[Row[Any]]:
+    """A dispatch's history, first state first."""
+    query = select(transitions).where(transitions.c.dispatch_id == dispatch_id)
+    return db.execute(query.order_by(transitions.c.number)).all()
+
+
+def list_rejections(db: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Bodies that we could not accept, newest first."""
+    return db.execute(select(rejections).order_by(rejections.c.id.desc()).limit(limit)).all()
+
+
+def find_config(db: Connection, config_hash: str) -> str | None:
+    """A configuration that was once in force, without secrets, as JSON."""
+    body: str | None = db.scalar(select(configs.c.body).where(configs.c.hash == config_hash))
+    return body
+
+
+def dispatch_counts(db: Connection) -> dict[tuple[str, str], int]:
+    """How many dispatches stand in each state at each target."""
+    columns = (dispatches.c.target, dispatches.c.state)
+    rows = db.execute(select(*columns, func.count()).group_by(*columns))
+    return {(target, state): count for target, state, count in rows}
+
+
+def waiting_models(db: Connection, now: datetime, limit: int) -> list[str]:
+    """Models whose hold has ended, longest ago first."""
+    query = select(models.c.name).where(models.c.next_check_at <= now)
+    return list(db.scalars(query.order_by(models.c.next_check_at).limit(limit)))
+
+
+def silent_models(db: Connection, now: datetime, limit: int) -> list[str]:
+    """Models with an alert that nobody confirmed for too long."""
+    query = select(firing_alerts.c.model).where(firing_alerts.c.expires_at <= now)
+    return list(db.scalars(query.distinct().limit(limit)))
+
+
+def live_targets(db: Connection) -> set[str]:
+    """Targets that have a dispatch on its way or a run in progress."""
+    live = ("pending", "sending", "unknown", "running")
+    query = select(dispatches.c.target).where(dispatches.c.state.in_(live)).distinct()
+    return set(db.scalars(query))
+
+
+def _filtered(query: Select[Any], table: Table, filters: Mapping[str, str]) -> Select[Any]:
+    for name, value in filters.items():
+        query = query.where(table.c[name] == storable(value))
+    return query
+
+
+def _page(db: Connection, query: Select[Any], limit: int, cursor: Any) -> Page:
+    rows = db.execute(query.limit(limit + 1)).all()
+    more = len(rows) > limit
+    return Page(rows[:limit], cursor(rows[limit - 1]) if more else None)

@@ -1,0 +1,104 @@
+"""Deletes what is too old, behind a written horizon."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from receiver.core.decisions import SKIPS
+from receiver.core.dispatches import ATTENTION, LIVE
+from receiver.store.tables import (
+    answers,
+    attempts,
+    decisions,
+    deliveries,
+    dispatches,
+    horizon,
+    notifications,
+    pauses,
+    to_micros,
+    transitions,
+)
+
+
+class RetentionRows:
+    """Statements that forget. Live dispatches, and those that wait for a human, stay."""
+
+    _db: Connection
+
+    def move_horizon(self, *, decisions: datetime, skips: datetime) -> None:
+        """Write down what may be deleted from now on."""
+        moved = self._db.execute(
+            update(horizon).values(decisions_before=decisions, skips_before=skips)
+        )
+        if moved.rowcount == 0:
+            self._db.execute(
+                insert(horizon).values(id=1, decisions_before=decisions, skips_before=skips)
+            )
+
+    def forget(
+        self,
+        *,
+        decisions: datetime,
+        skips: datetime,
+        notifications: datetime,
+        answers: datetime,
+        now: datetime,
+        limit: int,
+    ) -> int:
+        """Delete at most `limit` rows of each kind. How many rows went."""
+        return (
+            self._forget_decisions(decisions, skips, limit)
+            + self._forget_notifications(notifications, limit)
+            + self._forget_dispatches(decisions, limit)
+            + self._forget_deliveries(now, limit)
+            + self._forget_rest(answers, now)
+        )
+
+    def _forget_decisions(self, before: datetime, skips: datetime, limit: int) -> int:
+        table = decisions
+        # An id is never behind its time, so it bounds the search without an index on the time.
+        old = and_(table.c.id < to_micros(before), table.c.decided_at < before)
+        old_skips = and_(
+            table.c.reason.in_([reason.value for reason in SKIPS]),
+            table.c.id < to_micros(skips),
+            table.c.decided_at < skips,
+        )
+        return self._delete(table, table.c.id, or_(old, old_skips), limit)
+
+    def _forget_notifications(self, before: datetime, limit: int) -> int:
+        table = notifications
+        return self._delete(table, table.c.id, table.c.received_at < before, limit)
+
+    def _forget_dispatches(self, before: datetime, limit: int) -> int:
+        table = dispatches
+        kept = [state.value for state in LIVE | ATTENTION]
+        old = select(table.c.id).where(table.c.created_at < before, table.c.state.not_in(kept))
+        ids = list(self._db.scalars(old.limit(limit)))
+        for part in (attempts, transitions):
+            self._db.execute(delete(part).where(part.c.dispatch_id.in_(ids)))
+        self._db.execute(delete(table).where(table.c.id.in_(ids)))
+        return len(ids)
+
+    def _forget_deliveries(self, now: datetime, limit: int) -> int:
+        table = deliveries
+        old = select(table.c.fingerprint, table.c.starts_at).where(table.c.forget_at <= now)
+        rows = self._db.execute(old.limit(limit)).all()
+        for row in rows:
+            self._db.execute(
+                delete(table).where(
+                    table.c.fingerprint == row.fingerprint, table.c.starts_at == row.starts_at
+                )
+            )
+        return len(rows)
+
+    def _forget_rest(self, answered: datetime, now: datetime) -> int:
+        old_answers = self._db.execute(delete(answers).where(answers.c.answered_at < answered))
+        ended = self._db.execute(delete(pauses).where(pauses.c.until <= now))
+        return old_answers.rowcount + ended.rowcount
+
+    def _delete(
+        self, table: Table, key: Column[object], where: ColumnElement[bool], limit: int
+    ) -> int:
+        old = select(key).where(where).order_by(key).limit(limit)
+        return self._db.execute(delete(table).where(key.in_(old))).rowcount

@@ -1,0 +1,380 @@
+"""Tables, constraints and indexes; the migrations make them, a test compares."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from receiver.core.alerts import AlertStatus, Source
+from receiver.core.decisions import Outcome, Reason
+from receiver.core.dispatches import LIVE, DispatchState, Failure
+from receiver.core.models import PauseScope
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 in UTC."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The opposite of `to_micros`."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment as microseconds since 1970: exact, small and the same on both engines."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Python to database."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Database to Python."""
+        return None if value is None else from_micros(value)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A length of time in microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Python to database."""
+        return None if value is None else value // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:  # noqa: ARG002
+        """Database to Python."""
+        return None if value is None else timedelta(microseconds=value)
+
+
+class Plain(TypeDecorator[str]):
+    """Strangers' text that any engine can store: no NUL, no lone surrogates."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Python to database."""
+        return None if value is None else storable(value)
+
+
+def storable(value: str) -> str:
+    """PostgreSQL refuses NUL, SQLite's driver refuses lone surrogates: show both as U+FFFD."""
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+class Json(TypeDecorator[Any]):
+    """JSON in ASCII: strangers' labels survive exactly, NUL and surrogates included."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Python to database."""
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Database to Python."""
+        return None if value is None else json.loads(value)
+
+
+# SQLite makes a column the row's own number only if it is called INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def one_of(column: str, values: Any) -> CheckConstraint:
+    """Refuse anything else, in the database itself."""
+    listed = ", ".join(f"'{value}'" for value in sorted(values))
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
+
+
+# A CHECK is costly to change on SQLite, so it also knows the rungs of the ladder that come
+# later.
+LATER_REASONS = ("window", "storm", "exhausted", "budget", "approval")
+
+metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("policy", Text),
+    Column("labels", Json, nullable=False),
+    Column("episode_started_at", Instant),
+    Column("emptied_at", Instant),
+    Column("cooldown_until", Instant),
+    Column("backoff_until", Instant),
+    Column("refusals", Integer, nullable=False),
+    Column("observed_until", Instant),
+    Column("next_check_at", Instant),
+    Column("dispatch_id", Text),
+    Index("ix_models_next_check_at", "next_check_at"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Column("actor", Plain, nullable=False),
+    Column("comment", Plain, nullable=False),
+    PrimaryKeyConstraint("scope", "name"),
+    one_of("scope", PauseScope),
+)
+
+firing_alerts = Table(
+    "firing_alerts",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("alertname", Plain, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("value", Float),
+    Column("starts_at", Instant, nullable=False),
+    Column("confirmed_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("stale_until", Instant),
+    Column("observing", Boolean, nullable=False),
+    Column("seen_in", Text),
+    Column("position", Integer),
+    Index("ix_firing_alerts_model", "model"),
+    Index("ix_firing_alerts_expires_at", "expires_at"),
+)
+
+# What the `duplicate` and `stale` rungs remember: never read from the log, so that retention
+# changes no decision.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("fingerprint", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("decided_at", Instant),
+    Column("resolved_at", Instant),
+    Column("forget_at", Instant, nullable=False),
+    PrimaryKeyConstraint("fingerprint", "starts_at"),
+    Index("ix_deliveries_forget_at", "forget_at"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("sender", Plain, nullable=False),
+    Column("receiver", Plain, nullable=False),
+    Column("group_key", Plain, nullable=False),
+    Column("status", Plain, nullable=False),
+    Column("external_url", Plain, nullable=False),
+    Column("truncated_alerts", BigInteger, nullable=False),
+    Column("notification_reason", Plain),
+    Column("route_labels", Json),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_notifications_received_at", "received_at"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("decided_at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("policy", Text),
+    Column("model", Text),
+    Column("alertname", Plain, nullable=False),
+    Column("fingerprint", Plain, nullable=False),
+    Column("status", Text),
+    Column("starts_at", Instant),
+    Column("labels", Json),
+    Column("value", Float),
+    Column("reason", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Plain, nullable=False),
+    Column("gates", Json, nullable=False),
+    Column("next_check_at", Instant),
+    Column("dispatch_id", Text),
+    Column("notification_id", Text),
+    Column("seen_in", Text),
+    Column("position", Integer),
+    Column("config_hash", Text, nullable=False),
+    Column("actor", Plain),
+    Column("comment", Plain),
+    one_of("source", Source),
+    one_of("status", AlertStatus),
+    one_of("reason", (*Reason, *LATER_REASONS)),
+    one_of("outcome", Outcome),
+    # SQLite ends every index with the row's number, which is the id: each single filter
+    # reads its page in order. PostgreSQL is given the id by the migration.
+    Index("ix_decisions_model", "model"),
+    Index("ix_decisions_policy", "policy"),
+    Index("ix_decisions_alertname", "alertname"),
+    Index("ix_decisions_fingerprint", "fingerprint"),
+    Index("ix_decisions_status", "status"),
+    Index("ix_decisions_reason", "reason"),
+    Index("ix_decisions_outcome", "outcome"),
+    Index("ix_decisions_source", "source"),
+    Index("ix_decisions_dispatch_id", "dispatch_id"),
+    Index("ix_decisions_notification_id", "notification_id"),
+)
+
+# The only thing that lets a decision be deleted: the horizon that retention wrote before.
+horizon = Table(
+    "horizon",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("decisions_before", Instant, nullable=False),
+    Column("skips_before", Instant, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+_LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("place", Json, nullable=False),
+    Column("inputs", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("cooldown", Span, nullable=False),
+    Column("settle", Span, nullable=False),
+    Column("decision_id", BigInteger, nullable=False),
+    Column("alertname", Plain, nullable=False),
+    Column("ordered", Boolean, nullable=False),
+    Column("overruled", Boolean, nullable=False),
+    Column("cooldown_before", Instant),
+    Column("state", Text, nullable=False),
+    Column("detail", Plain, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("in_doubt", Json, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("absences", Integer, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("doubt_since", Instant),
+    Column("sent_at", Instant),
+    Column("ended_at", Instant),
+    Column("run_id", Plain),
+    Column("run_url", Plain),
+    Column("claim", Integer, nullable=False),
+    one_of("state", DispatchState),
+    # The backstop behind the locks: one live dispatch per model, whoever asks.
+    Index(
+        "ux_dispatches_live_model",
+        "model",
+        unique=True,
+        sqlite_where=text(f"state IN ({_LIVE})"),
+        postgresql_where=text(f"state IN ({_LIVE})"),
+    ),
+    Index(
+        "ix_dispatches_due",
+        "target",
+        "due_at",
+        sqlite_where=text(f"state IN ({_LIVE})"),
+        postgresql_where=text(f"state IN ({_LIVE})"),
+    ),
+    Index("ix_dispatches_model_id", "model", "id"),
+    Index("ix_dispatches_state_id", "state", "id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("dispatch_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("failure", Text),
+    Column("status_code", Integer),
+    Column("detail", Plain, nullable=False),
+    PrimaryKeyConstraint("dispatch_id", "number"),
+    one_of("failure", Failure),
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("dispatch_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Plain, nullable=False),
+    Column("actor", Plain),
+    PrimaryKeyConstraint("dispatch_id", "number"),
+)
+
+# Places that showed one of our ids: there, and only there, absence proves something.
+seen_ids = Table(
+    "seen_ids",
+    metadata,
+    Column("place", Text, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("received_at", Instant, nullable=False),
+    Column("sender", Plain, nullable=False),
+    Column("status_code", Integer, nullable=False),
+    Column("detail", Plain, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+configs = Table(
+    "configs",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("loaded_at", Instant, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("actor", Plain, nullable=False),
+    Column("key", Plain, nullable=False),
+    Column("request", Plain, nullable=False),
+    Column("answered_at", Instant, nullable=False),
+    Column("decision_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("actor", "key"),
+)

@@ -1,0 +1,78 @@
+"""The routes, and who stands behind each."""
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from receiver.web.decisions import Decisions
+from receiver.web.dispatches import Dispatches
+from receiver.web.models import Models
+from receiver.web.openapi import openapi
+from receiver.web.probes import Probes
+from receiver.web.problems import HANDLERS
+from receiver.web.service import Service
+from receiver.web.webhook import Webhook
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class Hardened:
+    """Adds the headers that keep browsers from guessing, caching or framing answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def build_app(service: Service) -> ASGIApp:
+    """The ASGI application."""
+    webhook = Webhook(service)
+    decisions = Decisions(service)
+    models = Models(service)
+    dispatches = Dispatches(service)
+    probes = Probes(service)
+    described = openapi()
+
+    async def describe(_request: object) -> JSONResponse:
+        return JSONResponse(described)
+
+    routes = [
+        Route("/webhook", webhook.__call__, methods=["POST"]),
+        Route("/decisions", decisions.list),
+        Route("/decisions/{id}", decisions.one),
+        Route("/models", models.list),
+        Route("/models/{model}", models.one),
+        Route("/models/{model}/retrain", models.retrain, methods=["POST"]),
+        Route("/models/{model}/pause", models.pause, methods=["POST"]),
+        Route("/models/{model}/resume", models.resume, methods=["POST"]),
+        Route("/pause", models.pause_many, methods=["POST"]),
+        Route("/resume", models.resume_many, methods=["POST"]),
+        Route("/dispatches", dispatches.list),
+        Route("/dispatches/{id}", dispatches.one),
+        Route("/dispatches/{id}/retry", dispatches.retry, methods=["POST"]),
+        Route("/dispatches/{id}/abandon", dispatches.abandon, methods=["POST"]),
+        Route("/rejections", probes.rejections),
+        Route("/-/healthy", probes.healthy),
+        Route("/-/ready", probes.ready),
+        Route("/-/reload", probes.reload, methods=["POST", "PUT"]),
+        Route("/metrics", probes.metrics),
+        Route("/openapi.json", describe),
+    ]
+    app = Starlette(routes=routes, exception_handlers=HANDLERS)
+    app.router.redirect_slashes = False  # Alertmanager follows a redirect as GET, without body
+    return Hardened(app)

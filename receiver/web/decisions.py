@@ -1,0 +1,165 @@
+"""GET /decisions: the audit log."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from receiver.alertmanager import raw_alert
+from receiver.config import Role
+from receiver.core.alerts import AlertStatus, Source
+from receiver.core.decisions import Outcome, Reason
+from receiver.core.times import stamp
+from receiver.store import queries
+from receiver.store.store import Store
+from receiver.web.asked import bad, cursor, filters, limit, moment, number, only
+from receiver.web.auth import require
+from receiver.web.problems import Problem
+from receiver.web.service import Service
+
+WORDS = {"status": AlertStatus, "reason": Reason, "outcome": Outcome, "source": Source}
+
+ASKED = (*queries.DECISION_FILTERS, "since", "until", "limit", "cursor")
+
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+
+COLUMNS = (
+    "id",
+    "decided_at",
+    "source",
+    "policy",
+    "model",
+    "alertname",
+    "fingerprint",
+    "status",
+    "starts_at",
+    "labels",
+    "value",
+    "reason",
+    "outcome",
+    "detail",
+    "next_check_at",
+    "dispatch_id",
+    "notification_id",
+    "config_hash",
+    "actor",
+    "comment",
+)
+
+
+class Decisions:
+    """The routes of the audit log."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def list(self, request: Request) -> Response:
+        """A page, newest first; NDJSON and CSV stream them all."""
+        service = self._service
+        require(request, service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ASKED)
+        now = service.clock.now()
+        asked: dict[str, Any] = {
+            "filters": filters(request, queries.DECISION_FILTERS, WORDS),
+            "since": moment(request, "since", now),
+            "until": moment(request, "until", now),
+            "before": cursor(request, lambda text: number("cursor", text)),
+        }
+        rows = limit(request)
+        accept = request.headers.get("accept", "")
+        if NDJSON in accept:
+            lines = as_ndjson(everything(service.store, asked))
+            return StreamingResponse(lines, media_type=NDJSON)
+        if CSV in accept:
+            return StreamingResponse(as_csv(everything(service.store, asked)), media_type=CSV)
+        page = await run_in_threadpool(_page, service.store, asked, rows)
+        return JSONResponse(
+            {
+                "decisions": [decision_json(row) for row in page.rows],
+                "next_cursor": page.next_cursor,
+            }
+        )
+
+    async def one(self, request: Request) -> Response:
+        """One decision, with its gates and the raw alert."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ())
+        decision_id = number("decision", request.path_params["id"])
+        found = await run_in_threadpool(whole_decision, self._service.store, decision_id)
+        if found is None:
+            raise Problem(404, f"there is no decision {decision_id}, or it was forgotten")
+        return JSONResponse(found)
+
+
+def _page(store: Store, asked: Mapping[str, Any], rows: int) -> queries.Page:
+    with store.read() as db:
+        return queries.list_decisions(db, limit=rows, **asked)
+
+
+def whole_decision(store: Store, decision_id: int) -> dict[str, Any] | None:
+    """A decision with its gates and the raw alert; None if there is none."""
+    with store.read() as db:
+        row = queries.find_decision(db, decision_id)
+        if row is None:
+            return None
+        body = queries.raw_body(db, row.seen_in)
+    alert = None if body is None or row.position is None else raw_alert(body, row.position)
+    return {**decision_json(row), "gates": row.gates, "alert": alert}
+
+
+def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Row[Any]]:
+    """All that matches, newest first. Each page is a view of its own: a slow reader of a long
+    export holds up nobody.
+    """
+    before: int | None = asked["before"]
+    while True:
+        page = _page(store, {**asked, "before": before}, queries.MOST_ROWS)
+        yield from page.rows
+        if page.next_cursor is None:
+            return
+        before = int(page.next_cursor)
+
+
+def decision_json(row: Row[Any]) -> dict[str, Any]:
+    """A decision as the lists show it."""
+    shown: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = getattr(row, name)
+        shown[name] = stamp(value) if isinstance(value, datetime) else value
+    return shown
+
+
+def as_ndjson(rows: Iterable[Row[Any]]) -> Iterator[str]:
+    """One JSON object a line."""
+    return (json.dumps(decision_json(row)) + "\n" for row in rows)
+
+
+def as_csv(rows: Iterable[Row[Any]]) -> Iterator[str]:
+    """A table with a heading; labels as JSON."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for row in rows:
+        shown = decision_json(row)
+        writer.writerow(_cell(shown[name]) for name in COLUMNS)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking strangers' text for a formula."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value

@@ -1,0 +1,127 @@
+"""GET /dispatches, and what an operator can do about one."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver.config import Role
+from receiver.core.dispatches import DispatchState
+from receiver.core.times import stamp
+from receiver.flows import controls
+from receiver.store import queries
+from receiver.web.acts import perform
+from receiver.web.asked import cursor, filters, limit, only
+from receiver.web.auth import require
+from receiver.web.problems import Problem
+from receiver.web.service import Service
+
+ASKED = (*queries.DISPATCH_FILTERS, "limit", "cursor")
+
+COLUMNS = (
+    "id",
+    "model",
+    "policy",
+    "target",
+    "kind",
+    "state",
+    "detail",
+    "attempt",
+    "run_id",
+    "run_url",
+    "created_at",
+    "due_at",
+    "sent_at",
+    "ended_at",
+    "decision_id",
+    "alertname",
+    "ordered",
+    "place",
+    "inputs",
+)
+
+
+class Dispatches:
+    """The routes of the outbox."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def list(self, request: Request) -> Response:
+        """A page, newest first."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ASKED)
+        wanted = filters(request, queries.DISPATCH_FILTERS, {"state": DispatchState})
+        before, rows = cursor(request), limit(request)
+
+        def read() -> queries.Page:
+            with self._service.store.read() as db:
+                return queries.list_dispatches(db, wanted, before=before, limit=rows)
+
+        page = await run_in_threadpool(read)
+        return JSONResponse(
+            {
+                "dispatches": [dispatch_json(row) for row in page.rows],
+                "next_cursor": page.next_cursor,
+            }
+        )
+
+    async def one(self, request: Request) -> Response:
+        """One dispatch, with every attempt and transition."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ())
+        dispatch_id = request.path_params["id"]
+
+        def read() -> dict[str, Any] | None:
+            with self._service.store.read() as db:
+                row = queries.find_dispatch(db, dispatch_id)
+                if row is None:
+                    return None
+                return {
+                    **dispatch_json(row),
+                    "attempts": [_json(each) for each in queries.attempts_of(db, row.id)],
+                    "transitions": [_json(each) for each in queries.transitions_of(db, row.id)],
+                }
+
+        found = await run_in_threadpool(read)
+        if found is None:
+            raise Problem(404, "there is no such dispatch, or it was forgotten")
+        return JSONResponse(found)
+
+    async def retry(self, request: Request) -> Response:
+        """Look for the run once more, else send again."""
+        dispatch_id = request.path_params["id"]
+        return await perform(
+            self._service,
+            request,
+            lambda act, _body: controls.retry(
+                self._service.store, self._service.loaded.playbook, act, dispatch_id
+            ),
+        )
+
+    async def abandon(self, request: Request) -> Response:
+        """Give it up on our side."""
+        dispatch_id = request.path_params["id"]
+        return await perform(
+            self._service,
+            request,
+            lambda act, _body: controls.abandon(
+                self._service.store, self._service.loaded.playbook, act, dispatch_id
+            ),
+        )
+
+
+def dispatch_json(row: Row[Any]) -> dict[str, Any]:
+    """A dispatch as the lists show it."""
+    return {name: _shown(getattr(row, name)) for name in COLUMNS}
+
+
+def _json(row: Row[Any]) -> dict[str, Any]:
+    return {name: _shown(value) for name, value in row._mapping.items() if name != "dispatch_id"}
+
+
+def _shown(value: object) -> object:
+    return stamp(value) if isinstance(value, datetime) else value

@@ -1,0 +1,218 @@
+"""GET /models: how each model stands and why; pause, resume, retrain."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver.config import Role
+from receiver.core.explaining import explain
+from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
+from receiver.core.times import stamp
+from receiver.flows import controls
+from receiver.store import queries
+from receiver.store.log_rows import gate_row
+from receiver.web.acts import perform
+from receiver.web.asked import cursor, limit, only
+from receiver.web.auth import require
+from receiver.web.dispatches import dispatch_json
+from receiver.web.problems import Problem
+from receiver.web.service import Service
+
+LAST_RUNS = 10
+
+
+class Models:
+    """The routes about models."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def list(self, request: Request) -> Response:
+        """A page of models, by name."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ("limit", "cursor"))
+        after, rows = cursor(request), limit(request)
+        now = self._service.clock.now()
+
+        def read() -> dict[str, Any]:
+            with self._service.store.read() as db:
+                found, next_cursor = queries.list_models(db, after=after, limit=rows)
+                sets = queries.alerts_of_models(db, [model.name for model in found])
+                pauses = queries.list_pauses(db)
+            return {
+                "models": [model_json(model, sets[model.name], pauses, now) for model in found],
+                "next_cursor": next_cursor,
+            }
+
+        return JSONResponse(await run_in_threadpool(read))
+
+    async def one(self, request: Request) -> Response:
+        """One model, with its last runs and every rung of the ladder as it stands now."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ())
+        found = await run_in_threadpool(self._whole, request.path_params["model"])
+        if found is None:
+            raise Problem(404, "no alert named this model yet; see GET /models")
+        return JSONResponse(found)
+
+    async def retrain(self, request: Request) -> Response:
+        """Order one run now."""
+        name = request.path_params["model"]
+        service = self._service
+        return await perform(
+            service,
+            request,
+            lambda act, body: controls.retrain(
+                service.store,
+                service.loaded.playbook,
+                act,
+                name,
+                controls.Named(body.policy, body.labels),
+            ),
+            ("comment", "policy", "labels"),
+        )
+
+    async def pause(self, request: Request) -> Response:
+        """Hold one model back."""
+        name = request.path_params["model"]
+        service = self._service
+        return await perform(
+            service,
+            request,
+            lambda act, body: controls.pause(
+                service.store,
+                service.loaded.playbook,
+                act,
+                PauseScope.MODEL,
+                name,
+                length=body.for_,
+                named=controls.Named(body.policy, body.labels),
+            ),
+            ("comment", "policy", "labels", "for"),
+        )
+
+    async def resume(self, request: Request) -> Response:
+        """Lift a model's pause."""
+        name = request.path_params["model"]
+        service = self._service
+        return await perform(
+            service,
+            request,
+            lambda act, body: controls.resume(
+                service.store,
+                service.loaded.playbook,
+                act,
+                PauseScope.MODEL,
+                name,
+                named=controls.Named(body.policy, body.labels),
+            ),
+            ("comment", "policy", "labels"),
+        )
+
+    async def pause_many(self, request: Request) -> Response:
+        """Hold back a policy, or everything."""
+        service = self._service
+        return await perform(
+            service,
+            request,
+            lambda act, body: controls.pause(
+                service.store,
+                service.loaded.playbook,
+                act,
+                *_scope(body.policy),
+                length=body.for_,
+            ),
+            ("comment", "policy", "for"),
+        )
+
+    async def resume_many(self, request: Request) -> Response:
+        """Lift the pause of a policy, or of everything."""
+        service = self._service
+        return await perform(
+            service,
+            request,
+            lambda act, body: controls.resume(
+                service.store, service.loaded.playbook, act, *_scope(body.policy)
+            ),
+            ("comment", "policy"),
+        )
+
+    def _whole(self, name: str) -> dict[str, Any] | None:
+        now = self._service.clock.now()
+        with self._service.store.read() as db:
+            model = queries.find_model(db, name)
+            if model is None:
+                return None
+            alerts = queries.alerts_of_models(db, [name])[name]
+            pauses = queries.list_pauses(db)
+            runs = queries.list_dispatches(db, {"model": name}, before=None, limit=LAST_RUNS)
+        explained = explain(model, alerts, pauses, self._service.loaded.playbook, now)
+        return {
+            **model_json(model, alerts, pauses, now),
+            "runs": [dispatch_json(row) for row in runs.rows],
+            "explain": {
+                "holds": explained.holds.value if explained.holds else None,
+                "detail": explained.detail,
+                "next_check_at": stamp(explained.next_check_at),
+                "gates": [gate_row(gate) for gate in explained.gates],
+            },
+        }
+
+
+def _scope(policy: str | None) -> tuple[PauseScope, str]:
+    return (PauseScope.EVERYTHING, "") if policy is None else (PauseScope.POLICY, policy)
+
+
+def model_json(
+    model: Model, alerts: Sequence[FiringAlert], pauses: Sequence[Pause], now: datetime
+) -> dict[str, Any]:
+    """A model as the lists show it."""
+    pause = pause_in_force(pauses, model=model.name, policy=model.policy, now=now)
+    latest = model.latest
+    return {
+        "model": model.name,
+        "state": state_of(model, alerts, pauses, now).value,
+        "policy": model.policy,
+        "labels": dict(model.labels),
+        "firing_alerts": [_alert_json(alert) for alert in alerts],
+        "episode_started_at": stamp(model.episode_started_at),
+        "cooldown_until": stamp(model.held_until),
+        "observed_until": stamp(model.observed_until),
+        "next_check_at": stamp(model.next_check_at),
+        "paused": None
+        if pause is None
+        else {
+            "scope": pause.scope.value,
+            "until": stamp(pause.until),
+            "actor": pause.actor,
+            "comment": pause.comment,
+        },
+        "dispatch": None
+        if latest is None
+        else {
+            "id": latest.id,
+            "state": latest.state.value,
+            "run_id": latest.run_id,
+            "sent_at": stamp(latest.sent_at),
+            "ended_at": stamp(latest.ended_at),
+            "detail": latest.detail,
+        },
+    }
+
+
+def _alert_json(alert: FiringAlert) -> dict[str, Any]:
+    return {
+        "fingerprint": alert.fingerprint,
+        "alertname": alert.alertname,
+        "policy": alert.policy,
+        "labels": dict(alert.labels),
+        "value": alert.value,
+        "starts_at": stamp(alert.starts_at),
+        "confirmed_at": stamp(alert.confirmed_at),
+        "expires_at": stamp(alert.expires_at),
+        "stale_until": stamp(alert.stale_until),
+    }

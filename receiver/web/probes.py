@@ -1,0 +1,104 @@
+"""Probes, metrics, reload, rejections."""
+
+import base64
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import Row
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from receiver.config import ConfigError, Role
+from receiver.core.times import stamp
+from receiver.store import queries
+from receiver.store.log_rows import KEPT_REJECTIONS
+from receiver.store.store import StoreUnavailable
+from receiver.telemetry import registry
+from receiver.web.asked import only
+from receiver.web.auth import require, require_same_site
+from receiver.web.problems import Problem, unavailable
+from receiver.web.service import Service
+
+
+class Probes:
+    """Routes about the process itself."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def healthy(self, _request: Request) -> Response:
+        """The event loop runs."""
+        return PlainTextResponse("healthy\n")
+
+    async def ready(self, _request: Request) -> Response:
+        """Notifications can be durably accepted. Says nothing about GitHub or Kubeflow."""
+        if self._service.draining.is_set():
+            return unavailable("shutting down")
+        try:
+            await run_in_threadpool(self._try_store)
+        except StoreUnavailable as error:
+            return unavailable(str(error))
+        return PlainTextResponse("ready\n")
+
+    def _try_store(self) -> None:
+        self._service.store.require_room()
+        with self._service.store.begin() as tx:
+            tx.pauses()
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text format."""
+        loaded = self._service.loaded
+        if not loaded.config.server.metrics_open:
+            require(request, loaded.tokens, Role.READER, Role.OPERATOR)
+        text = await run_in_threadpool(generate_latest, registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    async def reload(self, request: Request) -> Response:
+        """Load the configuration again; a broken file changes nothing."""
+        require(request, self._service.loaded.tokens, Role.OPERATOR)
+        require_same_site(request)
+        try:
+            needs_restart = await run_in_threadpool(self._service.reload)
+        except ConfigError as error:
+            problems = "; ".join(error.problems)
+            raise Problem(422, f"nothing was changed; {error.path.name}: {problems}") from None
+        config = self._service.loaded.config
+        return JSONResponse(
+            {
+                "config_hash": config.hash,
+                "warnings": list(config.warnings),
+                "needs_restart": needs_restart,
+            }
+        )
+
+    async def rejections(self, request: Request) -> Response:
+        """Bodies that we could not accept, newest first."""
+        require(request, self._service.loaded.tokens, Role.OPERATOR)
+        only(request, ())
+
+        def read() -> list[dict[str, Any]]:
+            with self._service.store.read() as db:
+                rows = queries.list_rejections(db, KEPT_REJECTIONS)
+                return [_rejection_json(row) for row in rows]
+
+        return JSONResponse({"rejections": await run_in_threadpool(read)})
+
+
+def _rejection_json(row: Row[Any]) -> dict[str, Any]:
+    received_at: datetime = row.received_at
+    try:
+        body, encoding = row.body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        body, encoding = base64.b64encode(row.body).decode(), "base64"
+    return {
+        "id": row.id,
+        "received_at": stamp(received_at),
+        "sender": row.sender,
+        "status_code": row.status_code,
+        "detail": row.detail,
+        "size": row.size,
+        "body": body,
+        "encoding": encoding,
+    }

@@ -1,0 +1,80 @@
+"""Errors as RFC 9457 problems: one line, no secrets; Alertmanager writes them to its log."""
+
+import json
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.core.policies import shown
+from receiver.store.store import StoreUnavailable
+from receiver.telemetry import log
+
+RETRY_AFTER_SECONDS = "5"
+
+
+class Problem(Exception):  # noqa: N818  RFC 9457's word
+    """An answer that says what is wrong and what would help."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """One line of `application/problem+json`."""
+    body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(
+        json.dumps(body),
+        status_code=status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+async def on_problem(_request: Request, error: Exception) -> Response:
+    """A problem that a route raised."""
+    if not isinstance(error, Problem):
+        raise error
+    return problem_response(error.status, error.detail, error.headers)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """No such path, or no such method there."""
+    if not isinstance(error, HTTPException):
+        raise error
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {shown(request.scope['path'])}; see /openapi.json"
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not allowed here"
+    return problem_response(error.status_code, detail, dict(error.headers or {}))
+
+
+async def on_store_unavailable(_request: Request, error: Exception) -> Response:
+    """Nothing was stored: 503, never 429, for Alertmanager soon retries 5xx only."""
+    log().warning("store_unavailable", loop="web", detail=str(error))
+    return unavailable(f"the store can't commit now: {error}")
+
+
+async def on_bug(_request: Request, error: Exception) -> Response:
+    """Anything else is a bug: the log has it, the answer does not."""
+    log().error("request_failed", exc_info=error)
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log")
+
+
+def unavailable(detail: str) -> Response:
+    """503 with a wish for when to come back."""
+    headers = {"Retry-After": RETRY_AFTER_SECONDS}
+    return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+
+
+HANDLERS = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    StoreUnavailable: on_store_unavailable,
+    Exception: on_bug,
+}

@@ -1,0 +1,42 @@
+"""What the routes need of the running process."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from receiver.config import Config
+from receiver.core.playbook import Playbook
+from receiver.core.ports import Clock
+from receiver.flows.committer import Committer
+from receiver.store.store import Store
+from receiver.web.auth import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One configuration as the routes use it; a reload puts another in its place."""
+
+    config: Config
+    playbook: Playbook
+    tokens: Tokens
+
+
+@dataclass(slots=True)
+class Service:
+    """The running process, as the routes see it.
+
+    Attributes:
+        reload: Loads the configuration again; raises `ConfigError` and changes nothing if it is
+            broken. Says what needs a restart.
+        hint: Tells the workers that there may be something to do.
+        draining: Set once the process is asked to end: not ready any more.
+
+    """
+
+    store: Store
+    clock: Clock
+    committer: Committer
+    loaded: Loaded
+    reload: Callable[[], list[str]]
+    hint: Callable[[], None]
+    draining: threading.Event = field(default_factory=threading.Event)

@@ -1,0 +1,154 @@
+"""POST /webhook: commit first, then 2xx."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from time import perf_counter
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.alertmanager import parse_notification
+from receiver.config import Role
+from receiver.core.alerts import BadNotification, Source
+from receiver.core.decisions import Decision
+from receiver.flows.intake import Arrival, Receipt, arrive, try_out
+from receiver.store.store import StoreUnavailable
+from receiver.telemetry import (
+    log,
+    rejected,
+    webhook_duration,
+    webhook_last_received,
+    webhook_requests,
+)
+from receiver.web.auth import Caller, require
+from receiver.web.bodies import TooLarge, read_body
+from receiver.web.problems import HANDLERS, Problem, unavailable
+from receiver.web.service import Service
+
+LARGE = 256 * 1024
+"""Bodies from here on are parsed in a thread, one at a time: they take memory and long."""
+
+
+class Webhook:
+    """The route that Alertmanager posts to."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._large = asyncio.Semaphore(1)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer, count and time one request."""
+        began = perf_counter()
+        try:
+            response = await self._answer(request)
+        except (Problem, StoreUnavailable) as error:
+            handler = HANDLERS[Problem if isinstance(error, Problem) else StoreUnavailable]
+            response = await handler(request, error)
+        webhook_requests.labels(str(response.status_code)).inc()
+        webhook_duration.observe(perf_counter() - began)
+        return response
+
+    async def _answer(self, request: Request) -> Response:
+        source, dry_run = _asked(request)
+        plain = source is Source.ALERTMANAGER and not dry_run
+        role = Role.WEBHOOK if plain else Role.OPERATOR
+        service = self._service
+        caller = require(request, service.loaded.tokens, role)
+        if service.draining.is_set():
+            return unavailable("shutting down: send it again")
+        try:
+            body = await read_body(request, service.loaded.config.server.max_body)
+            arrival = await self._parse(body, caller, source, dry_run=dry_run)
+        except TooLarge as error:
+            await self._reject(caller, error, error.start, error.size)
+            raise
+        except BadNotification as error:
+            problem = Problem(HTTPStatus.BAD_REQUEST, str(error))
+            await self._reject(caller, problem, body, len(body))
+            raise problem from None
+        if dry_run:
+            receipt = await run_in_threadpool(try_out, service.store, arrival)
+        else:
+            # Not awaited by name: the commit is finished even if the client hangs up.
+            receipt = await asyncio.wrap_future(service.committer.submit(arrival))
+        webhook_last_received.set(service.clock.now().timestamp())
+        return Response(receipt_json(receipt), media_type="application/json")
+
+    async def _parse(
+        self, body: bytes, caller: Caller, source: Source, *, dry_run: bool
+    ) -> Arrival:
+        def parse() -> Arrival:
+            return arrive(
+                parse_notification(body),
+                self._service.loaded.playbook,
+                source=source,
+                sender=caller.name,
+                dry_run=dry_run,
+            )
+
+        if len(body) < LARGE:
+            return parse()
+        async with self._large:
+            return await run_in_threadpool(parse)
+
+    async def _reject(self, caller: Caller, problem: Problem, body: bytes, size: int) -> None:
+        """Keep what we could not accept, so that an operator can see it."""
+        rejected.labels(str(problem.status)).inc()
+        log().warning(
+            "notification_rejected", sender=caller.name, status=problem.status, detail=str(problem)
+        )
+
+        def keep() -> None:
+            with self._service.store.begin() as tx:
+                tx.add_rejection(
+                    at=tx.now(),
+                    sender=caller.name,
+                    status_code=problem.status,
+                    detail=problem.detail,
+                    body=body,
+                    size=size,
+                )
+
+        try:
+            await run_in_threadpool(keep)
+        except StoreUnavailable as error:
+            log().warning("rejection_not_kept", detail=str(error))
+
+
+def _asked(request: Request) -> tuple[Source, bool]:
+    """What the query asks for. Raises `Problem` 400."""
+    query = request.query_params
+    source = query.get("source", Source.ALERTMANAGER.value)
+    if source not in {Source.ALERTMANAGER.value, Source.POLL.value}:
+        raise Problem(HTTPStatus.BAD_REQUEST, "source can be alertmanager or poll")
+    dry_run = query.get("dry_run", "false")
+    if dry_run not in {"true", "false"}:
+        raise Problem(HTTPStatus.BAD_REQUEST, "dry_run can be true or false")
+    return Source(source), dry_run == "true"
+
+
+def receipt_json(receipt: Receipt) -> str:
+    """The answer to a notification: one decision per alert, in the alerts' order."""
+    return json.dumps(
+        {
+            "notification_id": receipt.notification_id,
+            "decisions": _brief(receipt.decisions),
+        }
+    )
+
+
+def _brief(decisions: Sequence[Decision]) -> list[dict[str, object]]:
+    return [
+        {
+            "id": decision.id,
+            "model": decision.model,
+            "alertname": decision.alertname,
+            "reason": decision.reason.value,
+            "outcome": decision.outcome.value,
+            "dispatch_id": decision.dispatch_id,
+        }
+        for decision in decisions
+    ]

@@ -1,0 +1,287 @@
+"""Builds the real parts from Config and joins them; no logic."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from receiver.config import Config, ConfigError, TargetSettings, load_config
+from receiver.core.playbook import Playbook
+from receiver.core.ports import Dispatcher
+from receiver.core.targets import TargetKind
+from receiver.dispatchers.missing import MissingTarget
+from receiver.flows.committer import Committer
+from receiver.flows.intake import take_in
+from receiver.flows.reloading import apply_configuration
+from receiver.flows.retention import Ages
+from receiver.flows.worker import Setup, Worker
+from receiver.store import queries
+from receiver.store.store import Store
+from receiver.telemetry import (
+    config_reload_successful,
+    config_reload_timestamp,
+    log,
+    watch_store,
+)
+from receiver.web.app import build_app
+from receiver.web.auth import Tokens
+from receiver.web.service import Loaded, Service
+
+KEEP_ALIVE_SECONDS = 330
+"""Alertmanager keeps idle connections for 5 minutes; if we closed first, a POST could meet it."""
+
+DRAIN_SECONDS = 20
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        """The wall clock in UTC."""
+        return datetime.now(UTC)  # noqa: TID251  the one place that reads it
+
+    def elapsed(self) -> timedelta:
+        """The monotonic clock."""
+        return timedelta(seconds=time.monotonic())
+
+
+class CannotServe(Exception):  # noqa: N818  says what is true
+    """The process can't start like this; the message says what to change."""
+
+
+class Receiver:
+    """All parts of one running receiver."""
+
+    def __init__(self, config: Config) -> None:
+        clock = SystemClock()
+        self.store = Store.open(
+            config.storage.url,
+            clock,
+            min_free=config.storage.min_free,
+            network_filesystem=config.storage.network_filesystem,
+        )
+        self._config = config
+        self._reloading = threading.Lock()
+        self._runs_dir = runs_dir(config)
+        committer = Committer(lambda arrivals: take_in(self.store, arrivals))
+        self.worker = Worker(
+            self.store, clock, setup_of(config, self._runs_dir), missing=MissingTarget
+        )
+        self.service = Service(
+            store=self.store,
+            clock=clock,
+            committer=committer,
+            loaded=loaded(config),
+            reload=self.reload,
+            hint=self.worker.hint,
+        )
+        watch_store(self.store.free_bytes, self._dispatch_counts)
+
+    def start(self) -> None:
+        """Take up what is stored, then begin to work."""
+        with self.store.begin() as tx:
+            tx.release_leases(tx.now())
+        self._apply(self._config)
+        with self.store.read() as db:
+            targets = queries.live_targets(db)
+        self.service.committer.start(self.worker.hint)
+        self.worker.start(targets)
+
+    def stop(self) -> None:
+        """Finish what is under way, then give the store back."""
+        self.service.committer.stop()
+        self.worker.stop()
+        self.store.close()
+
+    def reload(self) -> list[str]:
+        """Load the configuration file again. Raises `ConfigError` and changes nothing.
+
+        Returns the settings that changed in the file but take effect at the next start only.
+        """
+        with self._reloading:
+            try:
+                config = load_config(self._config.path)
+            except ConfigError as error:
+                config_reload_successful.set(0)
+                log().error("config_rejected", problems=list(error.problems))
+                raise
+            needs_restart = [] if config.storage == self._config.storage else ["storage"]
+            self._config = config
+            self.worker.change(setup_of(config, self._runs_dir))
+            self.service.loaded = loaded(config)
+            self._apply(config)
+            self.worker.hint()
+            return needs_restart
+
+    def _apply(self, config: Config) -> None:
+        changed = apply_configuration(self.store, self.service.loaded.playbook, config.text)
+        config_reload_successful.set(1)
+        config_reload_timestamp.set(self.service.clock.now().timestamp())
+        for warning in config.warnings:
+            log().warning("config_warning", detail=warning)
+        log().info("config_loaded", config_hash=config.hash, changed=changed)
+
+    def _dispatch_counts(self) -> Mapping[tuple[str, str], int]:
+        with self.store.read() as db:
+            return queries.dispatch_counts(db)
+
+
+def playbook_of(config: Config) -> Playbook:
+    """What the flows need of a configuration."""
+    targets = {name: settings.target for name, settings in config.targets.items()}
+    return Playbook(config.policies, targets, config.hash)
+
+
+def loaded(config: Config) -> Loaded:
+    """What the routes need of a configuration."""
+    return Loaded(config, playbook_of(config), Tokens(config.auth))
+
+
+def setup_of(config: Config, runs: Path) -> Setup:
+    """What the workers need of a configuration."""
+    dispatchers = {
+        name: build_dispatcher(settings, runs) for name, settings in config.targets.items()
+    }
+    kept = config.retention
+    ages = Ages(kept.decisions, kept.skips, kept.notifications)
+    return Setup(playbook_of(config), dispatchers, ages)
+
+
+def runs_dir(config: Config) -> Path:
+    """Where local pipelines run: beside the database that remembers them."""
+    path = config.storage.sqlite_path
+    return (path.parent if path else config.path.parent) / "runs"
+
+
+def build_dispatcher(settings: TargetSettings, runs: Path) -> Dispatcher:
+    """The dispatcher of one target. Client libraries are loaded only for the kinds in use."""
+    if settings.target.kind is TargetKind.GITHUB:
+        return _github(settings)
+    if settings.target.kind is TargetKind.KFP:
+        from receiver.dispatchers.kfp import KfpDispatcher  # noqa: PLC0415
+
+        return KfpDispatcher(
+            token_file=settings.token_file,
+            ca_file=settings.ca_file,
+            lookup_window=settings.lookup_window,
+            run_timeout=settings.run_timeout,
+        )
+    from receiver.dispatchers.kfp_local import KfpLocalDispatcher  # noqa: PLC0415
+
+    return KfpLocalDispatcher(
+        python=settings.python,
+        runs_dir=runs,
+        lookup_window=settings.lookup_window,
+        run_timeout=settings.run_timeout,
+    )
+
+
+def _github(settings: TargetSettings) -> Dispatcher:
+    from receiver.dispatchers.github import App, GithubDispatcher, TokenFile  # noqa: PLC0415
+
+    credentials: App | TokenFile
+    if settings.app is not None:
+        credentials = App(
+            id=settings.app.id,
+            installation_id=settings.app.installation_id,
+            private_key_file=settings.app.private_key_file,
+        )
+    elif settings.token_file is not None:
+        credentials = TokenFile(settings.token_file)
+    else:
+        raise AssertionError("the configuration demands token_file or app")
+    return GithubDispatcher(
+        credentials=credentials,
+        ca_file=settings.ca_file,
+        lookup_window=settings.lookup_window,
+        run_timeout=settings.run_timeout,
+    )
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """`127.0.0.1:8080` or `[::1]:8080` as host and port. Raises `CannotServe`."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004  ports have 16 bits
+        raise CannotServe(f"--listen {listen!r} is not HOST:PORT; write 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def require_auth_or_loopback(config: Config, host: str) -> None:
+    """Without tokens anyone who reaches us may start runs. Raises `CannotServe`."""
+    if config.auth is not None:
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        raise CannotServe(
+            f"without an auth section we listen on loopback only, not on {host}; "
+            "add auth to the configuration, or use --listen 127.0.0.1:8080"
+        )
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which also tells the service that it is being asked to end, or to reload."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, receiver: Receiver) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,  # nearly half of the throughput; one line per notification is ours
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        self._receiver = receiver
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; say so."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload))
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                log().info("listening", url=f"http://{host}:{port}")
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Not ready from now on; what was accepted is finished."""
+        self._receiver.service.draining.set()
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+    def _reload(self) -> None:
+        try:
+            self._receiver.reload()
+        except ConfigError:
+            pass  # said in the log; the old configuration stays in force
+
+
+def serve(config: Config, listen: str, on_start: Callable[[], None] = lambda: None) -> None:
+    """Run until SIGTERM or SIGINT. Raises `CannotServe`, `StoreRefused`, `StoreUnavailable`."""
+    host, port = split_listen(listen)
+    require_auth_or_loopback(config, host)
+    receiver = Receiver(config)
+    try:
+        receiver.start()
+        on_start()
+        Server(build_app(receiver.service), host, port, receiver).run()
+    finally:
+        receiver.stop()
+        log().info("stopped")

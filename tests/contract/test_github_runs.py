@@ -1,0 +1,266 @@
+"""Finding runs on GitHub by the dispatch's id, and following them to their end."""
+
+from datetime import timedelta
+
+import pytest
+
+from receiver.core.dispatches import DispatchError, Failure
+from receiver.core.runs import Run, RunState, RunStatus
+from tests.contract.github_setup import DISPATCH_ID, NOON, dispatch_to, dispatcher_with, token_file
+from tests.peers.github import GithubPeer
+from tests.peers.github_wire import (
+    BAD_CREDENTIALS,
+    CUT_BEFORE,
+    TRICKLE,
+    TRUNCATED,
+    Behaviour,
+    answering,
+)
+
+TITLE = f"retrain churn [{DISPATCH_ID}]"
+PAGE = "https://github.example/acme/models/actions/runs"
+
+
+@pytest.fixture
+def peer():
+    with GithubPeer(now=lambda: NOON) as peer:
+        yield peer
+
+
+@pytest.fixture
+def dispatcher(tmp_path):
+    return dispatcher_with(token_file(tmp_path), timeout=timedelta(seconds=5))
+
+
+def failure(act, dispatch):
+    with pytest.raises(DispatchError) as caught:
+        act(dispatch)
+    assert "peer-token" not in str(caught.value)
+    return caught.value.failure
+
+
+def test_a_run_is_found_by_the_id_in_its_title(peer, dispatcher):
+    """Other runs of the workflow are not taken for ours, be they newer or older."""
+    peer.start_run("retrain other [01kj3v8m0q0000000000000000]")
+    peer.start_run(TITLE)
+    peer.start_run("retrain churn []")
+
+    found = dispatcher.find(dispatch_to(peer))
+
+    assert found == Run(id="8002", url=f"{PAGE}/8002", shows_id=True)
+
+
+def test_the_oldest_of_several_is_ours(peer, dispatcher):
+    """Two runs with one id: the one that came first is followed."""
+    peer.start_run(TITLE)
+    peer.start_run(TITLE)
+
+    assert dispatcher.find(dispatch_to(peer)).id == "8001"
+
+
+@pytest.mark.parametrize("others", [0, 5])
+def test_absence_is_none(peer, dispatcher, others):
+    """A listing that was read to its end and does not hold the id says None."""
+    for _ in range(others):
+        peer.start_run("retrain other")
+
+    assert dispatcher.find(dispatch_to(peer)) is None
+
+
+def test_a_workflow_without_run_name_hides_its_runs(peer, dispatcher):
+    """The run is there and can be polled, but it does not show the id."""
+    peer.run_name = False
+    run = dispatcher.start(dispatch_to(peer))
+
+    assert dispatcher.find(dispatch_to(peer)) is None
+    assert not dispatcher.poll(dispatch_to(peer, run_id=run.id)).shows_id
+
+
+def test_a_listing_may_lag(peer, dispatcher):
+    """A run that is not listed yet is found once it is."""
+    peer.lists_new_runs = False
+    dispatcher.start(dispatch_to(peer))
+
+    assert dispatcher.find(dispatch_to(peer)) is None
+    peer.list_runs()
+    assert dispatcher.find(dispatch_to(peer)).id == "8001"
+
+
+@pytest.mark.parametrize(("count", "largest", "pages"), [(250, 100, 3), (200, 100, 2), (7, 3, 3)])
+def test_every_page_is_read(peer, dispatcher, count, largest, pages):
+    """Full pages, a last full page and pages shorter than asked: the oldest run is found."""
+    peer.largest_page = largest
+    peer.start_run(TITLE)
+    for _ in range(count - 1):
+        peer.start_run("retrain other")
+
+    assert dispatcher.find(dispatch_to(peer)).id == "8001"
+    assert [asked.query["page"] for asked in peer.requests("list")] == [
+        str(page + 1) for page in range(pages)
+    ]
+
+
+def test_only_dispatched_runs_around_the_order_are_asked_for(peer, dispatcher):
+    """The listing starts an hour early, for clocks differ; tags have no branch to filter by."""
+    peer.start_run(TITLE, created_at=NOON - timedelta(minutes=59))
+    peer.start_run(TITLE, created_at=NOON - timedelta(minutes=61))
+
+    assert dispatcher.find(dispatch_to(peer)).id == "8001"
+    [asked] = peer.requests("list")
+    assert asked.query == {
+        "event": "workflow_dispatch",
+        "created": ">=2026-11-22T11:00:00Z",
+        "per_page": "100",
+        "page": "1",
+    }
+
+
+def test_a_listing_without_an_end_proves_nothing(peer, dispatcher):
+    """GitHub lists 1,000 runs at most: not to be there is no absence."""
+    peer.largest_page = 2
+    for _ in range(21):
+        peer.start_run("retrain other")
+
+    assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNKNOWN
+    assert len(peer.requests("list")) == 10
+
+
+def test_what_was_found_counts_although_the_listing_has_no_end(peer, dispatcher):
+    """A run with our id exists, whatever else can't be read."""
+    peer.largest_page = 2
+    for _ in range(21):
+        peer.start_run("retrain other")
+    peer.start_run(TITLE)
+
+    assert dispatcher.find(dispatch_to(peer)).id == "8022"
+
+
+def test_a_page_that_misses_runs_proves_nothing(peer, dispatcher):
+    """GitHub counts a run that it does not list: look again later."""
+    peer.answer_next(
+        answering(200, {"total_count": 1, "workflow_runs": []}),
+        phase="list",
+    )
+
+    assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "meaning", "reads"),
+    [
+        (BAD_CREDENTIALS, Failure.REFUSED, 2),
+        (answering(403), Failure.REFUSED, 1),
+        (answering(404), Failure.REFUSED, 1),
+        (answering(429, headers={"Retry-After": "5"}), Failure.UNAVAILABLE, 1),
+        (answering(403, headers={"Retry-After": "5"}), Failure.UNAVAILABLE, 1),
+        (answering(422), Failure.UNAVAILABLE, 1),
+        (answering(202, {}), Failure.UNAVAILABLE, 1),
+        (answering(204, b""), Failure.UNAVAILABLE, 1),
+        (answering(301, headers={"Location": "/repositories/1"}), Failure.UNAVAILABLE, 1),
+        (answering(302, headers={"Location": "/login"}), Failure.UNAVAILABLE, 1),
+        (answering(200, b"<html>"), Failure.UNAVAILABLE, 1),
+        (answering(200, {}), Failure.UNAVAILABLE, 1),
+        (answering(200, {"total_count": 1, "workflow_runs": [{}]}), Failure.UNAVAILABLE, 1),
+        (answering(200, {"total_count": "0", "workflow_runs": []}), Failure.UNAVAILABLE, 1),
+        (answering(500), Failure.UNAVAILABLE, 3),
+        (CUT_BEFORE, Failure.UNAVAILABLE, 3),
+        (TRUNCATED, Failure.UNAVAILABLE, 3),
+    ],
+    ids=lambda value: f"{value.status}-{value.then}" if isinstance(value, Behaviour) else None,
+)
+def test_a_failed_look_is_no_absence(peer, dispatcher, behaviour, meaning, reads):
+    """Anything but a clean listing is an error; only the network and a 5xx are tried again."""
+    peer.answer_always(behaviour, phase="list")
+
+    assert failure(dispatcher.find, dispatch_to(peer)) is meaning
+    assert len(peer.asked) == reads
+
+
+def test_a_look_survives_a_short_disturbance(peer, dispatcher):
+    """One cut and one 5xx are not worth an error: reads may be repeated."""
+    peer.start_run(TITLE)
+    peer.answer_next(CUT_BEFORE, answering(502), phase="list")
+
+    assert dispatcher.find(dispatch_to(peer)).id == "8001"
+
+
+def test_a_look_ends_although_the_answer_does_not(peer, tmp_path):
+    """Byte after byte without an end is an error like silence."""
+    dispatcher = dispatcher_with(token_file(tmp_path), timeout=timedelta(milliseconds=200))
+    peer.start_run(TITLE)
+    peer.answer_always(TRICKLE, phase="list")
+
+    assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNAVAILABLE
+    assert not peer.released.is_set()
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "state"),
+    [
+        ("success", RunState.SUCCEEDED),
+        ("neutral", RunState.SUCCEEDED),
+        ("cancelled", RunState.CANCELLED),
+        ("skipped", RunState.CANCELLED),
+        ("stale", RunState.CANCELLED),
+        ("failure", RunState.FAILED),
+        ("timed_out", RunState.FAILED),
+        ("action_required", RunState.FAILED),
+        ("startup_failure", RunState.FAILED),
+        ("a word of next year", RunState.FAILED),
+    ],
+)
+def test_every_conclusion_has_its_meaning(peer, dispatcher, conclusion, state):
+    """A word that we do not know is no success."""
+    run = dispatcher.start(dispatch_to(peer))
+    peer.finish(run.id, conclusion)
+
+    status = dispatcher.poll(dispatch_to(peer, run_id=run.id))
+
+    assert status.state is state
+    assert status.detail.replace("'", "") == f"completed/{conclusion}"
+    assert status.url == f"{PAGE}/8001"
+    assert status.shows_id
+
+
+@pytest.mark.parametrize(
+    "status", ["queued", "in_progress", "waiting", "requested", "pending", "completed"]
+)
+def test_a_run_without_a_conclusion_is_running(peer, dispatcher, status):
+    """Whatever it waits for; also in the moment in which it is completed without a conclusion."""
+    run = dispatcher.start(dispatch_to(peer))
+    peer.runs[0].status = status
+
+    assert dispatcher.poll(dispatch_to(peer, run_id=run.id)) == RunStatus(
+        RunState.RUNNING, status, f"{PAGE}/8001", shows_id=True
+    )
+
+
+def test_a_run_that_github_forgot_is_gone(peer, dispatcher):
+    """A 404 is an answer; the address that we knew stays with it."""
+    dispatch = dispatch_to(peer, run_id="7", run_url="https://github.example/7")
+
+    status = dispatcher.poll(dispatch)
+
+    assert status == RunStatus(RunState.GONE, "not found", "https://github.example/7")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "meaning"),
+    [
+        (BAD_CREDENTIALS, Failure.REFUSED),
+        (answering(403), Failure.REFUSED),
+        (answering(429), Failure.UNAVAILABLE),
+        (answering(301, headers={"Location": "/repositories/1"}), Failure.UNAVAILABLE),
+        (answering(200, b"<html>"), Failure.UNAVAILABLE),
+        (answering(200, {"status": 5}), Failure.UNAVAILABLE),
+        (answering(503), Failure.UNAVAILABLE),
+        (CUT_BEFORE, Failure.UNAVAILABLE),
+    ],
+    ids=lambda value: f"{value.status}-{value.then}" if isinstance(value, Behaviour) else None,
+)
+def test_a_failed_poll_says_nothing_about_the_run(peer, dispatcher, behaviour, meaning):
+    """An error is no end of a run."""
+    run = dispatcher.start(dispatch_to(peer))
+    peer.answer_always(behaviour, phase="poll")
+
+    assert failure(dispatcher.poll, dispatch_to(peer, run_id=run.id)) is meaning

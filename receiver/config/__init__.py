@@ -1,4 +1,8 @@
-"""YAML file (secrets in files) -> Config; readable complaints."""
+"""YAML file (secrets in files) -> Config; readable complaints.
+
+reading -> sections of fields -> checks (over drafts, files) -> conversion -> values
+              complaints on the way                dangers at the end
+"""
 
 from receiver.config.loading import load_config
 from receiver.config.values import (

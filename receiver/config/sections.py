@@ -163,11 +163,6 @@ class TargetSection(FollowingSection):
     github: GithubSection | None = None
     kfp: KfpSection | None = None
 
-    @property
-    def kind(self) -> GithubSection | KfpSection | None:
-        """The one kind that is there."""
-        return self.github or self.kfp
-
 
 class ModelSection(Section):
     """What a policy's models are called."""

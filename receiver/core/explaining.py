@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from receiver.core.alerts import Alert, AlertStatus
-from receiver.core.decisions import HOLDS, Case, Gate, Reason, climb, facts_of
+from receiver.core.decisions import Gate, Reason, facts_of
+from receiver.core.ladder import HOLDS, Case, climb
 from receiver.core.models import FiringAlert, Model, Pause, next_check, pause_in_force
 from receiver.core.playbook import Playbook
 from receiver.core.times import clock_time

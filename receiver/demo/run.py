@@ -222,7 +222,11 @@ def _wait_forever(children: Children) -> None:
 
 @contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does: its children end with it."""
+    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does: its children end with it.
+
+    Ctrl-C is named too, because a shell without job control starts what runs in its background
+    deaf to it.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -231,7 +235,8 @@ def _ends_on_signals() -> Iterator[None]:
         yield
         return
     before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

@@ -1,57 +1,29 @@
 """A due dispatch becomes a run: found or started, never started twice."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from receiver.core import cooldowns
 from receiver.core.dispatches import (
-    MAX_ATTEMPTS,
     Dispatch,
     DispatchError,
     DispatchState,
     Failure,
     next_attempt,
-    next_look,
 )
 from receiver.core.playbook import Playbook
-from receiver.core.ports import Clock, Dispatcher
-from receiver.core.runs import SOONEST_POLL, Run
-from receiver.flows.ledger import Ledger, latest
+from receiver.core.ports import Dispatcher
+from receiver.core.runs import Run
+from receiver.flows.ledger import Ledger
+from receiver.flows.looking_up import Watch, look_up
+from receiver.flows.moving import LEASE, doubted, place_of, running, save_moved
 from receiver.store.store import Store, Tx
-from receiver.telemetry import attempts, log, time_to_dispatch, transitions
-
-LEASE = timedelta(minutes=2)
-"""Longer than any call of a dispatcher, which promises to end within a minute."""
+from receiver.telemetry import attempts, log, time_to_dispatch
 
 PAUSE_LOOK = timedelta(seconds=10)
 """How soon a pending dispatch notices that its pause was lifted."""
 
 UNSENT = (DispatchState.PENDING, DispatchState.SENDING, DispatchState.UNKNOWN)
-
-
-@dataclass(slots=True)
-class Watch:
-    """How long this process has watched each doubt, by a clock that never jumps.
-
-    The wall clock may jump over a whole look-up window, and absence would prove nothing.
-    """
-
-    clock: Clock
-    _since: dict[tuple[str, datetime], timedelta] = field(default_factory=dict)
-
-    def waited(self, dispatch: Dispatch, now: datetime) -> timedelta:
-        """Time since the doubt began, by whichever clock says less."""
-        if dispatch.doubt_since is None:
-            return timedelta(0)
-        key = (dispatch.id, dispatch.doubt_since)
-        first = self._since.setdefault(key, self.clock.elapsed())
-        return min(now - dispatch.doubt_since, self.clock.elapsed() - first)
-
-    def forget(self, dispatch: Dispatch) -> None:
-        """The doubt is over."""
-        self._since = {key: since for key, since in self._since.items() if key[0] != dispatch.id}
 
 
 def dispatch_next(
@@ -66,7 +38,7 @@ def dispatch_next(
     if dispatch.state is DispatchState.PENDING:
         _attempt(store, dispatcher, playbook, watch, dispatch)
     else:
-        _look_up(store, dispatcher, watch, dispatch, now)
+        look_up(store, dispatcher, watch, dispatch, now)
     return True
 
 
@@ -150,10 +122,10 @@ def _record_start(store: Store, dispatch: Dispatch, run: Run) -> Dispatch:
     with store.begin() as tx:
         ledger = Ledger(tx, Playbook(), models=[dispatch.model])
         if run.id is None:
-            changed = _doubted(ledger, dispatch, "the target said yes without naming the run")
+            changed = doubted(ledger, dispatch, "the target said yes without naming the run")
             changed = replace(changed, accepted=True)
         else:
-            changed = _running(ledger, dispatch, run, f"run {run.id} was started")
+            changed = running(ledger, dispatch, run, f"run {run.id} was started")
         if not save_moved(ledger, changed):
             log().warning("late_worker", dispatch_id=dispatch.id, run_id=run.id)
             return changed
@@ -174,7 +146,7 @@ def _record_failure(store: Store, dispatch: Dispatch, error: DispatchError) -> D
         ledger = Ledger(tx, Playbook(), models=[dispatch.model])
         not_started = tuple(n for n in dispatch.in_doubt if n != dispatch.attempt)
         if error.failure is Failure.UNKNOWN:
-            changed = _doubted(ledger, dispatch, str(error))
+            changed = doubted(ledger, dispatch, str(error))
         elif error.failure is Failure.UNAVAILABLE:
             changed = replace(
                 dispatch,
@@ -208,134 +180,3 @@ def _record_failure(store: Store, dispatch: Dispatch, error: DispatchError) -> D
         ledger.save()
     attempts.labels(dispatch.target, error.failure.value).inc()
     return changed
-
-
-def _look_up(
-    store: Store, dispatcher: Dispatcher, watch: Watch, claimed: Dispatch, now: datetime
-) -> None:
-    """Look for the run of a dispatch in doubt. An early look can only find."""
-    doubted = claimed
-    if claimed.state is DispatchState.SENDING:  # its worker died: the lease has just ended
-        with store.begin() as tx:
-            ledger = Ledger(tx, Playbook(), models=[claimed.model])
-            why = "the worker that sent it died before it could say so"
-            doubted = replace(_doubted(ledger, claimed, why), due_at=claimed.due_at)
-            if not save_moved(ledger, doubted):
-                return
-            ledger.save()
-            now = ledger.now
-    # Asked before the look: only a look that began after the window proves absence.
-    left = dispatcher.lookup_window - watch.waited(doubted, now)
-    run, trouble = _find(dispatcher, doubted)
-    with store.begin() as tx:
-        ledger = Ledger(tx, Playbook(), models=[doubted.model])
-        if run is not None:
-            changed = _running(ledger, doubted, run, f"run {run.id} was found by its dispatch id")
-        elif doubted.overruled and trouble is None:
-            changed = _again(ledger, doubted, "an operator wants it")
-        elif left > timedelta(0):
-            due_at = next_look(doubted.looks, ledger.now, left)
-            changed = replace(doubted, looks=doubted.looks + 1, due_at=due_at)
-        else:
-            changed = _after_window(ledger, dispatcher, doubted, trouble)
-        moved = changed.state is not DispatchState.UNKNOWN
-        if save_moved(ledger, changed, moved=moved):
-            if run is not None and run.shows_id:
-                tx.remember_id_shown(place_of(doubted), ledger.now)
-            ledger.save()
-    if moved:
-        watch.forget(changed)
-
-
-def _find(dispatcher: Dispatcher, dispatch: Dispatch) -> tuple[Run | None, str | None]:
-    try:
-        return dispatcher.find(dispatch), None
-    except DispatchError as error:
-        return None, str(error)
-
-
-def _after_window(
-    ledger: Ledger, dispatcher: Dispatcher, dispatch: Dispatch, trouble: str | None
-) -> Dispatch:
-    """The window is over and no run was found: proven absent, or a human must look."""
-    provable = dispatcher.always_shows_id or ledger.tx.shows_ids(place_of(dispatch))
-    if trouble is not None:
-        why = f"the run may exist, and it can't be looked up: {trouble}"
-    elif dispatch.accepted:
-        why = "the target said yes, but no run carries the dispatch id"
-    elif not provable:
-        why = (
-            "no run carries the dispatch id, but no run ever showed one here, so it may still "
-            "exist; let the workflow show inputs.dispatch_id in its run-name"
-        )
-    elif dispatch.absences + 1 >= MAX_ATTEMPTS:
-        why = f"{MAX_ATTEMPTS} attempts got no clear answer and left no run"
-    else:
-        return _again(ledger, dispatch, "it is made again")
-    return replace(dispatch, state=DispatchState.PARKED, ended_at=ledger.now, detail=why)
-
-
-def _again(ledger: Ledger, dispatch: Dispatch, why: str) -> Dispatch:
-    return replace(
-        dispatch,
-        state=DispatchState.PENDING,
-        absences=dispatch.absences + 1,
-        overruled=False,
-        due_at=ledger.now,
-        detail=f"attempt {dispatch.attempt} left no run: {why}",
-    )
-
-
-def _doubted(ledger: Ledger, dispatch: Dispatch, why: str) -> Dispatch:
-    return replace(
-        dispatch,
-        state=DispatchState.UNKNOWN,
-        doubt_since=ledger.now,
-        looks=1,
-        due_at=next_look(0, ledger.now, LEASE),
-        detail=f"it may have started: {why}",
-    )
-
-
-def _running(ledger: Ledger, dispatch: Dispatch, run: Run, why: str) -> Dispatch:
-    return replace(
-        dispatch,
-        state=DispatchState.RUNNING,
-        run_id=run.id,
-        run_url=run.url,
-        due_at=ledger.now + SOONEST_POLL,
-        detail=why,
-    )
-
-
-def save_moved(
-    ledger: Ledger, dispatch: Dispatch, *, moved: bool = True, actor: str | None = None
-) -> bool:
-    """Write a dispatch's new state and carry it forward to its model.
-
-    False, and nothing is written, if another claim has taken the dispatch meanwhile.
-    """
-    if not ledger.tx.save_dispatch(dispatch, at=ledger.now, actor=actor, moved=moved):
-        return False
-    model = ledger.models[dispatch.model]
-    if model.latest is not None and model.latest.id == dispatch.id:
-        ledger.update(replace(model, latest=latest(dispatch)))
-    if moved:
-        transitions.labels(dispatch.target, dispatch.state.value).inc()
-        log().info(
-            "dispatch_changed",
-            dispatch_id=dispatch.id,
-            model=dispatch.model,
-            target=dispatch.target,
-            state=dispatch.state.value,
-            attempt=dispatch.attempt,
-            run_id=dispatch.run_id,
-            detail=dispatch.detail,
-        )
-    return True
-
-
-def place_of(dispatch: Dispatch) -> str:
-    """A name for where a dispatch goes, credentials aside."""
-    place: Mapping[str, str] = dispatch.place
-    return json.dumps({"kind": dispatch.kind.value, **place}, sort_keys=True)

@@ -8,8 +8,8 @@ from receiver.core.durations import show_duration
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Dispatcher
 from receiver.core.runs import RunState, RunStatus, next_poll
-from receiver.flows.dispatching import LEASE, place_of, save_moved
 from receiver.flows.ledger import Ledger
+from receiver.flows.moving import LEASE, place_of, save_moved
 from receiver.store.store import Store
 from receiver.telemetry import log, run_duration
 

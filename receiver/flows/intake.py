@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from receiver.core.alerts import Alert, Notification, Source
 from receiver.core.decisions import Decision, Reason
 from receiver.core.playbook import Matched, Playbook
-from receiver.flows.ledger import Ledger, Origin, finite
+from receiver.flows.deciding import Origin, decide_alert
+from receiver.flows.ledger import Ledger, finite
 from receiver.store.store import RowRefused, Store, Tx
 from receiver.telemetry import (
     alerts_received,
@@ -58,14 +59,6 @@ def arrive(
     return Arrival(notification, matched, playbook, source, sender, dry_run)
 
 
-class DryRun(Exception):  # noqa: N818  no error: it rolls back
-    """Carries the receipt out of a transaction that must not be committed."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        super().__init__("dry run")
-        self.receipt = receipt
-
-
 def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
     """Decide notifications that wait together, in one commit.
 
@@ -86,11 +79,10 @@ def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
 
 def try_out(store: Store, arrival: Arrival) -> Receipt:
     """Decide a notification as `take_in` would, and store nothing."""
-    try:
-        with store.begin() as tx:
-            raise DryRun(_decide_all(tx, [arrival])[0])
-    except DryRun as done:
-        return done.receipt
+    with store.begin() as tx:
+        receipt = _decide_all(tx, [arrival])[0]
+        tx.undo()
+    return receipt
 
 
 def _commit(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
@@ -108,7 +100,7 @@ def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
         notification_id = tx.new_id(ledger.now)
         origin = Origin(arrival.source, notification_id, notification_id)
         ledger.playbook = arrival.playbook
-        taken = tuple(ledger.decide(one, origin) for one in arrival.matched)
+        taken = tuple(decide_alert(ledger, one, origin) for one in arrival.matched)
         receipts.append(Receipt(notification_id, taken))
     tx.add_notifications(
         (receipt.notification_id, ledger.now, arrival.source, arrival.sender, arrival.notification)
@@ -141,7 +133,7 @@ def _commit_one_by_one(store: Store, arrival: Arrival) -> Receipt:
             try:
                 with tx.savepoint():
                     ledger = _ledger(tx, arrival.playbook, [one])
-                    decision = ledger.decide(one, origin)
+                    decision = decide_alert(ledger, one, origin)
                     ledger.save()
             except RowRefused as error:
                 decision = _unstorable(tx, arrival, one.alert, origin, str(error))

@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 from receiver.core.alerts import AlertStatus, Source
-from receiver.core.decisions import TIMER_LADDER, Decision, Reason
+from receiver.core.decisions import Decision, Reason
 from receiver.core.durations import show_duration
 from receiver.core.explaining import as_alert
+from receiver.core.ladder import TIMER_LADDER
 from receiver.core.models import FiringAlert
 from receiver.core.playbook import Matched, Playbook
+from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.intake import tell_triggered
-from receiver.flows.ledger import Ledger, Origin
+from receiver.flows.ledger import Ledger
 from receiver.store.queries import silent_models, waiting_models
 from receiver.store.store import Store, Tx
 from receiver.telemetry import decisions
@@ -72,7 +74,8 @@ def _recheck(ledger: Ledger, name: str) -> None:
 
 def _decide_again(ledger: Ledger, matched: Matched, entry: FiringAlert) -> None:
     if matched.identity is None or matched.identity.model in ledger.models:
-        ledger.decide(matched, Origin(Source.TIMER, seen_in=entry.seen_in), TIMER_LADDER)
+        origin = Origin(Source.TIMER, seen_in=entry.seen_in)
+        decide_alert(ledger, matched, origin, TIMER_LADDER)
 
 
 def _expire(ledger: Ledger, entry: FiringAlert) -> None:

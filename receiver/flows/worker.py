@@ -8,8 +8,9 @@ from functools import partial
 
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Clock, Dispatcher
-from receiver.flows.dispatching import Watch, dispatch_next
+from receiver.flows.dispatching import dispatch_next
 from receiver.flows.following import follow_next
+from receiver.flows.looking_up import Watch
 from receiver.flows.rechecking import due_models, postpone, recheck
 from receiver.flows.retention import Ages, forget
 from receiver.store.store import Store, StoreUnavailable

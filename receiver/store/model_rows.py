@@ -1,4 +1,4 @@
-"""Models, their firing alerts, pauses and remembered deliveries: what deciding reads and writes."""
+"""What deciding reads and writes: models, firing alerts, pauses, remembered deliveries."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Read-only lists for API, page and command line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from receiver.core.models import FiringAlert, Model, Pause
+from receiver.store.column_types import storable, to_micros
 from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
 from receiver.store.tables import (
     attempts,
@@ -19,8 +20,6 @@ from receiver.store.tables import (
     notifications,
     pauses,
     rejections,
-    storable,
-    to_micros,
     transitions,
 )
 
@@ -74,25 +73,6 @@ def list_decisions(
     if before is not None:
         query = query.where(decisions.c.id < before)
     return _page(db, query, limit, lambda row: str(row.id))
-
-
-def all_decisions(
-    db: Connection,
-    filters: Mapping[str, str],
-    *,
-    since: datetime | None,
-    until: datetime | None,
-    before: int | None,
-) -> Iterator[Row[Any]]:
-    """Every decision that matches, newest first, page by page."""
-    while True:
-        page = list_decisions(
-            db, filters, since=since, until=until, before=before, limit=MOST_ROWS
-        )
-        yield from page.rows
-        if page.next_cursor is None:
-            return
-        before = int(page.next_cursor)
 
 
 def find_decision(db: Connection, decision_id: int) -> Row[Any] | None:

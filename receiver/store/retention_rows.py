@@ -7,6 +7,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
 from receiver.core.dispatches import ATTENTION, LIVE
+from receiver.store.column_types import to_micros
 from receiver.store.tables import (
     answers,
     attempts,
@@ -16,7 +17,6 @@ from receiver.store.tables import (
     horizon,
     notifications,
     pauses,
-    to_micros,
     transitions,
 )
 

@@ -16,11 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from receiver.core.ids import ENTROPY_BYTES, time_id
 from receiver.core.ports import Clock
+from receiver.store.column_types import to_micros
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.log_rows import LogRows
 from receiver.store.model_rows import ModelRows
 from receiver.store.retention_rows import RetentionRows
-from receiver.store.tables import decisions, to_micros
+from receiver.store.tables import decisions
 
 LOCK_TIMEOUT_SECONDS = 5
 """How long a transaction waits for another's locks before the caller is told 503."""
@@ -62,6 +63,10 @@ class Tx(ModelRows, DispatchRows, LogRows, RetentionRows):
             raise
         except (StatementError, OverflowError, UnicodeError) as error:
             raise RowRefused(cause(error)) from error
+
+    def undo(self) -> None:
+        """Forget everything that this transaction did; it ends here."""
+        self._db.rollback()
 
     def new_id(self, now: datetime) -> str:
         """A fresh id for a dispatch or a notification."""
@@ -177,7 +182,7 @@ class Store:
         return room.f_bavail * room.f_frsize
 
     def require_room(self) -> None:
-        """Raise `StoreUnavailable` below `storage.min_free`: retention must still be able to work."""
+        """Raise `StoreUnavailable` below `storage.min_free`: retention must be able to work."""
         free = self.free_bytes()
         if free is not None and free < self._min_free:
             raise StoreUnavailable(

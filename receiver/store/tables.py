@@ -1,7 +1,5 @@
 """Tables, constraints and indexes; the migrations make them, a test compares."""
 
-import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -9,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     Float,
     Index,
     Integer,
@@ -18,7 +15,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 
@@ -26,87 +22,7 @@ from receiver.core.alerts import AlertStatus, Source
 from receiver.core.decisions import Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-
-
-def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970 in UTC."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The opposite of `to_micros`."""
-    return EPOCH + timedelta(microseconds=micros)
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment as microseconds since 1970: exact, small and the same on both engines."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Python to database."""
-        return None if value is None else to_micros(value)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Database to Python."""
-        return None if value is None else from_micros(value)
-
-
-class Span(TypeDecorator[timedelta]):
-    """A length of time in microseconds."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Python to database."""
-        return None if value is None else value // MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:  # noqa: ARG002
-        """Database to Python."""
-        return None if value is None else timedelta(microseconds=value)
-
-
-class Plain(TypeDecorator[str]):
-    """Strangers' text that any engine can store: no NUL, no lone surrogates."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Python to database."""
-        return None if value is None else storable(value)
-
-
-def storable(value: str) -> str:
-    """PostgreSQL refuses NUL, SQLite's driver refuses lone surrogates: show both as U+FFFD."""
-    if "\0" in value:
-        value = value.replace("\0", "\ufffd")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
-
-
-class Json(TypeDecorator[Any]):
-    """JSON in ASCII: strangers' labels survive exactly, NUL and surrogates included."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Python to database."""
-        return None if value is None else json.dumps(value, separators=(",", ":"))
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Database to Python."""
-        return None if value is None else json.loads(value)
-
+from receiver.store.column_types import Instant, Json, Plain, Span
 
 # SQLite makes a column the row's own number only if it is called INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")

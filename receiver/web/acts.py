@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
-from receiver.flows.controls import Act, Conflict, NotFound
+from receiver.flows.acts import Act, Conflict, NotFound
 from receiver.web.asked import ActBody, act_body, bad, only
 from receiver.web.auth import require, require_same_site
 from receiver.web.decisions import whole_decision

@@ -19,7 +19,7 @@ from receiver.core.decisions import Outcome, Reason
 from receiver.core.times import stamp
 from receiver.store import queries
 from receiver.store.store import Store
-from receiver.web.asked import bad, cursor, filters, limit, moment, number, only
+from receiver.web.asked import cursor, filters, limit, moment, number, only
 from receiver.web.auth import require
 from receiver.web.problems import Problem
 from receiver.web.service import Service
@@ -116,8 +116,9 @@ def whole_decision(store: Store, decision_id: int) -> dict[str, Any] | None:
 
 
 def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Row[Any]]:
-    """All that matches, newest first. Each page is a view of its own: a slow reader of a long
-    export holds up nobody.
+    """All that matches, newest first.
+
+    Each page is a view of its own, so that a slow reader of a long export holds up nobody.
     """
     before: int | None = asked["before"]
     while True:

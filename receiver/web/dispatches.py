@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from receiver.config import Role
 from receiver.core.dispatches import DispatchState
 from receiver.core.times import stamp
-from receiver.flows import controls
+from receiver.flows import redress
 from receiver.store import queries
 from receiver.web.acts import perform
 from receiver.web.asked import cursor, filters, limit, only
@@ -97,7 +97,7 @@ class Dispatches:
         return await perform(
             self._service,
             request,
-            lambda act, _body: controls.retry(
+            lambda act, _body: redress.retry(
                 self._service.store, self._service.loaded.playbook, act, dispatch_id
             ),
         )
@@ -108,7 +108,7 @@ class Dispatches:
         return await perform(
             self._service,
             request,
-            lambda act, _body: controls.abandon(
+            lambda act, _body: redress.abandon(
                 self._service.store, self._service.loaded.playbook, act, dispatch_id
             ),
         )

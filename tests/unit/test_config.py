@@ -493,6 +493,16 @@ def test_a_run_is_told_only_what_its_policy_knows(problems, target, problem):
     assert "el.labels of policy 'quality'; " in told[0]
 
 
+def test_labels_that_cannot_be_read_accuse_no_input(problems):
+    """One mistake is told once, not again at everything that hangs on it."""
+    inputs = "kfp: {pipeline: retrain.yaml, parameters: {a: '{user_id}'}}"
+    text = FIVE_LINES.replace("kfp: {pipeline: retrain.yaml}", inputs)
+
+    (told,) = problems(text.replace("[a-z0-9-]", "[a-z"))
+
+    assert told.startswith("policies[0].model.labels.user_id: ")
+
+
 def test_value_and_alertname_are_known_to_every_input(load):
     """They come with the alert, so no policy has to name them."""
     inputs = "kfp: {pipeline: retrain.yaml, parameters: {a: '{value}', b: '{alertname}'}}"

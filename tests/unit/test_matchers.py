@@ -195,6 +195,8 @@ def test_steps_that_are_remembered_stay_few():
     assert len(regex._steps) <= 10_000
     assert len(regex._known) <= 1_000
     assert regex.accepts(text + "x")
+    assert regex.accepts("x")
+    assert regex.accepts("x")
 
 
 @pytest.mark.parametrize(

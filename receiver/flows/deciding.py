@@ -1,0 +1,193 @@
+"""One alert is decided, and what follows for its model is carried forward in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from receiver.core.alerts import Alert, AlertStatus, Source
+from receiver.core.decisions import Decision, Facts, Reason, facts_of
+from receiver.core.ladder import LADDER, Case, Finding, Rung, decide
+from receiver.core.models import FiringAlert, with_set
+from receiver.core.playbook import Matched
+from receiver.core.policies import Identity, Mode, Policy
+from receiver.flows.ledger import Ledger, finite
+from receiver.store.model_rows import Delivery
+
+Named: TypeAlias = tuple[Policy, Identity]
+"""The policy that matches, and the model that it names."""
+
+OUTSIDE = frozenset({Reason.UNMATCHED, Reason.INVALID, Reason.RESOLVED, Reason.DUPLICATE})
+"""Reasons that put nothing into a firing set."""
+
+HOMELESS = frozenset({Reason.UNMATCHED, Reason.INVALID})
+"""Reasons for which the timer takes an alert out of its set: no policy names its model now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an alert came from.
+
+    Attributes:
+        notification_id: The notification that brought it; None for the timer.
+        seen_in: The notification that holds the raw alert.
+
+    """
+
+    source: Source
+    notification_id: str | None = None
+    seen_in: str | None = None
+
+
+def decide_alert(
+    ledger: Ledger, matched: Matched, origin: Origin, ladder: Sequence[Rung] = LADDER
+) -> Decision:
+    """Decide one alert and carry forward what follows from it."""
+    case = Case(matched.alert, matched.policy, _facts(ledger, matched), ledger.now)
+    finding = decide(case, ladder)
+    decision = _decision(ledger, matched, finding, origin)
+    policy, identity = matched.policy, matched.identity
+    if policy is not None and identity is not None and finding.reason not in OUTSIDE:
+        _fires(ledger, matched.alert, (policy, identity), finding, origin)
+        if finding.reason is Reason.TRIGGERED:
+            dispatch = ledger.order(
+                policy,
+                identity,
+                decision_id=decision.id,
+                value=matched.alert.value,
+                alertname=matched.alert.alertname,
+            )
+            decision = replace(decision, dispatch_id=dispatch.id)
+    elif matched.alert.status is AlertStatus.RESOLVED:
+        _resolve(ledger, matched)
+    elif finding.reason is Reason.DUPLICATE and policy is not None:
+        _confirm(ledger, matched.alert, policy)
+    elif origin.source is Source.TIMER and finding.reason in HOMELESS:
+        ledger.drop(matched.alert.fingerprint)
+    ledger.decisions.append(decision)
+    return decision
+
+
+def _facts(ledger: Ledger, matched: Matched) -> Facts:
+    if matched.identity is None:
+        return Facts(problem=matched.problem)
+    name = matched.identity.model
+    policy = matched.policy.name if matched.policy else None
+    facts = facts_of(ledger.models[name], ledger.pause_of(name, policy))
+    delivery = ledger.delivery(matched.alert)
+    entry = ledger.entry(matched.alert.fingerprint)
+    return replace(
+        facts,
+        problem=matched.problem,
+        decided_at=delivery.decided_at if delivery else None,
+        resolved_at=delivery.resolved_at if delivery else None,
+        stale_until=entry.stale_until if entry else None,
+    )
+
+
+def _decision(ledger: Ledger, matched: Matched, finding: Finding, origin: Origin) -> Decision:
+    alert = matched.alert
+    model = matched.identity.model if matched.identity else None
+    latest = ledger.models[model].latest if model else None
+    in_flight = latest is not None and finding.reason is Reason.IN_FLIGHT
+    return Decision(
+        id=ledger.tx.decision_id(ledger.now),
+        decided_at=ledger.now,
+        source=origin.source,
+        reason=finding.reason,
+        detail=finding.detail,
+        gates=finding.gates,
+        policy=matched.policy.name if matched.policy else None,
+        model=model,
+        alertname=alert.alertname,
+        fingerprint=alert.fingerprint,
+        status=alert.status,
+        starts_at=alert.starts_at,
+        labels=alert.labels,
+        value=finite(alert.value),
+        next_check_at=finding.next_check_at,
+        dispatch_id=latest.id if latest and in_flight else None,
+        notification_id=origin.notification_id,
+        seen_in=origin.seen_in,
+        position=alert.position,
+        config_hash=ledger.playbook.config_hash,
+    )
+
+
+def _fires(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+    """Carry forward that an alert fires, and what was decided about it."""
+    policy, identity = named
+    delivery = _delivery(ledger, alert, policy)
+    if delivery is not None and origin.source is Source.TIMER:
+        # The timer accepts a stale alert as firing: what resolved it counts no more.
+        ledger.remember(replace(delivery, resolved_at=None))
+    elif delivery is not None:
+        ledger.remember(replace(delivery, decided_at=ledger.now))
+    if finding.reason is Reason.OBSERVED and finding.next_check_at is not None:
+        model = ledger.models[identity.model]
+        ledger.update(replace(model, observed_until=finding.next_check_at))
+    if not alert.is_test:
+        _join(ledger, alert, named, finding, origin)
+
+
+def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+    """Put the alert into its model's firing set; an alert belongs to one model at a time."""
+    policy, identity = named
+    known = ledger.entry(alert.fingerprint)
+    if alert.starts_at is None or (known and known.starts_at > alert.starts_at):
+        return  # a late copy of an earlier firing says nothing about the present one
+    entry = FiringAlert(
+        fingerprint=alert.fingerprint,
+        model=identity.model,
+        policy=policy.name,
+        alertname=alert.alertname,
+        labels=alert.labels,
+        value=finite(alert.value),
+        starts_at=alert.starts_at,
+        confirmed_at=ledger.now,
+        expires_at=ledger.now + policy.alert_expiry,
+        stale_until=finding.next_check_at if finding.reason is Reason.STALE else None,
+        observing=policy.mode is Mode.OBSERVE,
+        seen_in=origin.seen_in,
+        position=alert.position,
+    )
+    if known is not None and origin.source is Source.TIMER:  # which confirms nothing
+        entry = replace(entry, confirmed_at=known.confirmed_at, expires_at=known.expires_at)
+    if known is not None and known.model != identity.model:
+        ledger.drop(alert.fingerprint)
+    was_empty = not ledger.alerts_of(identity.model)
+    ledger.keep(entry)
+    model = replace(ledger.models[identity.model], policy=policy.name, labels=identity.labels)
+    ledger.update(
+        with_set(
+            model, was_empty=was_empty, is_empty=False, cooldown=policy.cooldown, now=ledger.now
+        )
+    )
+
+
+def _resolve(ledger: Ledger, matched: Matched) -> None:
+    """Take the alert's entry out, whatever policy matches now, unless it began later."""
+    alert = matched.alert
+    if matched.policy is not None:
+        delivery = _delivery(ledger, alert, matched.policy)
+        if delivery is not None:
+            ledger.remember(replace(delivery, resolved_at=ledger.now))
+    entry = ledger.entry(alert.fingerprint)
+    if entry is not None and entry.starts_at <= (alert.ends_at or ledger.now):
+        ledger.drop(alert.fingerprint)
+
+
+def _confirm(ledger: Ledger, alert: Alert, policy: Policy) -> None:
+    """A repeat says that the alert still fires."""
+    entry = ledger.entry(alert.fingerprint)
+    if entry is not None and entry.starts_at == alert.starts_at:
+        expires_at = ledger.now + policy.alert_expiry
+        ledger.keep(replace(entry, confirmed_at=ledger.now, expires_at=expires_at))
+
+
+def _delivery(ledger: Ledger, alert: Alert, policy: Policy) -> Delivery | None:
+    """The memory of this delivery, lasting from now; None without a time to know it by."""
+    if alert.starts_at is None:
+        return None
+    forget_at = ledger.now + max(policy.alert_expiry, 2 * policy.dedup_window)
+    known = ledger.delivery(alert) or Delivery(alert.fingerprint, alert.starts_at, forget_at)
+    return replace(known, forget_at=forget_at)

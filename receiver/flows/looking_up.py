@@ -1,0 +1,117 @@
+"""A dispatch in doubt is looked up: found, proven absent, or handed to a human."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from receiver.core.dispatches import (
+    MAX_ATTEMPTS,
+    Dispatch,
+    DispatchError,
+    DispatchState,
+    next_look,
+)
+from receiver.core.playbook import Playbook
+from receiver.core.ports import Clock, Dispatcher
+from receiver.core.runs import Run
+from receiver.flows.ledger import Ledger
+from receiver.flows.moving import doubted, place_of, running, save_moved
+from receiver.store.store import Store
+
+
+@dataclass(slots=True)
+class Watch:
+    """How long this process has watched each doubt, by a clock that never jumps.
+
+    The wall clock may jump over a whole look-up window, and absence would prove nothing.
+    """
+
+    clock: Clock
+    _since: dict[tuple[str, datetime], timedelta] = field(default_factory=dict)
+
+    def waited(self, dispatch: Dispatch, now: datetime) -> timedelta:
+        """Time since the doubt began, by whichever clock says less."""
+        if dispatch.doubt_since is None:
+            return timedelta(0)
+        key = (dispatch.id, dispatch.doubt_since)
+        first = self._since.setdefault(key, self.clock.elapsed())
+        return min(now - dispatch.doubt_since, self.clock.elapsed() - first)
+
+    def forget(self, dispatch: Dispatch) -> None:
+        """The doubt is over."""
+        self._since = {key: since for key, since in self._since.items() if key[0] != dispatch.id}
+
+
+def look_up(
+    store: Store, dispatcher: Dispatcher, watch: Watch, claimed: Dispatch, now: datetime
+) -> None:
+    """Look for the run of a dispatch in doubt. An early look can only find."""
+    dispatch = claimed
+    if claimed.state is DispatchState.SENDING:  # its worker died: the lease has just ended
+        with store.begin() as tx:
+            ledger = Ledger(tx, Playbook(), models=[claimed.model])
+            why = "the worker that sent it died before it could say so"
+            dispatch = replace(doubted(ledger, claimed, why), due_at=claimed.due_at)
+            if not save_moved(ledger, dispatch):
+                return
+            ledger.save()
+            now = ledger.now
+    # Asked before the look: only a look that began after the window proves absence.
+    left = dispatcher.lookup_window - watch.waited(dispatch, now)
+    run, trouble = _find(dispatcher, dispatch)
+    with store.begin() as tx:
+        ledger = Ledger(tx, Playbook(), models=[dispatch.model])
+        if run is not None:
+            changed = running(ledger, dispatch, run, f"run {run.id} was found by its dispatch id")
+        elif dispatch.overruled and trouble is None:
+            changed = _again(ledger, dispatch, "an operator wants it")
+        elif left > timedelta(0):
+            due_at = next_look(dispatch.looks, ledger.now, left)
+            changed = replace(dispatch, looks=dispatch.looks + 1, due_at=due_at)
+        else:
+            changed = _after_window(ledger, dispatcher, dispatch, trouble)
+        moved = changed.state is not DispatchState.UNKNOWN
+        if save_moved(ledger, changed, moved=moved):
+            if run is not None and run.shows_id:
+                tx.remember_id_shown(place_of(dispatch), ledger.now)
+            ledger.save()
+    if moved:
+        watch.forget(changed)
+
+
+def _find(dispatcher: Dispatcher, dispatch: Dispatch) -> tuple[Run | None, str | None]:
+    try:
+        return dispatcher.find(dispatch), None
+    except DispatchError as error:
+        return None, str(error)
+
+
+def _after_window(
+    ledger: Ledger, dispatcher: Dispatcher, dispatch: Dispatch, trouble: str | None
+) -> Dispatch:
+    """The window is over and no run was found: proven absent, or a human must look."""
+    provable = dispatcher.always_shows_id or ledger.tx.shows_ids(place_of(dispatch))
+    if trouble is not None:
+        why = f"the run may exist, and it can't be looked up: {trouble}"
+    elif dispatch.accepted:
+        why = "the target said yes, but no run carries the dispatch id"
+    elif not provable:
+        why = (
+            "no run carries the dispatch id, but no run ever showed one here, so it may still "
+            "exist; let the workflow show inputs.dispatch_id in its run-name"
+        )
+    elif dispatch.absences + 1 >= MAX_ATTEMPTS:
+        why = f"{MAX_ATTEMPTS} attempts got no clear answer and left no run"
+    else:
+        return _again(ledger, dispatch, "it is made again")
+    return replace(dispatch, state=DispatchState.PARKED, ended_at=ledger.now, detail=why)
+
+
+def _again(ledger: Ledger, dispatch: Dispatch, why: str) -> Dispatch:
+    return replace(
+        dispatch,
+        state=DispatchState.PENDING,
+        absences=dispatch.absences + 1,
+        overruled=False,
+        due_at=ledger.now,
+        detail=f"attempt {dispatch.attempt} left no run: {why}",
+    )

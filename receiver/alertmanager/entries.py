@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError
@@ -33,7 +34,6 @@ Texts = Annotated[dict[str, str], AllStrings]
 
 STATUSES = {str(status): status for status in AlertStatus}
 
-NEVER = "0001-01-01T00:00:00Z"
 TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,30})?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -43,7 +43,7 @@ LAST_YEAR = 9999
 
 FINGERPRINT = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
 
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+NUMBER = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\s*")
 LONGEST_NUMBER = 400  # the largest float, written with %f, has 316 characters
 SPECIAL_NUMBERS = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 
@@ -172,10 +172,9 @@ def _time_or_problem(name: str, text: str | None, problems: list[str]) -> dateti
         return None
 
 
+@lru_cache(maxsize=1024)  # alerts that one evaluation of a rule found began at the same moment
 def _read_time(text: str) -> datetime | None:
     """Read a moment in UTC, None for Go's "never". Raises `ValueError`."""
-    if text == NEVER:
-        return None
     if TIME.fullmatch(text) is None:
         raise ValueError(text)
     moment = datetime.fromisoformat(text.upper())
@@ -186,11 +185,8 @@ def _read_time(text: str) -> datetime | None:
 
 def _read_number(text: str) -> float | None:
     """Read a number as Go prints it; None for `300m`, `<error expanding template: ...>`."""
-    text = text.strip()
-    if text in SPECIAL_NUMBERS:
-        return SPECIAL_NUMBERS[text]
     if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
-        return None
+        return SPECIAL_NUMBERS.get(text.strip())
     number = float(text)
     return number if math.isfinite(number) else None
 

@@ -120,13 +120,14 @@ def _alert_by_alert(body: bytes) -> Notification:
 def _read_alerts(body: bytes, outlined: bytes, span: slice) -> tuple[Alert, ...]:
     if body[span.start : span.start + 1] != b"[":
         _reject("`alerts` is not an array")
+    spans = list(islice(elements(outlined, span), MAX_ALERTS + 1))
+    if len(spans) > MAX_ALERTS:
+        _reject(f"more than {MAX_ALERTS} alerts; set `max_alerts` in the webhook_config")
     alerts: list[Alert] = []
     broken = 0
-    for alert in elements(outlined, span):
-        if len(alerts) == MAX_ALERTS:
-            _reject(f"more than {MAX_ALERTS} alerts; set `max_alerts` in the webhook_config")
+    for position, alert in enumerate(spans):
         gather = broken < MOST_BROKEN
-        alerts.append(read_alone(body[alert], outlined[alert], len(alerts), gather=gather))
+        alerts.append(read_alone(body[alert], outlined[alert], position, gather=gather))
         broken += alerts[-1].problem is not None
     return tuple(alerts)
 
@@ -184,7 +185,7 @@ def _reject(what: str) -> NoReturn:
 
 def _for_display(text: bytes) -> Any:
     try:
-        value = from_json(text, allow_inf_nan=False)
+        value = from_json(text)
         json.dumps(value, allow_nan=False)
     except ValueError:
         return text.decode("utf-8", "replace")

@@ -70,7 +70,7 @@ def _of_policy(policy: Policy, earlier: Sequence[Policy]) -> Iterator[Finding]:
                 place,
                 "changes when a pod moves, and the model's name with it; use another label",
             )
-        if any(pattern.fullmatch(text) for text in HOSTILE):
+        if any(pattern.accepts(text) for text in HOSTILE):
             yield place, f"{pattern.pattern!r} lets any text through; write [a-z0-9-]{{1,40}}"
     if policy.cooldown < SHORT_COOLDOWN:
         yield ("cooldown",), "is shorter than 10m, in which copies of one delivery still arrive"

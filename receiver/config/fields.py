@@ -1,7 +1,6 @@
 """Types of single settings: each reads one value or says what to write instead."""
 
 import re
-import warnings
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -126,14 +125,11 @@ def _matcher(text: str) -> str:
     return text
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile an identity label's pattern, in what RE2 and Python have in common."""
+def compile_pattern(pattern: str) -> Regex:
+    """Compile an identity label's pattern."""
     try:
-        Regex(pattern)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return re.compile(pattern, re.ASCII)
-    except (ValueError, re.error, FutureWarning) as error:
+        return Regex(pattern)
+    except ValueError as error:
         raise ValueError(
             f"{pattern!r} is not a pattern: {error}; write what a value may be, "
             "as [a-z0-9-]{1,40}"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from receiver.core.matchers import Matcher
+from receiver.core.regexes import Regex
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
@@ -39,7 +40,7 @@ class Policy:
     name: str
     matchers: tuple[Matcher, ...]
     model_name: str
-    identity: Mapping[str, re.Pattern[str]]
+    identity: Mapping[str, Regex]
     target: str
     mode: Mode = Mode.AUTO
     cooldown: timedelta = timedelta(hours=6)
@@ -76,7 +77,7 @@ def identify(policy: Policy, labels: Mapping[str, str]) -> Identity:
         value = labels.get(name, "")
         if not value:
             raise NoIdentity(f"the label {name} that names the model is missing")
-        if pattern.fullmatch(value) is None:
+        if not pattern.accepts(value):
             raise NoIdentity(
                 f"the label {name} is {shown(value)}, which does not match {pattern.pattern}"
             )

@@ -1,9 +1,6 @@
 """How the demo asks its children over HTTP, and how it says that a step did not happen."""
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -11,9 +8,7 @@ from urllib.parse import quote, urlencode
 
 from prometheus_client.parser import text_string_to_metric_families
 
-MAE_LIMIT = 0.45
-R2_LIMIT = 0.75
-"""The thresholds of rules/model-quality.yaml; a test compares them."""
+from receiver.demo.evaluation import Quality
 
 
 class DemoError(Exception):
@@ -22,32 +17,6 @@ class DemoError(Exception):
 
 class NoAnswerError(Exception):
     """Nobody answered, or not what was asked for: perhaps later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How good a served model is."""
-
-    mae: float = math.nan
-    r2: float = math.nan
-
-    @property
-    def breaches(self) -> Mapping[str, float]:
-        """The alerts whose threshold it crosses, with the number that crosses it."""
-        crossed = {}
-        if self.mae > MAE_LIMIT:
-            crossed["HighModelMAE"] = self.mae
-        if self.r2 < R2_LIMIT:
-            crossed["LowModelR2"] = self.r2
-        return crossed
-
-    @property
-    def good(self) -> bool:
-        """Whether both numbers are there and on the right side."""
-        return self.mae <= MAE_LIMIT and self.r2 >= R2_LIMIT
-
-    def __str__(self) -> str:
-        return f"MAE {self.mae:.2f}, R² {self.r2:.2f}"
 
 
 class Peer:

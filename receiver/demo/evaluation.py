@@ -2,11 +2,42 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
+
+MAE_LIMIT = 0.45
+R2_LIMIT = 0.75
+"""The thresholds of rules/model-quality.yaml; a test compares them."""
 
 ENOUGH = 30
 """Below it R² jumps about: a window that has just begun says nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a served model is."""
+
+    mae: float = math.nan
+    r2: float = math.nan
+
+    @property
+    def breaches(self) -> Mapping[str, float]:
+        """The alerts whose threshold it crosses, with the number that crosses it."""
+        crossed = {}
+        if self.mae > MAE_LIMIT:
+            crossed["HighModelMAE"] = self.mae
+        if self.r2 < R2_LIMIT:
+            crossed["LowModelR2"] = self.r2
+        return crossed
+
+    @property
+    def good(self) -> bool:
+        """Whether both numbers are there and on the right side."""
+        return self.mae <= MAE_LIMIT and self.r2 >= R2_LIMIT
+
+    def __str__(self) -> str:
+        return f"MAE {self.mae:.2f}, R² {self.r2:.2f}"
 
 
 def mean_absolute_error(actual: Sequence[float], predicted: Sequence[float]) -> float:

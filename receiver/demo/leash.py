@@ -8,8 +8,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
+from time import monotonic
 
 GRACE = 10.0
+
+LOOK = 0
+"""No signal: only whether somebody is there."""
 
 
 def watch(lines: Iterable[str], grace: float = GRACE) -> None:
@@ -22,9 +26,12 @@ def watch(lines: Iterable[str], grace: float = GRACE) -> None:
             pids.remove(int(line[1:]))
         else:
             return
-    pids = [pid for pid in pids if send(pid, signal.SIGTERM)]
-    threading.Event().wait(grace if pids else 0)
-    for pid in pids:
+    left = [pid for pid in pids if send(pid, signal.SIGTERM)]
+    ends = monotonic() + grace
+    while left and monotonic() < ends:
+        threading.Event().wait(0.1)
+        left = [pid for pid in left if send(pid, LOOK)]
+    for pid in left:
         send(pid, signal.SIGKILL)
 
 

@@ -22,7 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from receiver.demo.evaluation import Window
+from receiver.demo.evaluation import Quality, Window
 from receiver.demo.live import TARGET, LiveStream, Observation, Recent, read_table
 from receiver.demo.served import ServedModel
 
@@ -98,9 +98,14 @@ class Serving:
         except FileNotFoundError:
             self._model = None
 
+    def quality(self) -> Quality:
+        """How good the model is on the live window."""
+        return Quality(self._window.mae(), self._window.r2())
+
     def _export(self) -> None:
-        self._mae.set(self._window.mae())
-        self._r2.set(self._window.r2())
+        quality = self.quality()
+        self._mae.set(quality.mae)
+        self._r2.set(quality.r2)
 
 
 class ModelServer(ThreadingHTTPServer):

@@ -11,8 +11,9 @@ from types import FrameType
 from typing import Any
 
 from receiver.demo import carriers, stage
-from receiver.demo.asking import DemoError, ModelServerPeer, Quality, ReceiverPeer
+from receiver.demo.asking import DemoError, ModelServerPeer, ReceiverPeer
 from receiver.demo.children import Children
+from receiver.demo.evaluation import Quality
 from receiver.demo.screen import Screen
 
 DRIFTS, STAYS = "42", "43"
@@ -164,7 +165,7 @@ class Story:
         dispatch = self.screen.wait("the run's end", ended, within=90)
         if dispatch["state"] != "succeeded":
             raise DemoError(f"the run ended as {dispatch['state']}: {dispatch.get('detail', '')}")
-        scores = self._deployed()
+        scores = self._deployed(dispatch_id)
         self.screen.done(
             f"the run succeeded: on samples it never saw the new model's MAE is"
             f" {scores['challenger']['mae']:.2f}, the old one's {scores['champion']['mae']:.2f}:"
@@ -196,13 +197,13 @@ class Story:
         if self._receiver.decisions(model=STAYS):
             raise DemoError(f"nothing happened to model {STAYS}, but the receiver decided on it")
 
-    def _deployed(self) -> Any:
+    def _deployed(self, dispatch_id: str) -> Any:
         """Read what the run found out about the model that it deployed."""
-        artefact = self._folder / "data" / "served" / f"{DRIFTS}.json"
-        scores = json.loads(artefact.read_text(encoding="utf-8")).get("evaluation")
-        if scores is None:
-            raise DemoError("the run succeeded, but deployed nothing: the new model was no better")
-        return scores
+        path = self._folder / "data" / "served" / f"{DRIFTS}.json"
+        artefact = json.loads(path.read_text(encoding="utf-8"))
+        if artefact["dispatch_id"] != dispatch_id:
+            raise DemoError("the run succeeded but deployed nothing: the new model was no better")
+        return artefact["evaluation"]
 
     def _good(self) -> Quality | None:
         quality = self._models.quality(DRIFTS)

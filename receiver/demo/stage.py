@@ -30,7 +30,6 @@ targets:
       endpoint: local
       pipeline: retrain.yaml
       python: {python}
-      experiment: demo
       parameters: {{user_id: "{{user_id}}", drift_score: "{{value}}", workdir: {workdir}}}
 policies:
   - name: model-quality

@@ -7,7 +7,14 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
@@ -86,7 +93,7 @@ class GithubDispatcher:
         try:
             found.extend(run for run in self._listed(dispatch) if _shows(run, dispatch))
         except DispatchError:
-            # Half a listing proves no absence, but a run in it is there.
+            # Half a listing proves no absence, but a run in it is there; `extend` kept it.
             if not found:
                 raise
         if not found:
@@ -176,31 +183,27 @@ class GithubDispatcher:
         """Read, and again a little later if the network or a 5xx was in the way."""
         request = Request("GET", dispatch.place["base_url"], path, ends, query=query)
         retrying = Retrying(
-            retry=retry_if_exception(_passes),
+            retry=retry_if_exception_type(NoAnswer) | retry_if_result(_is_server_error),
             stop=stop_after_attempt(READS),
             wait=wait_exponential(self._read_pause.total_seconds(), max=2),
-            reraise=True,
+            retry_error_callback=_last_result,
         )
-        return retrying(self._get_once, request)
-
-    def _get_once(self, request: Request) -> Answer:
         try:
-            answer = self._client.send(request)
+            return retrying(self._client.send, request)
         except NoAnswer as problem:
             raise error(
                 f"{request.base_url} did not answer: {problem}", Failure.UNAVAILABLE
             ) from problem
-        if answer.status >= 500:  # noqa: PLR2004  the server's fault
-            raise read_error(answer, request.path, self._client.credentials)
-        return answer
 
 
-def _passes(problem: BaseException) -> bool:
-    return (
-        isinstance(problem, DispatchError)
-        and problem.failure is Failure.UNAVAILABLE
-        and problem.retry_after is None
-    )
+def _is_server_error(answer: Answer) -> bool:
+    return answer.status >= 500  # noqa: PLR2004  where HTTP's server errors begin
+
+
+def _last_result(state: RetryCallState) -> Answer:
+    assert state.outcome is not None  # noqa: S101  tenacity calls it after an attempt
+    answer: Answer = state.outcome.result()
+    return answer
 
 
 def _repository(dispatch: Dispatch) -> str:

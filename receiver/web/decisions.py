@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from receiver.store import queries
 from receiver.store.store import Store
 from receiver.web.asked import cursor, filters, limit, moment, number, only
 from receiver.web.auth import require
+from receiver.web.cells import cell
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -115,15 +116,15 @@ def whole_decision(store: Store, decision_id: int) -> dict[str, Any] | None:
     return {**decision_json(row), "gates": row.gates, "alert": alert}
 
 
-def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Row[Any]]:
-    """All that matches, newest first.
+def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Sequence[Row[Any]]]:
+    """All that matches, newest first, page by page.
 
     Each page is a view of its own, so that a slow reader of a long export holds up nobody.
     """
     before: int | None = asked["before"]
     while True:
         page = _page(store, {**asked, "before": before}, queries.MOST_ROWS)
-        yield from page.rows
+        yield page.rows
         if page.next_cursor is None:
             return
         before = int(page.next_cursor)
@@ -138,29 +139,19 @@ def decision_json(row: Row[Any]) -> dict[str, Any]:
     return shown
 
 
-def as_ndjson(rows: Iterable[Row[Any]]) -> Iterator[str]:
+def as_ndjson(pages: Iterable[Sequence[Row[Any]]]) -> Iterator[str]:
     """One JSON object a line."""
-    return (json.dumps(decision_json(row)) + "\n" for row in rows)
+    return ("".join(json.dumps(decision_json(row)) + "\n" for row in rows) for rows in pages)
 
 
-def as_csv(rows: Iterable[Row[Any]]) -> Iterator[str]:
+def as_csv(pages: Iterable[Sequence[Row[Any]]]) -> Iterator[str]:
     """A table with a heading; labels as JSON."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
-    for row in rows:
-        shown = decision_json(row)
-        writer.writerow(_cell(shown[name]) for name in COLUMNS)
+    for rows in pages:
+        for row in rows:
+            writer.writerow(cell(value) for value in decision_json(row).values())
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
-    yield buffer.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from taking strangers' text for a formula."""
-    if isinstance(value, dict):
-        return json.dumps(value)
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value

@@ -1,5 +1,6 @@
 """Starting a run on GitHub: how often it is asked for, and what each answer means."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -244,6 +245,7 @@ def test_a_workflow_that_can_not_be_dispatched_is_told_what_to_add(peer, dispatc
     error = failure_to_start(dispatcher, dispatch_to(peer, inputs=inputs))
 
     assert "on: {workflow_dispatch: {inputs: {dispatch_id: {type: string}" in str(error)
+    assert str(error).endswith('trigger"')
 
 
 @pytest.mark.parametrize(
@@ -261,12 +263,21 @@ def test_a_refusal_says_what_to_mend(peer, dispatcher, status, cure):
 
 
 @pytest.mark.parametrize("said", ["\x00\x1b[2J\n" * 900, "\U0001f600" * 900, "peer-token " * 90])
-@pytest.mark.parametrize("status", [403, 418, 429])
+@pytest.mark.parametrize("status", [410, 418, 429])
 def test_a_stranger_s_text_is_escaped_and_cut(peer, dispatcher, status, said):
     """Messages stay one short plain line without our token, whatever the server sends."""
     peer.answer_next(answering(status, said.encode()))
 
-    failure_to_start(dispatcher, dispatch_to(peer))
+    error = failure_to_start(dispatcher, dispatch_to(peer))
+
+    assert len(re.findall("'.*'", str(error))[0]) <= 201
+
+
+def test_a_message_is_cut_whatever_is_long(peer, dispatcher):
+    """Names from the configuration may be long too."""
+    place = peer.place | {"workflow": "w" * 900}
+
+    failure_to_start(dispatcher, dispatch_to(peer, place=place))
 
 
 def test_a_link_is_only_shown_if_it_is_one(peer, dispatcher):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from receiver.core.dispatches import Failure
+from receiver.core.dispatches import DispatchError, Failure
 from receiver.dispatchers.github import App
 from tests.contract.github_setup import (
     dispatch_to,
@@ -229,11 +229,31 @@ def test_threads_share_one_token(peer, app):
 
 def test_a_slow_token_does_not_hold_the_others_for_ever(peer, app):
     """Who waits for another's request gives up when that one should have ended."""
-    dispatcher = dispatcher_with(app, timeout=timedelta(milliseconds=200))
-    peer.answer_always(HANG_BEFORE, phase="token")
-    with ThreadPoolExecutor(3) as pool:
-        failures = pool.map(lambda _: failure_to_start(dispatcher, dispatch_to(peer)), range(3))
+    dispatcher = dispatcher_with(app, timeout=timedelta(milliseconds=50))
+    with dispatcher._client._tokens._lock:
+        error = failure_to_start(dispatcher, dispatch_to(peer))
 
-        assert {error.failure for error in failures} == {Failure.UNAVAILABLE}
-    assert not peer.released.is_set()
+    assert error.failure is Failure.UNAVAILABLE
+    assert peer.asked == []
+
+
+def test_a_token_that_does_not_come_starts_nothing(peer, app):
+    """Silence of the token's endpoint is no silence after a dispatch."""
+    dispatcher = dispatcher_with(app, timeout=timedelta(milliseconds=50))
+    peer.answer_next(HANG_BEFORE, phase="token")
+
+    error = failure_to_start(dispatcher, dispatch_to(peer))
+
+    assert error.failure is Failure.UNAVAILABLE
     assert peer.starts == 0
+
+
+def test_a_look_without_a_token_is_not_repeated(peer, app):
+    """Only the network's and the server's faults are worth another read."""
+    peer.answer_always(answering(429, headers={"Retry-After": "7"}), phase="token")
+
+    with pytest.raises(DispatchError) as caught:
+        dispatcher_with(app).find(dispatch_to(peer))
+
+    assert caught.value.retry_after == timedelta(seconds=7)
+    assert len(peer.asked) == 1

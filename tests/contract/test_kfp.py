@@ -10,6 +10,7 @@ from threading import Barrier, Thread
 from time import monotonic
 from uuid import NAMESPACE_OID, uuid5
 
+import kfp_server_api
 import pytest
 import yaml
 
@@ -17,6 +18,7 @@ from receiver.core.dispatches import Dispatch, DispatchError, DispatchState, Fai
 from receiver.core.runs import Run, RunState
 from receiver.core.targets import TargetKind
 from receiver.dispatchers.kfp import KfpDispatcher
+from receiver.dispatchers.kfp_client import KfpClient
 from tests.peers.kfp import Fault, KfpPeer
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -282,6 +284,17 @@ def test_an_answer_that_drips_is_left_after_the_time_limit():
         drips.join()
 
 
+def test_several_requests_share_one_limit(peer):
+    """A slow server cannot add up its answers; what was not asked did not start."""
+    settings = kfp_server_api.Configuration(host=peer.url)
+    client = KfpClient(settings, None, timedelta(seconds=10), together=timedelta(0))
+
+    error = failure_of(kfp_server_api.RunServiceApi(client).run_service_get_run, "a")
+
+    assert error.failure is Failure.UNAVAILABLE
+    assert peer.seen == []
+
+
 def _drip(listener, head):
     """Send a byte whenever the other side took the last one, until it leaves."""
     connection, _ = listener.accept()
@@ -448,7 +461,7 @@ def test_a_token_file_that_cannot_be_used_sends_nothing(peer, tmp_path, content)
 
 
 def test_find_looks_for_every_attempt_in_doubt(peer):
-    """The run of the first attempt is found in the third; runs of others are not taken."""
+    """The run of the first attempt is found in the third by its id; others' runs are not taken."""
     one = dispatcher()
     one.start(order(peer.url, id="01jd9xk3v0q8z5m7n2b4c6d8ff"))
     doubtful = order(peer.url, in_doubt=(1, 2, 3), attempt=3)
@@ -456,23 +469,22 @@ def test_find_looks_for_every_attempt_in_doubt(peer):
 
     peer.answer_next(Fault(accept=True))
     failure_of(one.start, order(peer.url))
+    peer.runs[run_of(1)]["display_name"] = "renamed by somebody"
 
     assert one.find(doubtful) == Run(run_of(1), None, shows_id=True)
 
 
 def test_find_reads_the_listing_to_its_end(peer):
-    """A run under another id is found by its name on the last page."""
-    peer.ignores_ids, one = True, dispatcher()
-    for _ in range(3):
-        one.start(order(peer.url))
-    first, *later = peer.runs
-    peer.page_size = 1
-    for run in later:
-        peer.runs[run]["display_name"] = "renamed"
-    peer.runs[later[0]]["display_name"] = f"retrain churn [{DISPATCH_ID}]"
-    del peer.runs[first]
+    """An empty page that names a next one is not the end, and a list without one is an error."""
+    peer.ignores_ids = True
+    run = dispatcher().start(order(peer.url))
+    more = Fault(change={"runs": [], "next_page_token": "0"})
+    peer.answer_next(more, to="list_runs", times=2)
 
-    assert one.find(order(peer.url, in_doubt=(1,))).id == later[0]
+    assert dispatcher().find(order(peer.url, in_doubt=(1,))) == run
+    peer.answer_next(more, to="list_runs", times=99)
+    error = failure_of(dispatcher().find, order(peer.url, in_doubt=(1,)))
+    assert error.failure is Failure.UNKNOWN
 
 
 @pytest.mark.parametrize("operation", ["get_run", "list_runs"])

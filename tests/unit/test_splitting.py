@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 from receiver.alertmanager import splitting
 from receiver.alertmanager.splitting import NotJSONError, elements, members, outline, trimmed
 
+TEXT = st.text(max_size=5) | st.sampled_from(['\\"', '"', "[{", "\\", "]},"])
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.text()
-    | st.sampled_from(['\\"', '"', "[{", "\\"]),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.integers(-9, 9) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
 )
-OUTSIDE = st.binary().filter(lambda text: b'"' not in text and b"\\" not in text)
+OUTSIDE = st.binary(max_size=5).filter(lambda text: b'"' not in text and b"\\" not in text)
 LAYOUTS = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}])
 
 
@@ -41,8 +39,8 @@ def members_of(text):
     return [(text[name], text[value]) for name, value in members(outlined, trimmed(outlined))]
 
 
-@settings(max_examples=100, deadline=None)
-@given(values=st.lists(JSON), layout=LAYOUTS)
+@settings(max_examples=40, deadline=None)
+@given(values=st.lists(JSON, max_size=4), layout=LAYOUTS)
 def test_an_array_is_cut_into_its_elements(values, layout):
     """The parts are what the whole consists of, in order."""
     text = json.dumps(values, **layout).encode("utf-8", "surrogatepass")
@@ -50,8 +48,8 @@ def test_an_array_is_cut_into_its_elements(values, layout):
     assert [json.loads(part) for part in elements_of(text)] == values
 
 
-@settings(max_examples=100, deadline=None)
-@given(values=st.dictionaries(st.text(), JSON), layout=LAYOUTS)
+@settings(max_examples=40, deadline=None)
+@given(values=st.dictionaries(TEXT, JSON, max_size=4), layout=LAYOUTS)
 def test_an_object_is_cut_into_its_members(values, layout):
     """Names and values belong together."""
     text = b" " + json.dumps(values, **layout).encode("utf-8", "surrogatepass") + b"\n"
@@ -61,8 +59,8 @@ def test_an_object_is_cut_into_its_members(values, layout):
     assert parts == list(values.items())
 
 
-@settings(max_examples=100, deadline=None)
-@given(parts=st.lists(st.tuples(OUTSIDE, st.text())))
+@settings(max_examples=40, deadline=None)
+@given(parts=st.lists(st.tuples(OUTSIDE, TEXT), max_size=5))
 def test_an_outline_keeps_every_byte_in_its_place(parts):
     """Outside of strings it is the text; inside there is nothing, whatever was escaped."""
     strings = [(outside, json.dumps(inside).encode()) for outside, inside in parts]

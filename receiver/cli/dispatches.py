@@ -1,0 +1,126 @@
+"""dispatches: the orders to start runs, and what an operator can do about one."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from receiver.cli.acting import key_or_new
+from receiver.cli.client import UsageError
+from receiver.cli.options import (
+    SERVER,
+    All,
+    Format,
+    Key,
+    Limit,
+    Output,
+    ServerUrl,
+    TokenFile,
+    examples,
+    peer,
+)
+from receiver.cli.output import column, moment
+from receiver.cli.reports import show_act, show_dispatch, show_list
+from receiver.core.dispatches import DispatchState
+
+DISPATCHES_EXAMPLES = examples(
+    "retrain-receiver dispatches --state parked",
+    "retrain-receiver dispatches 01m813adaxqm62f7v5pt39hrtr",
+    "retrain-receiver dispatches 01m813adaxqm62f7v5pt39hrtr --retry --comment 'token renewed'",
+)
+
+DISPATCH_TABLE = (
+    moment("CREATED (UTC)", "created_at"),
+    column("ID", "id"),
+    column("MODEL", "model"),
+    column("TARGET", "target"),
+    column("STATE", "state", style_by="state"),
+    column("ATTEMPT", "attempt"),
+    column("RUN", "run_id"),
+    column("DETAIL", "detail"),
+)
+
+DISPATCH_CSV = (
+    "id",
+    "model",
+    "policy",
+    "target",
+    "kind",
+    "state",
+    "detail",
+    "attempt",
+    "run_id",
+    "run_url",
+    "created_at",
+    "due_at",
+    "sent_at",
+    "ended_at",
+    "decision_id",
+    "alertname",
+    "ordered",
+    "place",
+    "inputs",
+)
+"""The API's fields of a dispatch; an empty table has a heading too."""
+
+
+def dispatches(
+    dispatch_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="Show this one, its transitions and attempts."),
+    ] = None,
+    *,
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Parked or refused: look for its run, else send it again."),
+    ] = False,
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="Give it up here; a run at the target is not stopped."),
+    ] = False,
+    comment: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why; --retry and --abandon need it.")
+    ] = None,
+    idempotency_key: Key = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help=f"One of {', '.join(DispatchState)}.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Of this model.")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="POLICY", help="By this policy.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="TARGET", help="To this target.")] = None,
+    limit: Limit = 50,
+    all_: All = False,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Show the orders to start runs; or one, retry or abandon it."""
+    filters = {"state": state, "model": model, "policy": policy, "target": target}
+    query = {name: value for name, value in filters.items() if value is not None}
+    _check(dispatch_id, comment, filtered=bool(query) or all_, acts=retry + abandon)
+    receiver = peer(server, token_file)
+    if dispatch_id is None:
+        page = receiver.page("dispatches", query, None if all_ else limit)
+        show_list(page, "dispatches", output, DISPATCH_TABLE, DISPATCH_CSV)
+        return
+    path = f"/dispatches/{quote(dispatch_id, safe='')}"
+    if not (retry or abandon):
+        show_dispatch(receiver.get(path), output)
+        return
+    act = "retry" if retry else "abandon"
+    key = key_or_new(idempotency_key)
+    show_act(receiver.act(f"{path}/{act}", {"comment": comment}, key), output)
+
+
+def _check(dispatch_id: str | None, comment: str | None, *, filtered: bool, acts: int) -> None:
+    """Refuse what would silently do something else."""
+    if dispatch_id is not None and filtered:
+        raise UsageError("an ID stands alone; filters are for lists")
+    if dispatch_id is None and acts:
+        raise UsageError("--retry and --abandon need the dispatch's ID")
+    if acts > 1:
+        raise UsageError("--retry or --abandon, not both")
+    if acts and comment is None:
+        raise UsageError("--retry and --abandon need --comment")
+    if comment is not None and not acts:
+        raise UsageError("--comment belongs to --retry or --abandon")

@@ -1,0 +1,64 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from receiver.cli.client import MOST_ROWS, Peer, UsageError, peer_at
+
+SERVER = "http://127.0.0.1:8080"
+
+
+class Format(StrEnum):
+    """How an answer is shown."""
+
+    TABLE = "table"  # for people
+    JSON = "json"  # what the API answered
+    CSV = "csv"
+
+
+ServerUrl = Annotated[
+    str,
+    typer.Option(
+        "--server", envvar="RETRAIN_RECEIVER_URL", metavar="URL", help="The running receiver."
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        envvar="RETRAIN_RECEIVER_TOKEN_FILE",
+        metavar="FILE",
+        help="A file that holds the token; acts need the role operator.",
+    ),
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to show the answer.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=MOST_ROWS, metavar="NUMBER", help=f"How many, up to {MOST_ROWS}.")
+]
+All = Annotated[bool, typer.Option("--all", help="All of them, however many.")]
+Comment = Annotated[str, typer.Option(metavar="TEXT", help="Why: it is kept in the audit log.")]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        metavar="KEY",
+        help="Within 24 hours the same act under the same key is done once.",
+    ),
+]
+
+
+def peer(server: str, token_file: Path | None) -> Peer:
+    """The receiver that the options name. A usage error if they can't."""
+    try:
+        return peer_at(server, token_file)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help."""
+    # The backspace keeps the lines as they are.
+    return "\n".join(("\b", "Examples:", *(f"  {command}" for command in commands)))

@@ -1,0 +1,125 @@
+"""Stand-ins with a memory: a clock that the test moves, and a target that has accidents."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.runs import Run, RunState, RunStatus
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """The process dies here; no `except` sees it."""
+
+
+class HandClock:
+    """Time moves because the test says so."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+        self._elapsed = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def elapsed(self) -> timedelta:
+        return self._elapsed
+
+    def pass_(self, span: timedelta) -> None:
+        """Let real time go by."""
+        self._now += span
+        self._elapsed += span
+
+    def jump(self, span: timedelta) -> None:
+        """Set the wall clock; no time goes by."""
+        self._now += span
+
+
+Accident = Callable[["FakeTarget", Dispatch], Run]
+
+
+class FakeTarget:
+    """A target that remembers which runs it was asked for.
+
+    Attributes:
+        starts: The ids of the dispatches whose run was really started, in order.
+        asked: How often `start` was called.
+        looks: How often `find` was called.
+
+    """
+
+    def __init__(self, *accidents: Accident) -> None:
+        self.lookup_window = timedelta(minutes=5)
+        self.run_timeout = timedelta(hours=24)
+        self.always_shows_id = True
+        self.accidents = list(accidents)
+        self.starts: list[str] = []
+        self.asked = 0
+        self.looks = 0
+        self.listed = True
+        self.find_fails: DispatchError | None = None
+        self.states: dict[str, RunState] = {}
+
+    def run_of(self, dispatch: Dispatch) -> Run:
+        return Run(id=f"run-{dispatch.id}", url=None, shows_id=True)
+
+    def begin(self, dispatch: Dispatch) -> Run:
+        """The run really starts."""
+        self.starts.append(dispatch.id)
+        self.states.setdefault(dispatch.id, RunState.RUNNING)
+        return self.run_of(dispatch)
+
+    def find(self, dispatch: Dispatch) -> Run | None:
+        self.looks += 1
+        if self.find_fails is not None:
+            raise self.find_fails
+        return self.run_of(dispatch) if self.listed and dispatch.id in self.starts else None
+
+    def start(self, dispatch: Dispatch) -> Run:
+        self.asked += 1
+        if self.accidents:
+            return self.accidents.pop(0)(self, dispatch)
+        return self.begin(dispatch)
+
+    def poll(self, dispatch: Dispatch) -> RunStatus:
+        state = self.states[dispatch.id]
+        return RunStatus(state=state, detail=state.value, shows_id=True)
+
+    def finish(self, state: RunState = RunState.SUCCEEDED) -> None:
+        """End every run."""
+        self.states = dict.fromkeys(self.states, state)
+
+
+def accepted_then_cut(target: FakeTarget, dispatch: Dispatch) -> Run:
+    """The run starts, the answer is lost."""
+    target.begin(dispatch)
+    raise DispatchError("cut", Failure.UNKNOWN)
+
+
+def cut_before_accepting(_target: FakeTarget, _dispatch: Dispatch) -> Run:
+    """Nothing starts, and nobody can tell."""
+    raise DispatchError("cut", Failure.UNKNOWN)
+
+
+def unavailable(_target: FakeTarget, _dispatch: Dispatch) -> Run:
+    raise DispatchError("connection refused", Failure.UNAVAILABLE)
+
+
+def refused(_target: FakeTarget, _dispatch: Dispatch) -> Run:
+    raise DispatchError("422", Failure.REFUSED, status_code=422)
+
+
+def accepted_without_id(target: FakeTarget, dispatch: Dispatch) -> Run:
+    """A 204: yes, without the run's id."""
+    target.begin(dispatch)
+    return Run(id=None, url=None)
+
+
+def killed_before(_target: FakeTarget, _dispatch: Dispatch) -> Run:
+    raise Killed
+
+
+def killed_after(target: FakeTarget, dispatch: Dispatch) -> Run:
+    target.begin(dispatch)
+    raise Killed

@@ -1,0 +1,115 @@
+"""A receiver without threads and sockets: the test says what happens, and when."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from receiver.core.alerts import Alert
+from receiver.core.decisions import Decision
+from receiver.core.dispatches import DispatchState
+from receiver.core.models import FiringAlert, Model
+from receiver.core.playbook import Playbook
+from receiver.core.runs import RunState
+from receiver.flows.dispatching import dispatch_next
+from receiver.flows.following import follow_next
+from receiver.flows.intake import arrive, take_in
+from receiver.flows.looking_up import Watch
+from receiver.flows.rechecking import due_models, recheck
+from receiver.store import queries
+from receiver.store.store import Store
+from tests.examples import notification, playbook
+from tests.fakes import FakeTarget, HandClock
+
+TARGET = "pipeline"
+
+
+class History:
+    """The real flows on a real store, one step at a time."""
+
+    def __init__(self, store: Store, clock: HandClock, target: FakeTarget) -> None:
+        self.store = store
+        self.clock = clock
+        self.target = target
+        self.playbook: Playbook = playbook()
+        self.watch = Watch(clock)
+
+    def restart(self) -> None:
+        """What a process keeps in its memory is lost."""
+        self.watch = Watch(self.clock)
+        with self.store.begin() as tx:
+            tx.release_leases(tx.now())
+
+    def deliver(self, *alerts: Alert) -> list[Decision]:
+        """Alertmanager posts these alerts."""
+        arrival = arrive(notification(*alerts), self.playbook)
+        return list(take_in(self.store, [arrival])[0].decisions)
+
+    def reasons(self, *alerts: Alert) -> list[str]:
+        """Alertmanager posts these alerts; why each went the way it did."""
+        return [decision.reason.value for decision in self.deliver(*alerts)]
+
+    def send(self) -> bool:
+        """One step of the loop that sends."""
+        return dispatch_next(self.store, TARGET, self.target, self.playbook, self.watch)
+
+    def follow(self) -> bool:
+        """One step of the loop that follows."""
+        return follow_next(self.store, TARGET, self.target)
+
+    def tick(self) -> bool:
+        """One step of the timer. Whether it ordered a run."""
+        names = due_models(self.store)
+        return recheck(self.store, self.playbook, names) if names else False
+
+    def wait(self, span: timedelta, step: timedelta = timedelta(seconds=30)) -> None:
+        """Let time pass, with every loop at work."""
+        end = self.clock.now() + span
+        while self.clock.now() < end:
+            self.clock.pass_(min(step, end - self.clock.now()))
+            self.work()
+
+    def work(self) -> None:
+        """Let every loop do all that is due."""
+        self.tick()
+        while self.send() or self.follow():
+            pass
+
+    def run_to_its_end(self, state: RunState = RunState.SUCCEEDED) -> None:
+        """Send what is due, and let its run end at once."""
+        while self.send():
+            pass
+        self.target.finish(state)
+        self.clock.pass_(timedelta(seconds=2))
+        while self.follow():
+            pass
+
+    def model(self, name: str = "42") -> Model:
+        """A model as it stands."""
+        with self.store.read() as db:
+            model = queries.find_model(db, name)
+        assert model is not None, f"no model {name}"
+        return model
+
+    def firing(self, name: str = "42") -> list[FiringAlert]:
+        """A model's firing set."""
+        with self.store.read() as db:
+            return queries.alerts_of_models(db, [name])[name]
+
+    def log(self, **filters: str) -> list[Any]:
+        """Decisions, oldest first."""
+        with self.store.read() as db:
+            page = queries.list_decisions(db, filters, limit=queries.MOST_ROWS)
+        return list(reversed(page.rows))
+
+    def dispatches(self, **filters: str) -> list[Any]:
+        """Dispatches, oldest first."""
+        with self.store.read() as db:
+            page = queries.list_dispatches(db, filters, before=None, limit=queries.MOST_ROWS)
+        return list(reversed(page.rows))
+
+    def states(self) -> list[DispatchState]:
+        """How each dispatch stands, oldest first."""
+        return [DispatchState(row.state) for row in self.dispatches()]
+
+    def now(self) -> datetime:
+        """The clock's time."""
+        return self.clock.now()

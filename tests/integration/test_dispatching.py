@@ -1,0 +1,412 @@
+"""A dispatch becomes one run, wherever an attempt dies."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from receiver.core.dispatches import DispatchError, DispatchState, Failure
+from receiver.core.models import PauseScope
+from receiver.core.runs import Run, RunState
+from receiver.flows import controls
+from receiver.flows.acts import Act
+from receiver.flows.moving import LEASE
+from tests.examples import DRIFT, alert, observing, playbook, resolved
+from tests.fakes import (
+    Killed,
+    accepted_then_cut,
+    accepted_without_id,
+    cut_before_accepting,
+    killed_after,
+    killed_before,
+    refused,
+    unavailable,
+)
+
+MINUTE = timedelta(minutes=1)
+ANA = Act("ana", "because")
+
+
+def survive(history):
+    """One step of the sender; a death is survived by a new process."""
+    try:
+        history.send()
+    except Killed:
+        history.restart()
+
+
+@pytest.mark.parametrize(
+    "accident",
+    [
+        accepted_then_cut,
+        cut_before_accepting,
+        accepted_without_id,
+        killed_before,
+        killed_after,
+        unavailable,
+    ],
+)
+def test_every_accident_ends_in_exactly_one_run(history, accident):
+    """Wherever the first attempt dies, the dispatch is carried out once."""
+    history.target.accidents = [accident]
+    history.deliver(alert())
+
+    for _ in range(20):
+        survive(history)
+        history.clock.pass_(MINUTE)
+
+    assert len(history.target.starts) == 1
+    assert history.states() == [DispatchState.RUNNING]
+
+
+def test_a_lost_answer_is_looked_up_and_found(history):
+    """One POST went out; the run is found by the dispatch's id."""
+    history.target.accidents = [accepted_then_cut]
+    history.deliver(alert())
+    history.send()
+    assert history.states() == [DispatchState.UNKNOWN]
+
+    history.clock.pass_(timedelta(seconds=1))
+    history.send()
+
+    assert history.target.asked == 1
+    assert history.dispatches()[0].run_id == f"run-{history.target.starts[0]}"
+
+
+def test_absence_proves_nothing_before_the_window_has_passed(history):
+    """A run that the target lists late is not started again."""
+    history.target.accidents = [accepted_then_cut]
+    history.target.listed = False
+    history.deliver(alert())
+    history.wait(history.target.lookup_window - MINUTE, step=timedelta(seconds=1))
+    assert history.target.looks > 5
+
+    history.target.listed = True
+    history.wait(2 * MINUTE)
+
+    assert history.target.asked == 1
+    assert history.states() == [DispatchState.RUNNING]
+
+
+def test_a_clock_that_jumps_over_the_window_proves_nothing(history):
+    """Only time that really went by counts; the wall clock may lie."""
+    history.target.accidents = [accepted_then_cut]
+    history.target.listed = False
+    history.deliver(alert())
+    history.send()
+
+    history.clock.jump(timedelta(days=1))
+    for _ in range(5):
+        history.send()
+        history.clock.pass_(timedelta(seconds=30))
+
+    assert history.target.asked == 1
+
+
+def test_absence_where_no_id_was_ever_seen_is_parked(history):
+    """A workflow without run-name hides its runs: a human looks, nothing is sent again."""
+    history.target.always_shows_id = False
+    history.target.accidents = [cut_before_accepting]
+    history.deliver(alert())
+
+    history.wait(10 * MINUTE)
+
+    assert history.target.asked == 1
+    (row,) = history.dispatches()
+    assert row.state == "parked"
+    assert "run-name" in row.detail
+
+
+def test_absence_proves_something_where_an_id_was_seen_before(history):
+    """Once the workflow has shown one of our ids, a missing id means a missing run."""
+    history.target.always_shows_id = False
+    history.deliver(alert("1"))
+    history.run_to_its_end()
+    history.target.accidents = [cut_before_accepting]
+    history.deliver(alert("1", starts_at=history.now()))
+    history.clock.pass_(DRIFT.cooldown)
+    history.deliver(alert("1", name="LowModelR2"))
+
+    history.wait(10 * MINUTE)
+
+    assert history.target.asked == 3
+    assert history.states()[-1] is DispatchState.RUNNING
+
+
+def test_three_attempts_without_a_clear_answer_are_parked(history):
+    """Then a human looks; the cooldown holds the model meanwhile."""
+    history.target.accidents = [cut_before_accepting] * 5
+    history.deliver(alert())
+
+    history.wait(timedelta(hours=1))
+
+    assert history.target.asked == 3
+    assert history.states() == [DispatchState.PARKED]
+    assert history.reasons(alert(name="LowModelR2")) == ["cooldown"]
+
+
+def test_a_listing_that_cant_be_read_is_parked_not_repeated(history):
+    """Without the listing nothing is proven."""
+    history.target.accidents = [accepted_then_cut]
+    history.target.find_fails = DispatchError("502", Failure.UNAVAILABLE)
+    history.deliver(alert())
+
+    history.wait(10 * MINUTE)
+
+    assert history.target.asked == 1
+    assert history.states() == [DispatchState.PARKED]
+
+
+def test_a_yes_without_a_run_id_is_never_sent_again(history):
+    """A 204 is an acceptance: looked up, and parked if no run shows up."""
+    history.target.accidents = [accepted_without_id]
+    history.target.listed = False
+    history.deliver(alert())
+
+    history.wait(20 * MINUTE)
+
+    assert history.target.asked == 1
+    assert history.states() == [DispatchState.PARKED]
+
+
+def test_an_unavailable_target_is_tried_again_at_a_stored_time(history):
+    """5s, 10s, 20s ... up to 5m, or what the target asked for; no worker sleeps."""
+    patient = DispatchError("429", Failure.UNAVAILABLE, retry_after=timedelta(minutes=7))
+
+    def limited(_target, _dispatch):
+        raise patient
+
+    history.target.accidents = [unavailable, unavailable, limited]
+    history.deliver(alert())
+    waits = []
+    for _ in range(3):
+        history.send()
+        waits.append(history.dispatches()[0].due_at - history.now())
+        assert not history.send()
+        history.clock.pass_(waits[-1])
+    history.send()
+
+    assert waits == [timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=7)]
+    assert history.states() == [DispatchState.RUNNING]
+
+
+def test_a_refusal_is_final_and_releases_the_model_to_a_back_off(history):
+    """Nothing runs, so the cooldown is replaced; the detail says what to mend."""
+    history.target.accidents = [refused]
+    history.deliver(alert())
+
+    history.send()
+
+    assert history.states() == [DispatchState.REFUSED]
+    assert history.model().cooldown_until is None
+    assert history.model().backoff_until == history.now() + MINUTE
+
+
+def test_a_model_that_recovered_while_its_dispatch_waited_is_left_alone(history):
+    """Superseded, and the cooldown is given back."""
+    history.target.accidents = [unavailable]
+    history.deliver(alert())
+    history.send()
+    history.deliver(resolved(ends_at=history.now()))
+
+    history.clock.pass_(MINUTE)
+    history.send()
+
+    assert history.states() == [DispatchState.SUPERSEDED]
+    assert history.target.starts == []
+    assert history.model().cooldown_until is None
+
+
+@pytest.mark.parametrize(
+    "changed", [playbook(observing()), replace(playbook(), policies=()), replace(playbook(), targets={})]
+)
+def test_a_dispatch_whose_policy_went_away_is_not_sent(history, changed):
+    """Gone from the file, observing, or without its target: superseded."""
+    history.deliver(alert())
+    history.playbook = changed
+
+    history.send()
+
+    assert history.states() == [DispatchState.SUPERSEDED]
+    assert history.target.asked == 0
+
+
+def test_a_paused_dispatch_stays_pending_until_it_is_resumed(history):
+    """A pause holds what was ordered but not sent."""
+    history.deliver(alert())
+    controls.pause(
+        history.store, history.playbook, ANA, PauseScope.EVERYTHING, "", length=None
+    )
+    history.wait(timedelta(hours=2), step=MINUTE)
+    assert history.states() == [DispatchState.PENDING]
+
+    controls.resume(history.store, history.playbook, ANA, PauseScope.EVERYTHING, "")
+    history.wait(MINUTE)
+
+    assert history.states() == [DispatchState.RUNNING]
+
+
+def test_a_worker_that_comes_back_late_overwrites_nothing(history):
+    """Its lease ended and another took over: what it says counts no more."""
+
+    def slow(target, dispatch):
+        run = target.begin(dispatch)
+        history.clock.pass_(LEASE + timedelta(seconds=1))
+        history.send()  # another worker looks it up
+        history.target.finish()
+        history.clock.pass_(MINUTE)
+        history.follow()
+        return run
+
+    history.target.accidents = [slow]
+    history.deliver(alert())
+
+    history.send()
+
+    assert history.states() == [DispatchState.SUCCEEDED]
+    assert history.target.asked == 1
+
+
+def test_two_workers_never_hold_the_same_dispatch(history):
+    """Neither during the claim nor during its lease does another worker get it."""
+    history.deliver(alert())
+    states = [DispatchState.PENDING]
+    claims = []
+    for _ in range(2):
+        with history.store.begin() as tx:
+            claims.append(tx.claim_dispatch("pipeline", states, now=tx.now(), lease=LEASE))
+
+    assert claims[0] is not None
+    assert claims[1] is None
+
+
+def test_the_order_is_written_down_before_the_target_is_asked(history):
+    """A death inside the call leaves `sending` behind, never `pending`."""
+    seen = []
+
+    def look(target, dispatch):
+        seen.append(history.states())
+        return target.begin(dispatch)
+
+    history.target.accidents = [look]
+    history.deliver(alert())
+
+    history.send()
+
+    assert seen == [[DispatchState.SENDING]]
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        (RunState.SUCCEEDED, DispatchState.SUCCEEDED),
+        (RunState.FAILED, DispatchState.FAILED),
+        (RunState.CANCELLED, DispatchState.CANCELLED),
+        (RunState.GONE, DispatchState.PARKED),
+    ],
+)
+def test_a_run_is_followed_to_its_end(history, end, state):
+    """Whatever the end, it settles before the model may be retrained again."""
+    history.deliver(alert())
+
+    history.run_to_its_end(end)
+
+    assert history.states() == [state]
+    assert history.model().cooldown_until >= history.now() + DRIFT.settle
+    assert history.model().next_check_at == history.model().cooldown_until
+
+
+def test_a_run_that_outlives_its_time_is_handed_to_a_human(history):
+    """After run_timeout it is parked, and polled no more."""
+    history.deliver(alert())
+
+    history.wait(history.target.run_timeout + timedelta(hours=2), step=timedelta(hours=1))
+
+    assert history.states()[0] is DispatchState.PARKED
+    assert "run_timeout" in history.dispatches()[0].detail
+
+
+def test_a_poll_that_fails_is_tried_again(history):
+    """A target that is down for a while changes nothing about the run."""
+    history.deliver(alert())
+    history.send()
+    polls = []
+
+    def down(_dispatch):
+        polls.append(1)
+        raise DispatchError("502", Failure.UNAVAILABLE)
+
+    healthy, history.target.poll = history.target.poll, down
+    history.wait(5 * MINUTE)
+    assert len(polls) > 3
+    assert history.states() == [DispatchState.RUNNING]
+
+    history.target.poll = healthy
+    history.target.finish()
+    history.wait(2 * MINUTE)
+
+    assert history.states() == [DispatchState.SUCCEEDED]
+
+
+def test_a_young_run_is_watched_closely_and_an_old_one_rarely(history):
+    """From every 2s to once a minute."""
+    history.deliver(alert())
+    history.send()
+    history.clock.pass_(timedelta(seconds=2))
+    history.follow()
+    young = history.dispatches()[0].due_at - history.now()
+    history.clock.pass_(timedelta(hours=1))
+    history.follow()
+
+    assert young == timedelta(seconds=2)
+    assert history.dispatches()[0].due_at - history.now() == MINUTE
+
+
+def test_the_run_is_told_identity_numbers_and_a_wellformed_name_only(history):
+    """No other text of an alert ever leaves us."""
+    history.deliver(
+        alert("1", value=float("nan")), alert("2", value=None), alert("3", value=0.5, evil="$(x)")
+    )
+
+    sent = {row.model: row.inputs for row in history.dispatches()}
+
+    assert sent == {
+        "1": {"user_id": "1", "reason": "HighModelMAE"},
+        "2": {"user_id": "2", "reason": "HighModelMAE"},
+        "3": {"user_id": "3", "reason": "HighModelMAE", "drift_score": 0.5},
+    }
+    assert {row.place["namespace"] for row in history.dispatches()} == {
+        "kubeflow-1",
+        "kubeflow-2",
+        "kubeflow-3",
+    }
+
+
+def test_every_attempt_and_state_is_kept(history):
+    """An operator can see what was tried, and what each try told."""
+    history.target.accidents = [unavailable, accepted_then_cut]
+    history.deliver(alert())
+    history.wait(MINUTE, step=timedelta(seconds=1))
+
+    (row,) = history.dispatches()
+    with history.store.read() as db:
+        from receiver.store import queries  # noqa: PLC0415
+
+        attempts = queries.attempts_of(db, row.id)
+        states = [each.state for each in queries.transitions_of(db, row.id)]
+
+    assert [(each.number, each.failure) for each in attempts] == [
+        (1, "unavailable"),
+        (2, "unknown"),
+    ]
+    assert states == ["pending", "sending", "pending", "sending", "unknown", "running"]
+
+
+def test_an_answer_that_names_another_run_than_we_stored_is_kept(history):
+    """The run's own id is what the target says it is."""
+    history.target.accidents = [lambda target, dispatch: (target.begin(dispatch), Run("77", "http://x"))[1]]
+    history.deliver(alert())
+
+    history.send()
+
+    assert (history.dispatches()[0].run_id, history.dispatches()[0].run_url) == ("77", "http://x")

@@ -1,0 +1,184 @@
+"""The decision table: one rung at a time, the edges, and who wins."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.core.alerts import AlertStatus
+from receiver.core.decisions import OUTCOMES, Facts, Outcome, Reason
+from receiver.core.dispatches import LIVE, DispatchState
+from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
+from receiver.core.models import LatestDispatch, Pause, PauseScope
+from tests.examples import DRIFT, alert, observing, resolved
+from tests.fakes import NOON
+
+SECOND = timedelta(seconds=1)
+QUIET = Facts()
+FIRING = alert()
+PAUSE = Pause(PauseScope.MODEL, "42", NOON - SECOND, NOON + SECOND, "ana", "backfill")
+RUNNING = LatestDispatch("01h", DispatchState.RUNNING, run_id="8123", sent_at=NOON - SECOND)
+EVERYTHING = Facts(
+    problem="startsAt is missing",
+    decided_at=NOON - SECOND,
+    resolved_at=NOON - SECOND,
+    pause=PAUSE,
+    latest=RUNNING,
+    cooldown_until=NOON + SECOND,
+)
+READABLE = replace(EVERYTHING, problem=None)
+NEW = replace(READABLE, decided_at=None)
+FRESH = replace(NEW, resolved_at=None)
+FREE = replace(FRESH, pause=None)
+LANDED = replace(FREE, latest=None)
+
+
+@pytest.mark.parametrize(
+    ("what", "policy", "facts", "reason"),
+    [
+        # One rung at a time ...
+        (FIRING, DRIFT, QUIET, Reason.TRIGGERED),
+        (FIRING, None, QUIET, Reason.UNMATCHED),
+        (FIRING, DRIFT, Facts(problem="startsAt is missing"), Reason.INVALID),
+        (resolved(ends_at=NOON), DRIFT, QUIET, Reason.RESOLVED),
+        (FIRING, DRIFT, Facts(decided_at=NOON - SECOND), Reason.DUPLICATE),
+        (FIRING, DRIFT, Facts(resolved_at=NOON - SECOND), Reason.STALE),
+        (FIRING, DRIFT, Facts(pause=PAUSE), Reason.PAUSED),
+        (FIRING, DRIFT, Facts(latest=RUNNING), Reason.IN_FLIGHT),
+        (FIRING, DRIFT, Facts(cooldown_until=NOON + SECOND), Reason.COOLDOWN),
+        (FIRING, DRIFT, Facts(backoff_until=NOON + SECOND), Reason.COOLDOWN),
+        (FIRING, observing(), QUIET, Reason.OBSERVED),
+        (alert(retrain_test="true"), DRIFT, QUIET, Reason.OBSERVED),
+        (alert(retrain_test="false"), DRIFT, QUIET, Reason.TRIGGERED),
+        # ... the edges ...
+        (FIRING, DRIFT, Facts(decided_at=NOON - DRIFT.dedup_window), Reason.TRIGGERED),
+        (FIRING, DRIFT, Facts(decided_at=NOON + SECOND), Reason.DUPLICATE),
+        (FIRING, DRIFT, Facts(cooldown_until=NOON), Reason.TRIGGERED),
+        (FIRING, DRIFT, Facts(pause=replace(PAUSE, until=NOON)), Reason.TRIGGERED),
+        (FIRING, DRIFT, Facts(pause=replace(PAUSE, until=None)), Reason.PAUSED),
+        (FIRING, DRIFT, Facts(observed_until=NOON + SECOND), Reason.TRIGGERED),
+        (FIRING, observing(), Facts(observed_until=NOON + SECOND), Reason.COOLDOWN),
+        (FIRING, observing(), Facts(observed_until=NOON), Reason.OBSERVED),
+        # ... and, with every cause true, who wins as the causes are peeled off.
+        (FIRING, None, READABLE, Reason.UNMATCHED),
+        (resolved(ends_at=NOON), DRIFT, EVERYTHING, Reason.INVALID),
+        (resolved(ends_at=NOON), DRIFT, READABLE, Reason.RESOLVED),
+        (FIRING, observing(), READABLE, Reason.DUPLICATE),
+        (FIRING, observing(), NEW, Reason.STALE),
+        (FIRING, observing(), FRESH, Reason.PAUSED),
+        (FIRING, observing(), FREE, Reason.IN_FLIGHT),
+        (FIRING, observing(), LANDED, Reason.COOLDOWN),
+    ],
+)
+def test_decide(what, policy, facts, reason):
+    """Each row of the decision table, its edges and its order."""
+    finding = decide(Case(what, policy, facts, NOON))
+
+    assert finding.reason is reason
+    assert finding.outcome is OUTCOMES[reason]
+    assert finding.gates[-1].rung is reason
+    assert [gate.applies for gate in finding.gates] == [False] * (len(finding.gates) - 1) + [True]
+
+
+def test_an_alert_without_readable_labels_is_invalid_not_unmatched():
+    """Nobody can say which policy would have matched it, so its fault is named instead."""
+    blank = replace(alert(), labels={})
+
+    finding = decide(Case(blank, None, Facts(problem="it is not an object"), NOON))
+
+    assert finding.reason is Reason.INVALID
+
+
+@pytest.mark.parametrize("state", list(DispatchState))
+def test_only_live_dispatches_are_in_flight(state):
+    """A parked, refused or ended dispatch does not hold its model by itself."""
+    facts = Facts(latest=LatestDispatch("01h", state))
+
+    reason = decide(Case(FIRING, DRIFT, facts, NOON)).reason
+
+    assert (reason is Reason.IN_FLIGHT) == (state in LIVE)
+
+
+def test_the_timer_asks_neither_for_copies_nor_for_staleness():
+    """An alert of the firing set goes down from `paused` on, its policy found anew."""
+    facts = Facts(decided_at=NOON, resolved_at=NOON)
+
+    assert decide(Case(FIRING, DRIFT, facts, NOON), TIMER_LADDER).reason is Reason.TRIGGERED
+    assert decide(Case(FIRING, None, facts, NOON), TIMER_LADDER).reason is Reason.UNMATCHED
+
+
+def test_a_stale_alert_is_decided_when_its_first_copy_said():
+    """Repeats of a stale delivery don't move the moment at which it is decided."""
+    first = decide(Case(FIRING, DRIFT, Facts(resolved_at=NOON), NOON))
+    later = NOON + DRIFT.dedup_window / 2
+    facts = Facts(resolved_at=NOON, stale_until=first.next_check_at)
+
+    repeat = decide(Case(FIRING, DRIFT, facts, later))
+
+    assert first.next_check_at == NOON + DRIFT.dedup_window
+    assert repeat.next_check_at == first.next_check_at
+
+
+def test_the_detail_of_a_cooldown_says_how_long_and_why():
+    """One plain sentence with the numbers."""
+    ended = LatestDispatch(
+        "01h", DispatchState.SUCCEEDED, run_id="8123", ended_at=NOON - timedelta(hours=2, minutes=46)
+    )
+    facts = Facts(latest=ended, cooldown_until=NOON + timedelta(hours=3, minutes=12))
+
+    detail = decide(Case(FIRING, DRIFT, facts, NOON)).detail
+
+    assert detail == "in cooldown for another 3h12m: run 8123 ended at 09:14 UTC"
+
+
+def test_every_reason_has_an_outcome_and_every_rung_its_place():
+    """The ladder keeps the documented order, and no reason is without an outcome."""
+    rungs = [rung(Case(FIRING, DRIFT, QUIET, NOON)).rung.value for rung in LADDER]
+
+    assert rungs == [
+        "unmatched",
+        "invalid",
+        "resolved",
+        "duplicate",
+        "stale",
+        "paused",
+        "in_flight",
+        "cooldown",
+        "observed",
+        "triggered",
+    ]
+    assert set(OUTCOMES) == set(Reason)
+    assert [r for r in Reason if OUTCOMES[r] is Outcome.TRIGGER] == [Reason.TRIGGERED]
+
+
+@given(gaps=st.lists(st.timedeltas(timedelta(0), timedelta(days=2)), max_size=50))
+def test_triggers_keep_their_distance(gaps):
+    """Whatever arrives, two triggers are never closer than the cooldown."""
+    now, triggers = NOON, []
+    for gap in gaps:
+        now += gap
+        until = triggers[-1] + DRIFT.cooldown if triggers else None
+        case = Case(FIRING, DRIFT, Facts(cooldown_until=until), now)
+        if decide(case).reason is Reason.TRIGGERED:
+            triggers.append(now)
+
+    assert all(b - a >= DRIFT.cooldown for a, b in pairwise(triggers))
+
+
+@given(
+    status=st.sampled_from(AlertStatus),
+    facts=st.builds(
+        Facts,
+        problem=st.none() | st.just("broken"),
+        decided_at=st.none() | st.datetimes().map(lambda d: d.replace(tzinfo=NOON.tzinfo)),
+        cooldown_until=st.none() | st.datetimes().map(lambda d: d.replace(tzinfo=NOON.tzinfo)),
+    ),
+)
+def test_a_resolved_alert_never_triggers(status, facts):
+    """Whatever else is true, only a firing alert starts a run."""
+    reason = decide(Case(alert(status=status, ends_at=NOON), DRIFT, facts, NOON)).reason
+
+    assert status is AlertStatus.FIRING or reason in {Reason.INVALID, Reason.RESOLVED}

@@ -25,7 +25,7 @@ from receiver.flows.reloading import apply_configuration
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
 from receiver.store import queries
-from receiver.store.store import Store
+from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import (
     config_reload_successful,
     config_reload_timestamp,
@@ -131,8 +131,11 @@ class Receiver:
         log().info("config_loaded", config_hash=config.hash, changed=changed)
 
     def _dispatch_counts(self) -> Mapping[tuple[str, str], int]:
-        with self.store.read() as db:
-            return queries.dispatch_counts(db)
+        try:
+            with self.store.read() as db:
+                return queries.dispatch_counts(db)
+        except StoreUnavailable:
+            return {}  # the other metrics are needed most when the store is gone
 
 
 def playbook_of(config: Config) -> Playbook:

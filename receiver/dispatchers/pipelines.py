@@ -75,8 +75,10 @@ def package(documents: list[Any], otherwise: str) -> Package:
             return Package(spec)
         case [{"root": {}} as spec, {"platforms": {}} as platform]:
             return Package(spec, platform)
-        case [{"pipeline_spec": {"root": {}} as spec, **others}]:
-            return Package(spec, others.get("platform_spec"))
+        case [{"pipeline_spec": {"root": {}} as spec, "platform_spec": {} as platform}]:
+            return Package(spec, platform)
+        case [{"pipeline_spec": {"root": {}} as spec}]:
+            return Package(spec)
     raise refusal(otherwise)
 
 

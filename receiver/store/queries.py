@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from receiver.core.models import FiringAlert, Model, Pause
-from receiver.store.column_types import storable, to_micros
+from receiver.store.column_types import MICROSECOND, storable, to_micros
 from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
 from receiver.store.tables import (
     attempts,
@@ -68,7 +68,7 @@ def list_decisions(
         # An id is never behind its time, so it can bound the search.
         query = query.where(decisions.c.id >= to_micros(since), decisions.c.decided_at >= since)
     if until is not None:
-        ahead = to_micros(until + ID_SLACK)
+        ahead = to_micros(until) + ID_SLACK // MICROSECOND  # a moment may be the calendar's last
         query = query.where(decisions.c.id < ahead, decisions.c.decided_at < until)
     if before is not None:
         query = query.where(decisions.c.id < before)

@@ -30,6 +30,8 @@ def bad(detail: str) -> Problem:
 def only(request: Request, known: Collection[str]) -> None:
     """Refuse unknown query parameters: a misspelt filter would answer too much."""
     for name in request.query_params:
+        if len(request.query_params.getlist(name)) > 1:
+            raise bad(f"{shown(name)} is given more than once")
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"

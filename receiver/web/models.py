@@ -24,6 +24,14 @@ from receiver.web.service import Service
 
 LAST_RUNS = 10
 
+ASKED = ("limit", "cursor")
+
+# What each act's body may set: a model never seen is named by policy and labels.
+RETRAIN_BODY = RESUME_BODY = ("comment", "policy", "labels")
+PAUSE_BODY = (*RETRAIN_BODY, "for")
+PAUSE_MANY_BODY = ("comment", "policy", "for")
+RESUME_MANY_BODY = ("comment", "policy")
+
 
 class Models:
     """The routes about models."""
@@ -34,7 +42,7 @@ class Models:
     async def list(self, request: Request) -> Response:
         """A page of models, by name."""
         require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
-        only(request, ("limit", "cursor"))
+        only(request, ASKED)
         after, rows = cursor(request), limit(request)
         now = self._service.clock.now()
 
@@ -73,7 +81,7 @@ class Models:
                 name,
                 controls.Named(body.policy, body.labels),
             ),
-            ("comment", "policy", "labels"),
+            RETRAIN_BODY,
         )
 
     async def pause(self, request: Request) -> Response:
@@ -92,7 +100,7 @@ class Models:
                 length=body.for_,
                 named=controls.Named(body.policy, body.labels),
             ),
-            ("comment", "policy", "labels", "for"),
+            PAUSE_BODY,
         )
 
     async def resume(self, request: Request) -> Response:
@@ -110,7 +118,7 @@ class Models:
                 name,
                 named=controls.Named(body.policy, body.labels),
             ),
-            ("comment", "policy", "labels"),
+            RESUME_BODY,
         )
 
     async def pause_many(self, request: Request) -> Response:
@@ -126,7 +134,7 @@ class Models:
                 *_scope(body.policy),
                 length=body.for_,
             ),
-            ("comment", "policy", "for"),
+            PAUSE_MANY_BODY,
         )
 
     async def resume_many(self, request: Request) -> Response:
@@ -138,7 +146,7 @@ class Models:
             lambda act, body: controls.resume(
                 service.store, service.loaded.playbook, act, *_scope(body.policy)
             ),
-            ("comment", "policy"),
+            RESUME_MANY_BODY,
         )
 
     def _whole(self, name: str) -> dict[str, Any] | None:

@@ -60,7 +60,8 @@ class Webhook:
         if service.draining.is_set():
             return unavailable("shutting down: send it again")
         try:
-            body = await read_body(request, service.loaded.config.server.max_body)
+            largest = service.loaded.config.server.max_body
+            body = await read_body(request, largest, setting="server.max_body")
             arrival = await self._parse(body, caller, source, dry_run=dry_run)
         except TooLarge as error:
             await self._reject(caller, error, error.start, error.size)

@@ -94,7 +94,10 @@ def failure_of(act, dispatch):
 
 
 def test_a_run_succeeds_in_clean_surroundings(python, tmp_path, monkeypatch):
-    """Arguments arrive typed; our PYTHONPATH, folder and kfp.py do not; no zombie is left."""
+    """Arguments arrive typed; our PYTHONPATH, folder and kfp.py do not; no zombie is left.
+
+    What the task writes to a relative path stays out of the files of the run.
+    """
     (tmp_path / "kfp.py").write_text("raise ImportError('not the SDK')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -255,6 +258,11 @@ def test_a_result_that_cannot_be_read_is_a_failure(tmp_path):
     (folder_of(tmp_path) / "result.json").write_text("{")
 
     assert one.poll(dispatch).state is RunState.FAILED
+
+
+def test_a_missing_sdk_is_named(tmp_path):
+    """The interpreter is fine, only the SDK is not there."""
+    assert "no kfp SDK" in str(failure_of(dispatcher(tmp_path, sys.executable).start, order()))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def resume(history, scope=PauseScope.MODEL, name="42"):
 
 
 def retrain(history, name="42", act=ANA):
+    history.clock.pass_(timedelta(seconds=1))  # ids of one millisecond have no order
     return controls.retrain(history.store, history.playbook, act, name, named(name))
 
 

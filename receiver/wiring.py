@@ -6,10 +6,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -40,6 +41,8 @@ KEEP_ALIVE_SECONDS = 330
 """Alertmanager keeps idle connections for 5 minutes; if we closed first, a POST could meet it."""
 
 DRAIN_SECONDS = 20
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 class SystemClock:
@@ -181,7 +184,8 @@ def build_dispatcher(settings: TargetSettings, runs: Path) -> Dispatcher:
     from receiver.dispatchers.kfp_local import KfpLocalDispatcher  # noqa: PLC0415
 
     return KfpLocalDispatcher(
-        python=settings.python,
+        # A missing interpreter is told with its cure when a run is started.
+        python=settings.python or Path(".venv-kfp/bin/python"),
         runs_dir=runs,
         lookup_window=settings.lookup_window,
         run_timeout=settings.run_timeout,
@@ -265,10 +269,20 @@ class Server(uvicorn.Server):
                 host, port = listening.getsockname()[:2]
                 log().info("listening", url=f"http://{host}:{port}")
 
-    def handle_exit(self, sig: int, frame: object) -> None:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while serving; uvicorn's own way would die of them afterwards."""
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in ENDING}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not ready from now on; what was accepted is finished."""
         self._receiver.service.draining.set()
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+        super().handle_exit(sig, frame)
 
     def _reload(self) -> None:
         with suppress(ConfigError):  # said in the log; the old configuration stays in force

@@ -1,4 +1,4 @@
-"""Receivers that answer HTTP: one in this process whose time the test moves, and real processes."""
+"""Receivers that answer HTTP: one here whose time the test moves, and real processes."""
 
 import json
 import os
@@ -30,20 +30,20 @@ from tests.histories import History
 DEADLINE_SECONDS = 30
 """A process that is not ready by then never will be, even on a busy machine."""
 
-POLICY = """\
+NO_AUTH = """\
+storage: {min_free: 0}
+targets:
+  pipeline:
+    kfp:
+      endpoint: http://127.0.0.1:9
+      pipeline: retrain
+      parameters: {user_id: "{user_id}"}
 policies:
   - name: drift
     match: ['alertname=~"HighModelMAE|LowModelR2"']
     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
     target: pipeline
 """
-
-NO_AUTH = f"""\
-storage: {{min_free: 0B}}
-targets:
-  pipeline:
-    kfp: {{endpoint: "http://127.0.0.1:9", pipeline: retrain, parameters: {{user_id: "{{user_id}}"}}}}
-{POLICY}"""
 """A configuration whose target nobody answers for; its name is the one that `History` works."""
 
 
@@ -57,9 +57,11 @@ class Answer:
 
     @property
     def text(self) -> str:
+        """The body as UTF-8."""
         return self.body.decode()
 
     def json(self) -> Any:
+        """The body as JSON."""
         return json.loads(self.body)
 
     @property
@@ -79,12 +81,12 @@ class Peer:
     url: str
 
     def get(self, path: str, query: Mapping[str, str] | None = None, **more: Any) -> Answer:
+        """Get what is there."""
         return self.ask("GET", path + (f"?{urlencode(query)}" if query else ""), **more)
 
     def post(self, path: str, body: Any = None, **more: Any) -> Answer:
         """Post JSON, or bytes as they are."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.ask("POST", path, body=raw, **more)
+        return self.ask("POST", path, body=body, **more)
 
     def ask(
         self,
@@ -93,10 +95,12 @@ class Peer:
         *,
         token: str | None = None,
         password: str | None = None,
-        body: bytes | None = None,
+        body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask once; redirects are not followed. `token` goes as Bearer, `password` as Basic."""
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
         said = dict(headers or {})
         if token is not None:
             said["Authorization"] = f"Bearer {token}"
@@ -205,6 +209,7 @@ class _Server(uvicorn.Server):
         self.listens = threading.Event()
 
     async def startup(self, sockets: Any = None) -> None:
+        """Listen, then say so."""
         await super().startup(sockets)
         self.listens.set()
 

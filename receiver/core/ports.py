@@ -20,8 +20,9 @@ class Clock(Protocol):
 class Dispatcher(Protocol):
     """Starts and watches runs on one target. Raises only `DispatchError`.
 
-    Each method may be called from several threads at the same time and makes no call to the
-    target that lasts longer than a minute.
+    Each method may be called from several threads at the same time, and ends within two and a
+    half minutes, whatever the target does: a claim's lease rests on that. Of an error of `find`
+    or `poll` only the message counts; its failure says nothing about the run.
 
     Attributes:
         lookup_window: How long after an attempt its run may still be missing from the target's

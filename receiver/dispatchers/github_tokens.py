@@ -31,7 +31,7 @@ class TokenFile:
 class App:
     """A GitHub App's installation."""
 
-    id: int
+    id: str
     installation_id: int
     private_key_file: Path
 

@@ -10,8 +10,8 @@ from receiver.core.runs import SOONEST_POLL, Run
 from receiver.flows.ledger import Ledger, latest
 from receiver.telemetry import log, transitions
 
-LEASE = timedelta(minutes=2)
-"""Longer than any call of a dispatcher, which promises to end within a minute."""
+LEASE = timedelta(minutes=3)
+"""Longer than any call of a dispatcher, which promises to end within two and a half minutes."""
 
 
 def running(ledger: Ledger, dispatch: Dispatch, run: Run, why: str) -> Dispatch:

@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, not_, select, update
 
-from receiver.core.dispatches import Dispatch, DispatchState, Failure
+from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
 from receiver.store.tables import attempts, dispatches, seen_ids, transitions
 
@@ -79,10 +79,19 @@ class DispatchRows:
         return None if row is None else dispatch_of(row)
 
     def release_leases(self, now: datetime) -> None:
-        """Make what a dead process of this store was doing due now."""
+        """Make what a dead process of this store was doing due now.
+
+        Looking or asking earlier than planned does no harm, nor does a first attempt. A later
+        attempt may be waiting because the target asked us to.
+        """
+        waits = and_(dispatches.c.state == DispatchState.PENDING.value, dispatches.c.attempt > 0)
         self._db.execute(
             update(dispatches)
-            .where(dispatches.c.state == DispatchState.SENDING.value, dispatches.c.due_at > now)
+            .where(
+                dispatches.c.state.in_([state.value for state in LIVE]),
+                dispatches.c.due_at > now,
+                not_(waits),
+            )
             .values(due_at=now)
         )
 

@@ -7,24 +7,22 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from threading import enumerate as all_threads
 
 import pytest
 
-from receiver.core.dispatches import Dispatch, DispatchError, DispatchState, Failure
+from receiver.core.dispatches import Failure
 from receiver.core.runs import Run, RunState
-from receiver.core.targets import TargetKind
 from receiver.dispatchers import kfp_child
 from receiver.dispatchers.kfp_local import CHILD, KfpLocalDispatcher
 from receiver.dispatchers.pipelines import run_id
+from tests.contract import kfp_setup
+from tests.contract.kfp_setup import DISPATCH_ID, TINY, failure_of
 
 ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests" / "pipelines" / "tiny.yaml"
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-DISPATCH_ID = "01jd9xk3v0q8z5m7n2b4c6d8fg"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,11 @@ def gate(tmp_path):
     """Hold the pipeline's task until something is written here, which waits for the task."""
     path = tmp_path / "gate"
     os.mkfifo(path)
-    return path
+    yield path
+    # A test that failed must not leave a task waiting: not at the gate, and not before it.
+    opened = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    path.unlink()
+    os.close(opened)
 
 
 def dispatcher(runs, python, **changes):
@@ -52,22 +54,12 @@ def dispatcher(runs, python, **changes):
 
 def order(attempt=1, *, pipeline=TINY, **inputs):
     """A dispatch that makes this attempt; all attempts so far are in doubt."""
-    return Dispatch(
-        id=DISPATCH_ID,
-        decision_id=1,
-        model="churn",
-        policy="model-quality",
-        target="retrain-pipeline",
-        kind=TargetKind.KFP_LOCAL,
-        place={"endpoint": "local", "pipeline": str(pipeline)},
+    return kfp_setup.order(
+        "local",
+        place={"pipeline": str(pipeline)},
         inputs={"word": "churn", **inputs},
-        state=DispatchState.SENDING,
         attempt=attempt,
         in_doubt=tuple(range(1, attempt + 1)),
-        created_at=NOON,
-        cooldown=timedelta(hours=6),
-        settle=timedelta(hours=1),
-        due_at=NOON,
         run_id=run_id(DISPATCH_ID, attempt),
     )
 
@@ -84,13 +76,6 @@ def wait_for_end(folder):
 
 def child_of(folder):
     return int((folder / "started").read_text())
-
-
-def failure_of(act, dispatch):
-    """The `DispatchError` that this call ends with."""
-    with pytest.raises(DispatchError) as caught:
-        act(dispatch)
-    return caught.value
 
 
 def test_a_run_succeeds_in_clean_surroundings(python, tmp_path, monkeypatch):

@@ -1,0 +1,131 @@
+"""The OpenAPI document: valid, complete, and true of what is answered."""
+
+import json
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+from starlette.routing import Route
+
+from receiver.web.app import build_app
+from receiver.web.openapi import openapi
+from tests.described import DOCUMENT, DescribedPeer, problems_of
+from tests.posts import entry, post
+from tests.serving import host, service_on
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+
+
+def test_the_document_is_valid():
+    """OpenAPI 3.1's own rules hold."""
+    validate(DOCUMENT)
+
+
+def test_every_route_is_described_and_nothing_else(history, tmp_path):
+    """The application's routes and methods are those of the document."""
+    (tmp_path / "receiver.yaml").write_text("{}")
+    routes = build_app(service_on(history, tmp_path / "receiver.yaml"))._app.routes
+
+    served = {
+        (route.path, method)
+        for route in routes
+        if isinstance(route, Route)
+        for method in route.methods - {"HEAD"}  # HTTP itself gives it to every GET
+    }
+
+    assert len(routes) == len({path for path, _ in served})
+    assert served == {
+        (path, method.upper())
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+
+
+def test_it_is_served_to_everybody(history, tmp_path):
+    """GET /openapi.json answers the document."""
+    with host(history, tmp_path) as peer:
+        assert peer.get("/openapi.json").json() == json.loads(json.dumps(openapi()))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ("Problem", {"title": "Not Found", "status": 404, "detail": "", "more": 1}),
+        ("Problem", {"title": "Not Found", "status": 404}),
+        ("Gate", {"rung": "none", "applies": True, "detail": "", "until": None}),
+        ("Gate", {"rung": "paused", "applies": True, "detail": "", "until": "noon"}),
+        ("Notification", {"version": "3", "groupKey": "", "status": "", "alerts": []}),
+    ],
+)
+def test_drift_is_seen(schema, value):
+    """A field more, a field less, a word or a time that is none: each is a difference."""
+    assert problems_of(value, {"$ref": f"#/components/schemas/{schema}"})
+
+
+def test_captured_notifications_are_described(history, tmp_path):
+    """What every Alertmanager sends is a `Notification`, and its receipt is as described."""
+    captures = [file for file in PAYLOADS.glob("*.json") if ".headers." not in file.name]
+    with host(history, tmp_path) as plain:
+        peer = DescribedPeer(plain.url)
+        for capture in captures:
+            body = json.loads(capture.read_text())
+            assert problems_of(body, {"$ref": "#/components/schemas/Notification"}) == []
+            assert peer.post("/webhook", body).status == 200
+
+    assert len(captures) > 40
+
+
+def test_a_whole_story_is_answered_as_described(history, tmp_path):
+    """Through alerts, acts, runs and errors each answer has the described shape."""
+    with host(history, tmp_path) as plain:
+        peer = DescribedPeer(plain.url)
+        why = {"comment": "why"}
+        odd = entry("7", labels={"odd": "\0\ud800=1+1"}, value="NaN")
+        broken = {"status": "firing", "labels": {"alertname": "HighModelMAE"}}
+        peer.post("/webhook", post(entry(), odd, broken, entry(name="Other")))
+        peer.post("/webhook?dry_run=true", post(entry("8")))
+        peer.post("/webhook", b"no json")
+        peer.post("/webhook", b"\xff")
+        peer.post("/models/42/pause", {**why, "for": "4h"})
+        peer.post("/pause", {**why, "policy": "drift"})
+        peer.post("/models/42/retrain", why)
+        history.run_to_its_end()
+        peer.post("/models/42/resume", why)
+        peer.post("/resume", {**why, "policy": "drift"})
+        peer.post("/webhook", post(entry(status="resolved", ends_at="2026-11-22T11:30:00Z")))
+
+        listed = peer.get("/decisions").json()["decisions"]
+        dispatches = peer.get("/dispatches").json()["dispatches"]
+
+        assert {one["reason"] for one in listed} >= {
+            "triggered",
+            "in_flight",
+            "operator",
+            "invalid",
+            "unmatched",
+            "resolved",
+        }
+        assert dispatches
+        for one in listed:
+            assert peer.get(f"/decisions/{one['id']}").status == 200
+        for one in dispatches:
+            assert peer.get(f"/dispatches/{one['id']}").status == 200
+        for media_type in ("application/x-ndjson", "text/csv"):
+            assert peer.get("/decisions", headers={"Accept": media_type}).status == 200
+        assert {one["model"] for one in peer.get("/models").json()["models"]} == {"42", "7"}
+        assert peer.get("/models/42").json()["runs"]
+        assert {one["encoding"] for one in peer.get("/rejections").json()["rejections"]} == {
+            "utf-8",
+            "base64",
+        }
+        for path in ("/-/healthy", "/-/ready", "/metrics"):
+            assert peer.get(path).status == 200
+        for path in ("/decisions/1", "/models/9", "/dispatches/9", "/nothing"):
+            assert peer.get(path).status == 404
+        assert peer.get("/decisions?limit=0").status == 400
+        assert peer.post("/pause", {}).status == 400
+        assert peer.post("/pause", b"{}", headers={"Content-Encoding": "gzip"}).status == 415
+        assert peer.post("/pause", b" " * 70_000).status == 413
+        assert peer.post("/dispatches/9/retry", why).status == 404
+        assert peer.post(f"/dispatches/{dispatches[0]['id']}/retry", why).status == 409

@@ -74,6 +74,12 @@ class Answer:
         return str(problem["detail"])
 
 
+def refusal(answer: Answer, status: int) -> str:
+    """The one sentence that says why something was not done."""
+    assert answer.status == status
+    return answer.detail
+
+
 @dataclass(frozen=True)
 class Peer:
     """A receiver that listens at `url`; every request has a connection of its own."""
@@ -173,8 +179,15 @@ def _listening(log: Path) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Hosted(Peer):
+    """A receiver in this process."""
+
+    service: Service
+
+
 @contextmanager
-def host(history: History, folder: Path, config: str = NO_AUTH) -> Iterator[Peer]:
+def host(history: History, folder: Path, config: str = NO_AUTH) -> Iterator[Hosted]:
     """Answer HTTP from a history's store: no loop works, and time moves as the test says."""
     file = folder / "receiver.yaml"
     file.write_text(config)
@@ -182,7 +195,7 @@ def host(history: History, folder: Path, config: str = NO_AUTH) -> Iterator[Peer
     service.committer.start(lambda: None)
     try:
         with listening(build_app(service)) as url:
-            yield Peer(url)
+            yield Hosted(url, service)
     finally:
         service.committer.stop()
 

@@ -1,0 +1,124 @@
+"""A stored decision can be replayed: same inputs and policy, same reason."""
+
+import random
+from datetime import datetime, timedelta
+
+import pytest
+
+from receiver.core.alerts import Alert, AlertStatus, Source
+from receiver.core.decisions import Facts, Reason
+from receiver.core.dispatches import DispatchState
+from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
+from receiver.core.models import LatestDispatch, Pause, PauseScope
+from receiver.core.runs import RunState
+from receiver.core.times import parse_time
+from receiver.flows import controls
+from receiver.flows.acts import Act
+from tests.examples import DRIFT, alert, observing, playbook, resolved
+from tests.fakes import accepted_then_cut, refused, unavailable
+
+LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
+
+
+def replay(row, book):
+    """Decide a stored decision again, from nothing but what is stored with it."""
+    saw = {gate["rung"]: gate for gate in row.gates}
+    policy = book.policy(saw["unmatched"]["policy"])
+    what = Alert(
+        status=AlertStatus(row.status) if row.status else None,
+        labels=row.labels,
+        annotations={},
+        starts_at=row.starts_at,
+        ends_at=moment(saw.get("resolved", {}).get("ends_at")),
+        fingerprint=row.fingerprint,
+        value=row.value,
+        position=0,
+    )
+    return decide(Case(what, policy, facts(saw), row.decided_at), LADDERS[Source(row.source)])
+
+
+def facts(saw):
+    paused, flight = saw.get("paused", {}), saw.get("in_flight", {})
+    cooldown = saw.get("cooldown", {})
+    return Facts(
+        problem=saw.get("invalid", {}).get("problem"),
+        decided_at=moment(saw.get("duplicate", {}).get("decided_at")),
+        resolved_at=moment(saw.get("stale", {}).get("resolved_at")),
+        stale_until=moment(saw.get("stale", {}).get("stale_until")),
+        pause=Pause(
+            PauseScope(paused["scope"]),
+            paused["name"],
+            parse_time(paused["since"]),
+            moment(paused["paused_until"]),
+            paused["actor"],
+            paused["comment"],
+        )
+        if paused.get("scope")
+        else None,
+        latest=LatestDispatch(flight["dispatch_id"], DispatchState(flight["state"]))
+        if flight.get("state")
+        else None,
+        cooldown_until=moment(cooldown.get("cooldown_until")),
+        backoff_until=moment(cooldown.get("backoff_until")),
+        observed_until=moment(cooldown.get("observed_until")),
+    )
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_whole_log_replays_to_the_same_reasons(history, seed):
+    """Whatever happened, each decision follows from what is stored with it."""
+    chance = random.Random(seed)  # noqa: S311  a history, no secret
+    watching = observing(DRIFT)
+    for _ in range(60):
+        user = chance.choice("123")
+        name = chance.choice(["HighModelMAE", "LowModelR2", "Watchdog"])
+        starts_at = history.now() - timedelta(minutes=chance.randrange(30))
+        chance.choice(
+            [
+                lambda: history.deliver(alert(user, name=name, starts_at=starts_at)),
+                lambda: history.deliver(*history_of(history, user)),
+                lambda: history.deliver(alert("not valid")),
+                lambda: history.deliver(
+                    resolved(user, name=name, starts_at=starts_at, ends_at=history.now())
+                ),
+                lambda: controls.pause(
+                    history.store,
+                    history.playbook,
+                    Act("ana", "x"),
+                    PauseScope.POLICY,
+                    "drift",
+                    length=timedelta(minutes=chance.randrange(1, 90)),
+                ),
+                lambda: history.target.accidents.append(
+                    chance.choice([refused, unavailable, accepted_then_cut])
+                ),
+                lambda: history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED])),
+                lambda: setattr(
+                    history, "playbook", playbook(chance.choice([DRIFT, watching]))
+                ),
+            ]
+        )()
+        history.wait(timedelta(minutes=chance.randrange(120)), step=timedelta(minutes=20))
+
+    rows = [row for row in history.log() if row.source != "operator" and row.reason != "expired"]
+    books = {"observe": playbook(watching), "auto": playbook(DRIFT)}
+    for row in rows:
+        modes = {gate.get("mode") for gate in row.gates} - {None}
+        again = replay(row, books[modes.pop() if modes else "auto"])
+        assert again.reason.value == row.reason, row.gates
+        assert [gate.rung.value for gate in again.gates] == [gate["rung"] for gate in row.gates]
+        assert again.detail == row.detail or again.reason in {Reason.COOLDOWN, Reason.IN_FLIGHT}
+    assert {row.reason for row in rows} >= {"triggered", "invalid", "cooldown"}
+
+
+def history_of(history, user):
+    """What fires for a model, delivered again as it is."""
+    try:
+        entries = history.firing(user)
+    except AssertionError:
+        entries = []
+    return [alert(user, name=entry.alertname, starts_at=entry.starts_at) for entry in entries]

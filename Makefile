@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-all lint format lock clean
+.PHONY: help install demo test coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retrain
 
 test: .venv/.installed .venv-kfp/.installed ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: .venv/.installed ## branch coverage of core and flows, which must be whole
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/integration
+	@$(BIN)/coverage report --include='receiver/core/*,receiver/flows/*' --fail-under=100
 
 lint: .venv/.installed ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

@@ -1,19 +1,19 @@
-"""Log set-up and every metric's definition."""
+"""Log set-up and the definition of every metric that is counted here; `gauges` reads the others."""
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
 from receiver import __version__
 from receiver.core.decisions import Reason
+from receiver.core.dispatches import DispatchState, Failure
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
@@ -50,11 +50,6 @@ webhook_duration = Histogram(
     buckets=FAST,
     registry=registry,
 )
-webhook_last_received = Gauge(
-    "retrain_webhook_last_received_timestamp_seconds",
-    "When Alertmanager last told us something that we understood.",
-    registry=registry,
-)
 alerts_received = Counter(
     "retrain_alerts_received_total",
     "Alerts in accepted notifications by status.",
@@ -75,6 +70,11 @@ decisions = Counter(
 for _reason in Reason:
     decisions.labels(_reason.value)
 
+recoveries = Counter(
+    "retrain_recoveries_total",
+    "Models whose last firing alert was resolved after it had fired until a run succeeded.",
+    registry=registry,
+)
 commit_duration = Histogram(
     "retrain_store_commit_duration_seconds",
     "One deciding transaction, from its begin to its commit.",
@@ -112,6 +112,12 @@ run_duration = Histogram(
     buckets=SLOW,
     registry=registry,
 )
+target_run_timeout = Gauge(
+    "retrain_target_run_timeout_seconds",
+    "run_timeout of each configured target: a run that is older is parked.",
+    ["target"],
+    registry=registry,
+)
 worker_errors = Counter(
     "retrain_worker_errors_total",
     "Unexpected errors that a worker's loop survived.",
@@ -130,6 +136,32 @@ rejected = Counter(
     ["code"],
     registry=registry,
 )
+
+ACCEPTED = "accepted"
+"""The result of an attempt that the target said yes to."""
+
+# A counter that begins at 1 hides its first increase from every rate.
+for _loop in ("committer", "timer", "retention", "send", "follow"):
+    worker_errors.labels(_loop)
+for _code in ("401", "403"):
+    auth_failures.labels(_code)
+for _code in ("400", "413"):
+    rejected.labels(_code)
+for _code in ("200", "400", "401", "403", "413", "503"):
+    webhook_requests.labels(_code)
+for _status in ("firing", "resolved", "unreadable"):
+    alerts_received.labels(_status)
+
+
+def know_targets(run_timeouts: Mapping[str, timedelta]) -> None:
+    """Let the counters of these targets begin at zero, and show their limits."""
+    target_run_timeout.clear()
+    for target, limit in run_timeouts.items():
+        target_run_timeout.labels(target).set(limit.total_seconds())
+        for result in (ACCEPTED, *Failure):
+            attempts.labels(target, str(result))
+        for state in DispatchState:
+            transitions.labels(target, state.value)
 
 
 def set_up_logging(*, stream: Any = None) -> None:
@@ -159,47 +191,3 @@ def set_up_logging(*, stream: Any = None) -> None:
 def log() -> Any:
     """The logger. Keys come from the glossary: `dispatch_id`, `model`, `reason`."""
     return structlog.get_logger()
-
-
-class StoreState(Collector):
-    """Reads, at each scrape, what only the store knows."""
-
-    def __init__(
-        self,
-        free_bytes: Callable[[], int | None],
-        dispatches: Callable[[], Mapping[tuple[str, str], int]],
-    ) -> None:
-        self._free_bytes = free_bytes
-        self._dispatches = dispatches
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing is read before the first scrape."""
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        """The room left, and how many dispatches stand in each state."""
-        free = self._free_bytes()
-        if free is not None:
-            yield GaugeMetricFamily(
-                "retrain_store_free_bytes", "Room left for the database file.", value=free
-            )
-        standing = GaugeMetricFamily(
-            "retrain_dispatches", "Dispatches by state.", labels=["target", "state"]
-        )
-        for (target, state), count in self._dispatches().items():
-            standing.add_metric([target, state], count)
-        yield standing
-
-
-_watched: list[StoreState] = []
-
-
-def watch_store(
-    free_bytes: Callable[[], int | None],
-    dispatches: Callable[[], Mapping[tuple[str, str], int]],
-) -> None:
-    """Let the metrics show this store from now on, in place of an earlier one."""
-    while _watched:
-        registry.unregister(_watched.pop())
-    _watched.append(StoreState(free_bytes, dispatches))
-    registry.register(_watched[-1])

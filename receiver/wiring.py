@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Dispatcher
+from receiver.core.standing import Standing
 from receiver.core.targets import TargetKind
 from receiver.dispatchers.missing import MissingTarget
 from receiver.flows.committer import Committer
@@ -25,13 +26,15 @@ from receiver.flows.intake import take_in
 from receiver.flows.reloading import apply_configuration
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
+from receiver.gauges import Room, watch_store
 from receiver.store import queries
+from receiver.store.standing import read_standing
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import (
     config_reload_successful,
     config_reload_timestamp,
+    know_targets,
     log,
-    watch_store,
 )
 from receiver.web.app import build_app
 from receiver.web.auth import Tokens
@@ -87,7 +90,7 @@ class Receiver:
             reload=self.reload,
             hint=self.worker.hint,
         )
-        watch_store(self.store.free_bytes, self._dispatch_counts)
+        watch_store(self._standing, self._room)
 
     def start(self) -> None:
         """Take up what is stored, then begin to work."""
@@ -127,18 +130,22 @@ class Receiver:
 
     def _apply(self, config: Config) -> None:
         changed = apply_configuration(self.store, self.service.loaded.playbook, config.text)
+        know_targets({name: target.run_timeout for name, target in config.targets.items()})
         config_reload_successful.set(1)
         config_reload_timestamp.set(self.service.clock.now().timestamp())
         for warning in config.warnings:
             log().warning("config_warning", detail=warning)
         log().info("config_loaded", config_hash=config.hash, changed=changed)
 
-    def _dispatch_counts(self) -> Mapping[tuple[str, str], int]:
+    def _standing(self) -> Standing | None:
         try:
             with self.store.read() as db:
-                return queries.dispatch_counts(db)
+                return read_standing(db, self.store.now(db))
         except StoreUnavailable:
-            return {}  # the other metrics are needed most when the store is gone
+            return None  # the other metrics are needed most when the store is gone
+
+    def _room(self) -> Room:
+        return Room(self.store.free_bytes(), self._config.storage.min_free)
 
 
 def playbook_of(config: Config) -> Playbook:

@@ -50,11 +50,17 @@ class NotSentError(AskError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The running receiver."""
+    """The running receiver.
+
+    Attributes:
+        patience: Seconds until a refused connection is tried again.
+
+    """
 
     url: str
     opener: urllib.request.OpenerDirector
     token: str | None = None
+    patience: float = TRY_AGAIN_SECONDS
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """What is at this path, read from JSON. Raises `AskError`."""
@@ -115,7 +121,7 @@ class Peer:
             try:
                 return self._open(request, doubt)
             except NotSentError:
-                threading.Event().wait(TRY_AGAIN_SECONDS)
+                threading.Event().wait(self.patience)
         return self._open(request, doubt)
 
     def _open(self, request: urllib.request.Request, doubt: str = "") -> HTTPResponse:

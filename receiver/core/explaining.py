@@ -46,14 +46,20 @@ def explain(
     case = Case(as_alert(entry), policy, facts_of(model, pause), now)
     gates = tuple(climb(case, HOLDS))
     first = next(gate for gate in gates if gate.applies)
-    held = first.rung is not Reason.TRIGGERED
-    due = next_check(model, alerts, pauses, now) if alerts else None
+    due = next_check(model, alerts, pauses, now)
+    if entry is not None and not entry.counts(now):
+        return Explanation(Reason.STALE, _stale(entry, now), due, gates[:-1])
     return Explanation(
-        holds=first.rung if held else None,
+        holds=None if first.rung is Reason.TRIGGERED else first.rung,
         detail=_sentence(first, entry, due, now),
         next_check_at=due,
         gates=gates[:-1],
     )
+
+
+def _stale(entry: FiringAlert, now: datetime) -> str:
+    end = clock_time(entry.stale_until or now, now)
+    return f"it was reported resolved and may be a late copy; decided at {end}"
 
 
 def _sentence(first: Gate, entry: FiringAlert | None, due: datetime | None, now: datetime) -> str:
@@ -61,9 +67,6 @@ def _sentence(first: Gate, entry: FiringAlert | None, due: datetime | None, now:
         if first.rung is Reason.TRIGGERED:
             return "no alert fires; one that fired now would start a run"
         return f"no alert fires; one that fired now would meet: {first.detail}"
-    if entry.stale_until is not None and now < entry.stale_until:
-        end = clock_time(entry.stale_until, now)
-        return f"it was reported resolved and may be a late copy; decided at {end}"
     if first.rung is Reason.TRIGGERED:
         return "nothing holds it back: it is decided within seconds"
     if due is None:

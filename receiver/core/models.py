@@ -146,20 +146,27 @@ def latest_of(*moments: datetime | None) -> datetime | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def with_set(
-    model: Model, *, was_empty: bool, is_empty: bool, cooldown: timedelta, now: datetime
-) -> Model:
-    """Note what a change of the firing set means for the episode.
+def with_firing(model: Model, *, cooldown: timedelta, now: datetime) -> Model:
+    """Note that an alert fires: the episode goes on, or a new one begins.
 
-    An episode ends when the set was empty for the policy's cooldown (DESIGN section 4).
+    An episode ends when the firing set was empty for the policy's cooldown.
     """
-    if is_empty:
-        return model if was_empty else replace(model, emptied_at=now)
     goes_on = model.episode_started_at is not None and (
         model.emptied_at is None or now < model.emptied_at + cooldown
     )
     started_at = model.episode_started_at if goes_on else now
     return replace(model, episode_started_at=started_at, emptied_at=None)
+
+
+def helped(model: Model, ended: FiringAlert) -> bool:
+    """Whether an alert that has just ended had fired until the model's latest run succeeded."""
+    run = model.latest
+    return (
+        run is not None
+        and run.state is DispatchState.SUCCEEDED
+        and run.ended_at is not None
+        and ended.starts_at <= run.ended_at
+    )
 
 
 def next_check(

@@ -24,6 +24,9 @@ class Named:
     labels: Mapping[str, str] | None = None
 
 
+UNNAMED = Named()
+
+
 def pause(
     store: Store,
     playbook: Playbook,
@@ -32,7 +35,7 @@ def pause(
     name: str,
     *,
     length: timedelta | None,
-    named: Named | None = None,
+    named: Named = UNNAMED,
 ) -> int:
     """Hold back a model, a policy or everything. The decision's id."""
 
@@ -55,7 +58,7 @@ def resume(
     scope: PauseScope,
     name: str,
     *,
-    named: Named | None = None,
+    named: Named = UNNAMED,
 ) -> int:
     """Lift a pause; what still fires is decided at once. The decision's id."""
 
@@ -68,9 +71,7 @@ def resume(
     return once(store, act, do)
 
 
-def retrain(
-    store: Store, playbook: Playbook, act: Act, name: str, named: Named | None = None
-) -> int:
+def retrain(store: Store, playbook: Playbook, act: Act, name: str, named: Named = UNNAMED) -> int:
     """Order one run now, whatever holds the model back, unless one is in flight."""
 
     def do(tx: Tx) -> Decision:
@@ -104,9 +105,7 @@ def retrain(
     return once(store, act, do)
 
 
-def _ledger_of(
-    tx: Tx, playbook: Playbook, scope: PauseScope, name: str, named: Named | None
-) -> Ledger:
+def _ledger_of(tx: Tx, playbook: Playbook, scope: PauseScope, name: str, named: Named) -> Ledger:
     """Lock what the act is about. Raises `NotFound`."""
     if scope is PauseScope.MODEL:
         known = tx.knows_model(name)
@@ -121,9 +120,9 @@ def _ledger_of(
     return Ledger(tx, playbook, models=tx.models_with_alerts())
 
 
-def _name_model(playbook: Playbook, name: str, named: Named | None) -> tuple[Policy, Identity]:
+def _name_model(playbook: Playbook, name: str, named: Named) -> tuple[Policy, Identity]:
     """The policy and labels that name a model, from what the operator says."""
-    if named is None or named.policy is None or named.labels is None:
+    if named.policy is None or named.labels is None:
         raise NotFound(
             f"no alert named the model {name} yet; give policy and labels, for example "
             '{"policy": "model-quality", "labels": {"user_id": "42"}}'
@@ -142,16 +141,15 @@ def _name_model(playbook: Playbook, name: str, named: Named | None) -> tuple[Pol
     return policy, identity
 
 
-def _identity(ledger: Ledger, name: str, named: Named | None) -> tuple[Policy, Identity]:
+def _identity(ledger: Ledger, name: str, named: Named) -> tuple[Policy, Identity]:
     """How a known model was named last, unless the operator says otherwise."""
-    if named is not None and named.policy is not None and named.labels is not None:
+    if named.policy is not None and named.labels is not None:
         return _name_model(ledger.playbook, name, named)
     model = ledger.models[name]
-    policy = ledger.playbook.policy(
-        named.policy if named is not None and named.policy is not None else model.policy
-    )
+    policy = ledger.playbook.policy(named.policy or model.policy)
     if policy is None:
-        raise NotFound(f"policy {model.policy} of {name} is gone; give policy and labels")
+        said = named.policy or model.policy
+        raise NotFound(f"there is no policy {said} now; give policy and labels for {name}")
     return policy, Identity(name, model.labels)
 
 

@@ -1,13 +1,13 @@
 """One alert is decided, and what follows for its model is carried forward in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.decisions import Decision, Facts, Reason, facts_of
 from receiver.core.ladder import LADDER, Case, Finding, Rung, decide
-from receiver.core.models import FiringAlert, with_set
+from receiver.core.models import FiringAlert, helped, with_firing
 from receiver.core.playbook import Matched
 from receiver.core.policies import Identity, Mode, Policy
 from receiver.flows.ledger import Ledger, finite
@@ -116,12 +116,11 @@ def _decision(ledger: Ledger, matched: Matched, finding: Finding, origin: Origin
 def _fires(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
     """Carry forward that an alert fires, and what was decided about it."""
     policy, identity = named
-    delivery = _delivery(ledger, alert, policy)
-    if delivery is not None and origin.source is Source.TIMER:
+    if origin.source is Source.TIMER:
         # The timer accepts a stale alert as firing: what resolved it counts no more.
-        ledger.remember(replace(delivery, resolved_at=None))
-    elif delivery is not None:
-        ledger.remember(replace(delivery, decided_at=ledger.now))
+        _remember(ledger, alert, policy, lambda known: replace(known, resolved_at=None))
+    else:
+        _remember(ledger, alert, policy, lambda known: replace(known, decided_at=ledger.now))
     if finding.reason is Reason.OBSERVED and finding.next_check_at is not None:
         model = ledger.models[identity.model]
         ledger.update(replace(model, observed_until=finding.next_check_at))
@@ -154,26 +153,24 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         entry = replace(entry, confirmed_at=known.confirmed_at, expires_at=known.expires_at)
     if known is not None and known.model != identity.model:
         ledger.drop(alert.fingerprint)
-    was_empty = not ledger.alerts_of(identity.model)
     ledger.keep(entry)
     model = replace(ledger.models[identity.model], policy=policy.name, labels=identity.labels)
-    ledger.update(
-        with_set(
-            model, was_empty=was_empty, is_empty=False, cooldown=policy.cooldown, now=ledger.now
-        )
-    )
+    ledger.update(with_firing(model, cooldown=policy.cooldown, now=ledger.now))
 
 
 def _resolve(ledger: Ledger, matched: Matched) -> None:
     """Take the alert's entry out, whatever policy matches now, unless it began later."""
     alert = matched.alert
     if matched.policy is not None:
-        delivery = _delivery(ledger, alert, matched.policy)
-        if delivery is not None:
-            ledger.remember(replace(delivery, resolved_at=ledger.now))
+        _remember(
+            ledger, alert, matched.policy, lambda known: replace(known, resolved_at=ledger.now)
+        )
     entry = ledger.entry(alert.fingerprint)
-    if entry is not None and entry.starts_at <= (alert.ends_at or ledger.now):
-        ledger.drop(alert.fingerprint)
+    if entry is None or entry.starts_at > (alert.ends_at or ledger.now):
+        return
+    ledger.drop(alert.fingerprint)
+    if helped(ledger.models[entry.model], entry) and not ledger.alerts_of(entry.model):
+        ledger.recovered.append(entry.model)
 
 
 def _confirm(ledger: Ledger, alert: Alert, policy: Policy) -> None:
@@ -184,10 +181,12 @@ def _confirm(ledger: Ledger, alert: Alert, policy: Policy) -> None:
         ledger.keep(replace(entry, confirmed_at=ledger.now, expires_at=expires_at))
 
 
-def _delivery(ledger: Ledger, alert: Alert, policy: Policy) -> Delivery | None:
-    """The memory of this delivery, lasting from now; None without a time to know it by."""
+def _remember(
+    ledger: Ledger, alert: Alert, policy: Policy, change: Callable[[Delivery], Delivery]
+) -> None:
+    """Remember something of this delivery for as long as a copy of it may come."""
     if alert.starts_at is None:
-        return None
+        return  # there is no time to know a copy by
     forget_at = ledger.now + max(policy.alert_expiry, 2 * policy.dedup_window)
     known = ledger.delivery(alert) or Delivery(alert.fingerprint, alert.starts_at, forget_at)
-    return replace(known, forget_at=forget_at)
+    ledger.remember(change(replace(known, forget_at=forget_at)))

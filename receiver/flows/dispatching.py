@@ -18,7 +18,7 @@ from receiver.flows.ledger import Ledger
 from receiver.flows.looking_up import Watch, look_up
 from receiver.flows.moving import LEASE, doubted, place_of, running, save_moved
 from receiver.store.store import Store, Tx
-from receiver.telemetry import attempts, log, time_to_dispatch
+from receiver.telemetry import ACCEPTED, attempts, log, time_to_dispatch
 
 PAUSE_LOOK = timedelta(seconds=10)
 """How soon a pending dispatch notices that its pause was lifted."""
@@ -137,7 +137,7 @@ def _record_start(store: Store, dispatch: Dispatch, run: Run) -> Dispatch:
         model = ledger.models[dispatch.model]
         ledger.update(replace(model, backoff_until=None, refusals=0))
         ledger.save()
-    attempts.labels(dispatch.target, "accepted").inc()
+    attempts.labels(dispatch.target, ACCEPTED).inc()
     return changed
 
 

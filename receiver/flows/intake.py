@@ -17,6 +17,7 @@ from receiver.telemetry import (
     commit_duration,
     decisions,
     log,
+    recoveries,
 )
 
 
@@ -40,10 +41,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one notification: one decision per alert, in the alerts' order."""
+    """What became of one notification: one decision per alert, in the alerts' order.
+
+    Attributes:
+        recovered: Models that a run has helped, as this notification shows.
+
+    """
 
     notification_id: str
     decisions: tuple[Decision, ...]
+    recovered: tuple[str, ...] = ()
 
 
 def arrive(
@@ -101,7 +108,8 @@ def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
         origin = Origin(arrival.source, notification_id, notification_id)
         ledger.playbook = arrival.playbook
         taken = tuple(decide_alert(ledger, one, origin) for one in arrival.matched)
-        receipts.append(Receipt(notification_id, taken))
+        receipts.append(Receipt(notification_id, taken, tuple(ledger.recovered)))
+        ledger.recovered.clear()
     tx.add_notifications(
         (receipt.notification_id, ledger.now, arrival.source, arrival.sender, arrival.notification)
         for arrival, receipt in zip(arrivals, receipts, strict=True)
@@ -128,18 +136,20 @@ def _commit_one_by_one(store: Store, arrival: Arrival) -> Receipt:
             [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
         )
         origin = Origin(arrival.source, notification_id, notification_id)
-        taken = []
+        taken: list[Decision] = []
+        recovered: list[str] = []
         for one in arrival.matched:
             try:
                 with tx.savepoint():
                     ledger = _ledger(tx, arrival.playbook, [one])
                     decision = decide_alert(ledger, one, origin)
                     ledger.save()
+                recovered += ledger.recovered
             except RowRefused as error:
                 decision = _unstorable(tx, arrival, one.alert, origin, str(error))
                 tx.add_decisions([decision])
             taken.append(decision)
-        return Receipt(notification_id, tuple(taken))
+        return Receipt(notification_id, tuple(taken), tuple(recovered))
 
 
 def _unstorable(tx: Tx, arrival: Arrival, alert: Alert, origin: Origin, why: str) -> Decision:
@@ -182,6 +192,9 @@ def _tell(arrival: Arrival, receipt: Receipt) -> None:
     for decision in receipt.decisions:
         if decision.reason is Reason.TRIGGERED:
             tell_triggered(decision)
+    for model in receipt.recovered:
+        recoveries.inc()
+        log().info("model_recovered", model=model)
 
 
 def tell_triggered(decision: Decision) -> None:

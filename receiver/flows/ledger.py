@@ -35,6 +35,7 @@ class Ledger:
         models: As they stand now, by name.
         now: The time of every decision of this transaction, read after the locks were taken.
         decisions: To be appended to the log.
+        recovered: Models that a run has helped: their last alert was resolved.
 
     """
 
@@ -53,6 +54,7 @@ class Ledger:
         self.now: datetime = tx.now()
         self.pauses: list[Pause] = tx.pauses()
         self.decisions: list[Decision] = []
+        self.recovered: list[str] = []
         self._dispatches: list[Dispatch] = []
         self._sets: dict[str, dict[str, FiringAlert]] = {name: {} for name in self.models}
         self._homes: dict[str, str] = {}

@@ -67,14 +67,11 @@ def abandon(store: Store, playbook: Playbook, act: Act, dispatch_id: str) -> int
 
 
 def _dispatch(tx: Tx, playbook: Playbook, dispatch_id: str) -> tuple[Ledger, Dispatch]:
-    model = tx.model_of_dispatch(dispatch_id)
-    if model is None:
+    found = tx.dispatch(dispatch_id)
+    if found is None:
         raise NotFound(f"there is no dispatch {dispatch_id}")
-    ledger = Ledger(tx, playbook, models=[model])
-    dispatch = tx.dispatch(dispatch_id)
-    if dispatch is None:
-        raise NotFound(f"there is no dispatch {dispatch_id}")
-    return ledger, dispatch
+    ledger = Ledger(tx, playbook, models=[found.model])
+    return ledger, tx.dispatch(dispatch_id) or found  # read again, behind the lock
 
 
 def _note_dispatch(ledger: Ledger, act: Act, changed: Dispatch, what: str) -> Decision:

@@ -164,10 +164,6 @@ class DispatchRows:
         known = self._db.scalar(select(seen_ids.c.place).where(seen_ids.c.place == place))
         return known is not None
 
-    def model_of_dispatch(self, dispatch_id: str) -> str | None:
-        """The model to lock before this dispatch is touched."""
-        return self._db.scalar(select(dispatches.c.model).where(dispatches.c.id == dispatch_id))
-
     def _add_transition(self, dispatch: Dispatch, at: datetime, actor: str | None) -> None:
         number = select(func.coalesce(func.max(transitions.c.number), 0) + 1).where(
             transitions.c.dispatch_id == dispatch.id

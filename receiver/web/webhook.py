@@ -20,7 +20,6 @@ from receiver.telemetry import (
     log,
     rejected,
     webhook_duration,
-    webhook_last_received,
     webhook_requests,
 )
 from receiver.web.auth import Caller, require
@@ -75,7 +74,6 @@ class Webhook:
         else:
             # Not awaited by name: the commit is finished even if the client hangs up.
             receipt = await asyncio.wrap_future(service.committer.submit(arrival))
-        webhook_last_received.set(service.clock.now().timestamp())
         return Response(receipt_json(receipt), media_type="application/json")
 
     async def _parse(

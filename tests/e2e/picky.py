@@ -22,7 +22,13 @@ class Picky(GithubPeer):
 
     def treat(self, model: str, *behaviours: Behaviour) -> None:
         """Answer the next requests for runs of this model so."""
-        self._behaviours.setdefault(model, []).extend(behaviours)
+        with self.changed:
+            self._behaviours.setdefault(model, []).extend(behaviours)
+
+    def mend(self, model: str) -> None:
+        """Be well again."""
+        with self.changed:
+            self._behaviours.pop(model, None)
 
     def behaviour(self, asked: Asked) -> Behaviour:
         """Say how this request is to be treated, and remember it."""

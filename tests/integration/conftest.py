@@ -1,14 +1,20 @@
 """A store, a clock and a target for every test of the flows."""
 
 import shutil
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from receiver.cli import main
 from receiver.store.store import Store
+from tests.commands import EVIL, Ended
+from tests.described import DescribedPeer
 from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
+from tests.posts import entry, post
+from tests.serving import host, serve
 
 MEMORY = Path("/dev/shm")  # noqa: S108  Linux keeps it in memory
 
@@ -52,3 +58,55 @@ def target():
 @pytest.fixture
 def history(store, clock, target):
     return History(store, clock, target)
+
+
+@pytest.fixture
+def peer(history, tmp_path):
+    """HTTP to the history's store; each answer must be as the OpenAPI document says."""
+    with host(history, tmp_path) as plain:
+        yield DescribedPeer(plain.url)
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory):
+    """A receiver that was told nothing, for questions that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("idle")
+    store = Store.open(f"sqlite:///{folder}/receiver.db", HandClock())
+    with host(History(store, HandClock(), FakeTarget()), folder) as plain:
+        yield DescribedPeer(plain.url)
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """A receiver in a process of its own: two models in flight, and a stranger's alert."""
+    with serve(tmp_path_factory.mktemp("served")) as receiver:
+        receiver.post("/webhook", post(entry("42"), entry("43"), entry(name=EVIL)))
+        receiver.post("/webhook", post(entry("42", name="LowModelR2")))
+        yield receiver
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Run a command here, as the installed one runs it."""
+
+    def run(*args, url=None, token_file=None):
+        monkeypatch.setattr(sys, "argv", ["retrain-receiver", *args])
+        if url is not None:
+            monkeypatch.setenv("RETRAIN_RECEIVER_URL", url)
+        if token_file is not None:
+            monkeypatch.setenv("RETRAIN_RECEIVER_TOKEN_FILE", token_file)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def ask(cli, served):
+    """Run a command that asks the served receiver."""
+    return lambda *args: cli(*args, url=served.url)

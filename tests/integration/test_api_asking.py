@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -432,6 +434,20 @@ def test_reload(tmp_path):
         assert "did you mean 'target'?" in broken.detail
         assert after["config_hash"] != before["config_hash"]
         assert [one["policy"] for one in decided(peer)] == ["moved"]
+
+
+def test_metrics_without_a_store(tmp_path):
+    """When the database is gone the lists answer 503, but the metrics can still be scraped."""
+    with serve(tmp_path) as plain:
+        peer = DescribedPeer(plain.url)
+        whole = peer.get("/metrics").text
+        with closing(sqlite3.connect(tmp_path / "receiver.db")) as db:
+            db.execute("DROP TABLE dispatches")
+
+        assert refusal(peer.get("/dispatches"), 503).startswith("the store can't commit now: ")
+        assert peer.get("/metrics").status == 200
+        assert "retrain_build_info" in peer.get("/metrics").text
+        assert "# TYPE retrain_dispatches gauge" in whole
 
 
 def test_draining(history, tmp_path):

@@ -132,7 +132,7 @@ def test_retrain_works_for_a_model_that_never_fired_and_under_an_observing_polic
 def test_a_model_that_nobody_named_yet_needs_policy_and_labels(history):
     """And they must name the model that is asked for."""
     with pytest.raises(NotFound, match="give policy and labels"):
-        controls.retrain(history.store, history.playbook, ANA, "77", None)
+        controls.retrain(history.store, history.playbook, ANA, "77", Named())
     with pytest.raises(NotFound, match="names the model 78, not 77"):
         controls.retrain(
             history.store, history.playbook, ANA, "77", Named("drift", {"user_id": "78"})
@@ -145,7 +145,7 @@ def test_a_known_model_needs_nothing_but_its_name(history):
     history.deliver(alert())
     history.run_to_its_end()
 
-    controls.retrain(history.store, history.playbook, ANA, "42", None)
+    controls.retrain(history.store, history.playbook, ANA, "42")
 
     assert len(history.dispatches()) == 2
 

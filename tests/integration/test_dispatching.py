@@ -218,7 +218,8 @@ def test_a_model_that_recovered_while_its_dispatch_waited_is_left_alone(history)
 
 
 @pytest.mark.parametrize(
-    "changed", [playbook(observing()), replace(playbook(), policies=()), replace(playbook(), targets={})]
+    "changed",
+    [playbook(observing()), replace(playbook(), policies=()), replace(playbook(), targets={})],
 )
 def test_a_dispatch_whose_policy_went_away_is_not_sent(history, changed):
     """Gone from the file, observing, or without its target: superseded."""
@@ -234,9 +235,7 @@ def test_a_dispatch_whose_policy_went_away_is_not_sent(history, changed):
 def test_a_paused_dispatch_stays_pending_until_it_is_resumed(history):
     """A pause holds what was ordered but not sent."""
     history.deliver(alert())
-    controls.pause(
-        history.store, history.playbook, ANA, PauseScope.EVERYTHING, "", length=None
-    )
+    controls.pause(history.store, history.playbook, ANA, PauseScope.EVERYTHING, "", length=None)
     history.wait(timedelta(hours=2), step=MINUTE)
     assert history.states() == [DispatchState.PENDING]
 
@@ -404,7 +403,9 @@ def test_every_attempt_and_state_is_kept(history):
 
 def test_an_answer_that_names_another_run_than_we_stored_is_kept(history):
     """The run's own id is what the target says it is."""
-    history.target.accidents = [lambda target, dispatch: (target.begin(dispatch), Run("77", "http://x"))[1]]
+    history.target.accidents = [
+        lambda target, dispatch: (target.begin(dispatch), Run("77", "http://x"))[1]
+    ]
     history.deliver(alert())
 
     history.send()

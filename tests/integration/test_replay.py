@@ -96,10 +96,10 @@ def test_a_whole_log_replays_to_the_same_reasons(history, seed):
                 lambda: history.target.accidents.append(
                     chance.choice([refused, unavailable, accepted_then_cut])
                 ),
-                lambda: history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED])),
-                lambda: setattr(
-                    history, "playbook", playbook(chance.choice([DRIFT, watching]))
+                lambda: history.target.finish(
+                    chance.choice([RunState.SUCCEEDED, RunState.FAILED])
                 ),
+                lambda: setattr(history, "playbook", playbook(chance.choice([DRIFT, watching]))),
             ]
         )()
         history.wait(timedelta(minutes=chance.randrange(120)), step=timedelta(minutes=20))

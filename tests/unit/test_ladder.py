@@ -125,7 +125,10 @@ def test_a_stale_alert_is_decided_when_its_first_copy_said():
 def test_the_detail_of_a_cooldown_says_how_long_and_why():
     """One plain sentence with the numbers."""
     ended = LatestDispatch(
-        "01h", DispatchState.SUCCEEDED, run_id="8123", ended_at=NOON - timedelta(hours=2, minutes=46)
+        "01h",
+        DispatchState.SUCCEEDED,
+        run_id="8123",
+        ended_at=NOON - timedelta(hours=2, minutes=46),
     )
     facts = Facts(latest=ended, cooldown_until=NOON + timedelta(hours=3, minutes=12))
 
@@ -182,3 +185,41 @@ def test_a_resolved_alert_never_triggers(status, facts):
     reason = decide(Case(alert(status=status, ends_at=NOON), DRIFT, facts, NOON)).reason
 
     assert status is AlertStatus.FIRING or reason in {Reason.INVALID, Reason.RESOLVED}
+
+
+@pytest.mark.parametrize(
+    ("latest", "cause"),
+    [
+        (None, "an earlier run took it"),
+        (LatestDispatch("01h", DispatchState.SUPERSEDED), "dispatch 01h is superseded"),
+        (
+            LatestDispatch("01h", DispatchState.PARKED, sent_at=NOON),
+            "dispatch 01h was sent at 12:00 UTC",
+        ),
+    ],
+)
+def test_a_cooldown_names_what_took_it(latest, cause):
+    """As far as it is known."""
+    facts = Facts(latest=latest, cooldown_until=NOON + SECOND)
+
+    assert decide(Case(FIRING, DRIFT, facts, NOON)).detail.endswith(cause)
+
+
+def test_a_back_off_and_an_observed_cooldown_are_told_apart():
+    """An operator mends the one and waits for the other."""
+    refused = LatestDispatch("01h", DispatchState.REFUSED)
+    backing_off = Facts(latest=refused, backoff_until=NOON + SECOND)
+    observed = Facts(latest=refused, observed_until=NOON + SECOND)
+
+    assert "refused dispatch 01h" in decide(Case(FIRING, DRIFT, backing_off, NOON)).detail
+    assert (
+        "an observed trigger took it" in decide(Case(FIRING, observing(), observed, NOON)).detail
+    )
+
+
+def test_a_ladder_that_does_not_end_is_a_bug():
+    """The last rung always applies; a policy is asked for after `unmatched` only."""
+    with pytest.raises(AssertionError):
+        decide(Case(FIRING, DRIFT, QUIET, NOON), LADDER[:1])
+    with pytest.raises(ValueError, match="unmatched"):
+        decide(Case(FIRING, None, QUIET, NOON), LADDER[2:])

@@ -81,7 +81,8 @@ def test_a_text_that_is_no_matcher_is_explained(text, complaint):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(?=a)", "(?<!a)", r"(a)\1", "(?>a)", "a*+", "a{1001}", "(a", "[b-a]", r"\Z", "a\\"]
+    "pattern",
+    ["(?=a)", "(?<!a)", r"(a)\1", "(?>a)", "a*+", "a{1001}", "(a", "[b-a]", r"\Z", "a\\"],
 )
 def test_a_pattern_that_alertmanager_lacks_is_refused(pattern):
     """What would mean something else there, or nothing, must not be in our file."""

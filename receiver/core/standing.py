@@ -1,0 +1,77 @@
+"""The standing of everything at one moment: what the metrics show of the store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from receiver.core.dispatches import DispatchState
+from receiver.core.models import ModelState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDispatches:
+    """The dispatches of one target that share a state and are not over.
+
+    Attributes:
+        since: Since when the oldest of them is in it.
+
+    """
+
+    target: str
+    state: DispatchState
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsInState:
+    """The models that share a state.
+
+    Attributes:
+        firing_since: When the oldest episode among them began; None if none of them fires.
+
+    """
+
+    state: ModelState
+    count: int
+    firing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """One model.
+
+    Attributes:
+        held_until: The later of cooldown and back-off.
+        run_state: State of the latest dispatch.
+
+    """
+
+    name: str
+    state: ModelState
+    firing_alerts: int
+    held_until: datetime | None
+    run_sent_at: datetime | None
+    run_ended_at: datetime | None
+    run_state: DispatchState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that is read at one scrape.
+
+    Attributes:
+        unheld_since: Since when the model that waits longest fires with nothing holding it.
+        last_received_at: When Alertmanager last told us something that was stored.
+        models: The first ones by name.
+        ineffective: Runs of the present episode that succeeded and settled, by model that fires
+            all the same.
+
+    """
+
+    dispatches: Sequence[OpenDispatches] = ()
+    states: Sequence[ModelsInState] = ()
+    unheld_since: datetime | None = None
+    last_received_at: datetime | None = None
+    models: Sequence[ModelStanding] = ()
+    ineffective: Mapping[str, int] = field(default_factory=dict)

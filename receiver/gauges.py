@@ -1,0 +1,157 @@
+"""Every metric that is read from the store when Prometheus asks."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from receiver.core.standing import ModelStanding, Standing
+from receiver.telemetry import registry
+
+_DEFINITIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "retrain_store_available": ("Whether the store could be read for this scrape.", ()),
+    "retrain_store_free_bytes": ("Room left for the database file (SQLite only).", ()),
+    "retrain_store_min_free_bytes": (
+        "storage.min_free: with less room intake answers 503 (SQLite only).",
+        (),
+    ),
+    "retrain_webhook_last_received_timestamp_seconds": (
+        "When Alertmanager last told us something that was stored; 0 if it never did.",
+        (),
+    ),
+    "retrain_dispatches": (
+        "Dispatches that are not over, by state; a parked or refused one only while it is its "
+        "model's latest.",
+        ("target", "state"),
+    ),
+    "retrain_dispatch_oldest_timestamp_seconds": (
+        "Since when the oldest dispatch that is not over is in its state (pending: since it was "
+        "ordered).",
+        ("target", "state"),
+    ),
+    "retrain_models": ("Models by state.", ("state",)),
+    "retrain_models_firing_since_timestamp_seconds": (
+        "When the oldest episode among the models that fire began, by the models' state.",
+        ("state",),
+    ),
+    "retrain_unheld_since_timestamp_seconds": (
+        "Since when a model fires with nothing holding it and is not decided: seconds ago at most "
+        "if all is well. Absent if none waits.",
+        (),
+    ),
+    "retrain_model_state": ("1, with the model's present state as a label.", ("model", "state")),
+    "retrain_model_firing_alerts": ("Alerts of the model that fire.", ("model",)),
+    "retrain_model_cooldown_until_timestamp_seconds": (
+        "Until when the model's latest cooldown or back-off holds it.",
+        ("model",),
+    ),
+    "retrain_model_last_run_sent_timestamp_seconds": (
+        "When the model's latest run was asked for.",
+        ("model",),
+    ),
+    "retrain_model_last_run_ended_timestamp_seconds": (
+        "When the model's latest run ended, and how.",
+        ("model", "state"),
+    ),
+    "retrain_model_ineffective_runs": (
+        "Runs of the present episode that succeeded and had time to settle, of a model that fires "
+        "all the same. Absent if there are none.",
+        ("model",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is known of the disk behind the store: nothing for a server.
+
+    Attributes:
+        free: Bytes left; None if it is not ours to know.
+        wanted: Bytes below which intake answers 503.
+
+    """
+
+    free: int | None
+    wanted: int
+
+
+class StoreGauges(Collector):
+    """Reads, at each scrape, what only the store knows."""
+
+    def __init__(self, read: Callable[[], Standing | None], room: Callable[[], Room]) -> None:
+        self._read = read
+        self._room = room
+
+    def describe(self) -> Iterable[Metric]:
+        """What can be there. Nothing is read before the first scrape."""
+        return _families().values()
+
+    def collect(self) -> Iterable[Metric]:
+        """The standing of everything now; of the store alone, if it can't be read."""
+        families = _families()
+        room = self._room()
+        if room.free is not None:
+            families["retrain_store_free_bytes"].add_metric([], room.free)
+            families["retrain_store_min_free_bytes"].add_metric([], room.wanted)
+        standing = self._read()
+        families["retrain_store_available"].add_metric([], standing is not None)
+        if standing is not None:
+            _show(families, standing)
+        return families.values()
+
+
+def _families() -> dict[str, GaugeMetricFamily]:
+    return {
+        name: GaugeMetricFamily(name, help_, labels=labels)
+        for name, (help_, labels) in _DEFINITIONS.items()
+    }
+
+
+def _show(families: Mapping[str, GaugeMetricFamily], standing: Standing) -> None:
+    def show(name: str, labels: list[str], value: float | datetime | None) -> None:
+        if isinstance(value, datetime):
+            value = value.timestamp()
+        if value is not None:
+            families[name].add_metric(labels, value)
+
+    received_at = standing.last_received_at or 0
+    show("retrain_webhook_last_received_timestamp_seconds", [], received_at)
+    show("retrain_unheld_since_timestamp_seconds", [], standing.unheld_since)
+    for some in standing.dispatches:
+        labels = [some.target, some.state.value]
+        show("retrain_dispatches", labels, some.count)
+        show("retrain_dispatch_oldest_timestamp_seconds", labels, some.since)
+    for group in standing.states:
+        show("retrain_models", [group.state.value], group.count)
+        since = group.firing_since
+        show("retrain_models_firing_since_timestamp_seconds", [group.state.value], since)
+    for model in standing.models:
+        _show_model(show, model)
+    for name, count in standing.ineffective.items():
+        show("retrain_model_ineffective_runs", [name], count)
+
+
+def _show_model(
+    show: Callable[[str, list[str], float | datetime | None], None], model: ModelStanding
+) -> None:
+    name = model.name
+    show("retrain_model_state", [name, model.state.value], 1)
+    show("retrain_model_firing_alerts", [name], model.firing_alerts)
+    show("retrain_model_cooldown_until_timestamp_seconds", [name], model.held_until)
+    show("retrain_model_last_run_sent_timestamp_seconds", [name], model.run_sent_at)
+    if model.run_state is not None:
+        ended = [name, model.run_state.value]
+        show("retrain_model_last_run_ended_timestamp_seconds", ended, model.run_ended_at)
+
+
+_watched: list[StoreGauges] = []
+
+
+def watch_store(read: Callable[[], Standing | None], room: Callable[[], Room]) -> None:
+    """Let the metrics show this store from now on, in place of an earlier one."""
+    while _watched:
+        registry.unregister(_watched.pop())
+    _watched.append(StoreGauges(read, room))
+    registry.register(_watched[-1])

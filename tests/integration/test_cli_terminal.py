@@ -1,0 +1,150 @@
+"""The command line as a person meets it: terminal, help, start."""
+
+import fcntl
+import inspect
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from receiver import __version__
+from receiver.demo.run import run_demo
+from tests.commands import EVIL, Ended
+from tests.serving import NO_AUTH, Served
+
+ASKING = ("decisions", "models", "explain", "retrain", "pause", "resume", "dispatches")
+COMMANDS = ("serve", "check-config", "demo", *ASKING)
+
+
+class TestTerminal:
+    """What a person sees."""
+
+    def test_colours(self, served):
+        """A terminal gets colours, unless NO_COLOR asks for none."""
+        plain, coloured = on_terminal(served, NO_COLOR="1"), on_terminal(served)
+
+        assert re.search(r"\x1b\[[0-9;]*3[0-9]", coloured)
+        assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
+        assert "triggered" in plain
+
+    def test_wide_text_is_cut(self, served):
+        """No line is longer than the terminal, and a cut is visible."""
+        lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in on_terminal(served).splitlines()]
+
+        assert max(map(len, lines)) <= WIDTH
+        assert any("…" in line for line in lines)
+        assert not any(EVIL[:4] in line or "\u202e" in line for line in lines)
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_help_teaches(self, cli, command):
+        """Each command's help has an example that begins with the program's name."""
+        ended = cli(command, "--help")
+
+        assert ended.code == 0
+        assert f"Examples:\n    retrain-receiver {command}" in ended.out
+        assert ("RETRAIN_RECEIVER_URL" in ended.out) == (command in ASKING)
+
+    def test_help_lists_every_command(self, cli):
+        """The help names all commands and the exit codes."""
+        ended = cli("--help")
+
+        assert all(f"\n  {command} " in ended.out for command in COMMANDS)
+        assert "Exit codes:" in ended.out
+
+    def test_version(self, cli):
+        """`--version` prints the package's version."""
+        assert cli("--version") == Ended(0, f"retrain-receiver {__version__}\n", "")
+
+    def test_an_ascii_locale(self, served):
+        """Where the terminal has no ✓, a report is still complete."""
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        command = [sys.executable, "-m", "receiver", "explain", "42", "--server", served.url]
+
+        ended = subprocess.run(command, env=environment, capture_output=True, check=True)
+
+        assert b"\\u2713 observed" in ended.stdout
+        assert ended.stderr == b""
+
+
+def test_check_config(cli, tmp_path):
+    """A valid file is exit 0; a broken one exit 1 with each problem's place and cure."""
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(NO_AUTH)
+    bad.write_text(NO_AUTH.replace("target:", "tarket:"))
+
+    assert cli("check-config", "--config", str(good)).out == f"{good} is valid\n"
+    ended = cli("check-config", "--config", str(bad))
+    assert ended.code == 1
+    assert "policies[0].tarket: unknown setting; did you mean 'target'?" in ended.err
+
+
+def test_serving_loads_no_terminal_library(tmp_path):
+    """`serve` stays lean: neither rich nor the demo is loaded for it."""
+    (tmp_path / "receiver.yaml").write_text("{}")
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "receiver",
+        "serve",
+        "--listen",
+        "nowhere",
+    ]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    loaded = {line.split("|")[-1].strip() for line in ended.stderr.splitlines() if "|" in line}
+    assert "--listen 'nowhere' is not HOST:PORT" in ended.stderr
+    assert {"receiver.wiring", "receiver.web.app", "structlog.dev"} <= loaded
+    assert not {name for name in loaded if re.match(r"rich\.|pygments|receiver\.demo", name)}
+
+
+def test_asking_loads_no_server(tmp_path):
+    """A command that only asks starts fast: no web framework, no database library."""
+    command = [sys.executable, "-X", "importtime", "-m", "receiver", "models", "--server", "x"]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    loaded = {line.split("|")[-1].strip() for line in ended.stderr.splitlines() if "|" in line}
+    assert ended.returncode == 2
+    assert not loaded & {"starlette", "sqlalchemy", "rich", "yaml", "uvicorn"}
+
+
+def test_the_demo_can_be_called_so():
+    """The command's arguments are those of `run_demo`."""
+    inspect.signature(run_demo).bind(once=True, keep_dir=Path(), port=1)
+
+
+WIDTH = 90
+
+
+def on_terminal(served: Served, **environment: str) -> str:
+    """What `decisions` writes to a terminal of `WIDTH` columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, WIDTH, 0, 0))
+    without = {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}
+    inherited = {name: value for name, value in os.environ.items() if name not in without}
+    command = [sys.executable, "-m", "receiver", "decisions", "--server", served.url]
+    with subprocess.Popen(
+        command, stdout=theirs, env={**inherited, "TERM": "xterm-256color", **environment}
+    ) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux's way to say that the other side is closed
+                break
+            if not part:
+                break
+            written += part
+    os.close(ours)
+    assert process.returncode == 0
+    return written.decode()

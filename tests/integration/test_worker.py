@@ -1,0 +1,156 @@
+"""The loops: they work while there is something to do, and survive what they meet."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from receiver.dispatchers.missing import MissingTarget
+from receiver.flows.retention import Ages
+from receiver.flows.worker import Lane, Setup, Worker
+from receiver.store.store import StoreUnavailable
+from tests.examples import PIPELINE, alert, playbook
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def worker(history):
+    setup = Setup(history.playbook, {"pipeline": history.target}, Ages())
+    worker = Worker(history.store, history.clock, setup, MissingTarget)
+    yield worker
+    worker.stop()
+
+
+def test_an_ordered_run_is_sent_and_followed_to_its_end(history, worker):
+    """Without anybody asking."""
+    worker.start(set())
+    history.deliver(alert())
+    worker.hint()
+    eventually(lambda: [s.value for s in history.states()] == ["running"])
+
+    history.target.finish()
+    history.clock.pass_(timedelta(seconds=2))
+
+    eventually(lambda: [s.value for s in history.states()] == ["succeeded"])
+
+
+def test_the_timer_decides_what_is_due(history, worker):
+    """And tells the loop that sends."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.clock.pass_(timedelta(hours=7))
+
+    worker.start(set())
+
+    eventually(lambda: len(history.target.starts) == 2)
+
+
+def test_a_slow_target_does_not_hold_the_others(history, worker):
+    """Each target has loops of its own."""
+    slow, fast = threading.Event(), history.target
+
+    class Slow(type(history.target)):
+        def start(self, dispatch):
+            assert slow.wait(60)
+            return self.begin(dispatch)
+
+    other = replace(PIPELINE, name="slow")
+    policy = replace(history.playbook.policies[0], name="slow", target="slow", matchers=())
+    book = replace(
+        playbook(history.playbook.policies[0], policy),
+        targets={"pipeline": PIPELINE, "slow": other},
+    )
+    history.playbook = book
+    worker.change(Setup(book, {"pipeline": fast, "slow": Slow()}, Ages()))
+    worker.start(set())
+    history.deliver(alert("1", name="Other"), alert("2"))
+    worker.hint()
+
+    eventually(lambda: len(fast.starts) == 1)
+    slow.set()
+
+
+def test_a_reload_adds_the_loops_of_new_targets(history, worker):
+    """A target that a reload names is served without a restart."""
+    worker.start(set())
+    other = replace(PIPELINE, name="new")
+    policy = replace(history.playbook.policies[0], target="new")
+    history.playbook = replace(playbook(policy), targets={"new": other})
+    target = type(history.target)()
+
+    worker.change(Setup(history.playbook, {"new": target}, Ages()))
+    history.deliver(alert())
+
+    eventually(lambda: len(target.starts) == 1)
+
+
+def test_a_target_that_left_the_configuration_sends_nothing(history, worker):
+    """What was ordered there is superseded; what is in doubt ends with a human."""
+    history.deliver(alert())
+    worker.change(Setup(replace(history.playbook, targets={}), {}, Ages()))
+
+    worker.start({"pipeline"})
+
+    eventually(lambda: [s.value for s in history.states()] == ["superseded"])
+    assert history.target.asked == 0
+
+
+def test_a_model_that_cant_be_decided_does_not_hold_up_the_others(history, worker, store):
+    """The timer finds out which one it is, and looks at it again later."""
+    history.deliver(alert("1"), alert("2"), alert("3"))
+    history.run_to_its_end()
+    history.clock.pass_(timedelta(hours=7))
+    with store.begin() as tx:
+        tx._db.execute(text("UPDATE firing_alerts SET labels = '[broken' WHERE model = '2'"))
+
+    worker.start(set())
+
+    eventually(lambda: len(history.target.starts) == 5)
+    assert history.model("2").next_check_at > history.now()
+
+
+def lane_of(step):
+    lane = Lane("test:x", step, tick=0.01)
+    lane.start()
+    return lane
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("gone"), KeyError("a bug")])
+def test_a_loop_survives_what_it_meets(error):
+    """One broad except: it is logged and counted, and the loop goes on."""
+    errors, done = [error, error], threading.Event()
+
+    def step():
+        if errors:
+            raise errors.pop()
+        done.set()
+        return False
+
+    lane = lane_of(step)
+
+    assert done.wait(60)
+    lane.stop()
+    lane.join(60)
+
+
+def test_the_timer_passes_on_that_the_store_is_gone(history, worker, monkeypatch):
+    """An outage is no fault of a model: none is postponed for it."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.clock.pass_(timedelta(hours=7))
+    gone = threading.Event()
+
+    def unavailable(*_args):
+        gone.set()
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr("receiver.flows.worker.recheck", unavailable)
+    with pytest.raises(StoreUnavailable):
+        worker._recheck()
+    with pytest.raises(StoreUnavailable):
+        worker._recheck_each(["42"])
+
+    assert gone.is_set()
+    assert history.model().next_check_at <= history.now()

@@ -1,8 +1,8 @@
 """Every metric that is read from the store when Prometheus asks."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,79 +10,77 @@ from prometheus_client.registry import Collector
 from receiver.core.standing import ModelStanding, Standing
 from receiver.telemetry import registry
 
-_DEFINITIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "retrain_store_available": ("Whether the store could be read for this scrape.", ()),
-    "retrain_store_free_bytes": ("Room left for the database file (SQLite only).", ()),
-    "retrain_store_min_free_bytes": (
-        "storage.min_free: with less room intake answers 503 (SQLite only).",
-        (),
+
+class _Defined(NamedTuple):
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_DEFINITIONS: Mapping[str, _Defined] = {
+    "retrain_store_available": _Defined("Whether the store could be read for this scrape."),
+    "retrain_store_free_bytes": _Defined("Room left for the database file (SQLite only)."),
+    "retrain_store_min_free_bytes": _Defined(
+        "storage.min_free: with less room intake answers 503 (SQLite only)."
     ),
-    "retrain_webhook_last_received_timestamp_seconds": (
-        "When Alertmanager last told us something that was stored; 0 if it never did.",
-        (),
+    "retrain_webhook_last_received_timestamp_seconds": _Defined(
+        "When Alertmanager last told us something that was stored; 0 if it never did."
     ),
-    "retrain_dispatches": (
+    "retrain_dispatches": _Defined(
         "Dispatches that are not over, by state; a parked or refused one only while it is its "
         "model's latest.",
         ("target", "state"),
     ),
-    "retrain_dispatch_oldest_timestamp_seconds": (
+    "retrain_dispatch_oldest_timestamp_seconds": _Defined(
         "Since when the oldest dispatch that is not over is in its state (pending: since it was "
         "ordered).",
         ("target", "state"),
     ),
-    "retrain_models": ("Models by state.", ("state",)),
-    "retrain_models_firing_since_timestamp_seconds": (
+    "retrain_models": _Defined("Models by state.", ("state",)),
+    "retrain_models_firing_since_timestamp_seconds": _Defined(
         "When the oldest episode among the models that fire began, by the models' state.",
         ("state",),
     ),
-    "retrain_unheld_since_timestamp_seconds": (
+    "retrain_unheld_since_timestamp_seconds": _Defined(
         "Since when a model fires with nothing holding it and is not decided: seconds ago at most "
-        "if all is well. Absent if none waits.",
-        (),
+        "if all is well. Absent if none waits."
     ),
-    "retrain_model_state": ("1, with the model's present state as a label.", ("model", "state")),
-    "retrain_model_firing_alerts": ("Alerts of the model that fire.", ("model",)),
-    "retrain_model_cooldown_until_timestamp_seconds": (
-        "Until when the model's latest cooldown or back-off holds it.",
-        ("model",),
+    "retrain_model_state": _Defined(
+        "1, with the model's present state as a label.", ("model", "state")
     ),
-    "retrain_model_last_run_sent_timestamp_seconds": (
-        "When the model's latest run was asked for.",
-        ("model",),
+    "retrain_model_firing_alerts": _Defined("Alerts of the model that fire.", ("model",)),
+    "retrain_model_cooldown_until_timestamp_seconds": _Defined(
+        "Until when the model's latest cooldown or back-off holds it.", ("model",)
     ),
-    "retrain_model_last_run_ended_timestamp_seconds": (
-        "When the model's latest run ended, and how.",
-        ("model", "state"),
+    "retrain_model_last_run_sent_timestamp_seconds": _Defined(
+        "When the model's latest run was asked for.", ("model",)
     ),
-    "retrain_model_ineffective_runs": (
+    "retrain_model_last_run_ended_timestamp_seconds": _Defined(
+        "When the model's latest run ended, and how.", ("model", "state")
+    ),
+    "retrain_model_ineffective_runs": _Defined(
         "Runs of the present episode that succeeded and had time to settle, of a model that fires "
         "all the same. Absent if there are none.",
         ("model",),
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What is known of the disk behind the store: nothing for a server.
-
-    Attributes:
-        free: Bytes left; None if it is not ours to know.
-        wanted: Bytes below which intake answers 503.
-
-    """
-
-    free: int | None
-    wanted: int
+"""Only names that begin with `retrain_model_` carry a model."""
 
 
 class StoreGauges(Collector):
-    """Reads, at each scrape, what only the store knows."""
+    """Reads, at each scrape, what only the store knows.
 
-    def __init__(self, read: Callable[[], Standing | None], room: Callable[[], Room]) -> None:
+    `free_bytes` tells the room left on the disk, None if there is no disk of ours.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Standing | None],
+        free_bytes: Callable[[], int | None],
+        min_free: int,
+    ) -> None:
         self._read = read
-        self._room = room
+        self._free_bytes = free_bytes
+        self._min_free = min_free
 
     def describe(self) -> Iterable[Metric]:
         """What can be there. Nothing is read before the first scrape."""
@@ -91,10 +89,10 @@ class StoreGauges(Collector):
     def collect(self) -> Iterable[Metric]:
         """The standing of everything now; of the store alone, if it can't be read."""
         families = _families()
-        room = self._room()
-        if room.free is not None:
-            families["retrain_store_free_bytes"].add_metric([], room.free)
-            families["retrain_store_min_free_bytes"].add_metric([], room.wanted)
+        free = self._free_bytes()
+        if free is not None:
+            families["retrain_store_free_bytes"].add_metric([], free)
+            families["retrain_store_min_free_bytes"].add_metric([], self._min_free)
         standing = self._read()
         families["retrain_store_available"].add_metric([], standing is not None)
         if standing is not None:
@@ -104,8 +102,8 @@ class StoreGauges(Collector):
 
 def _families() -> dict[str, GaugeMetricFamily]:
     return {
-        name: GaugeMetricFamily(name, help_, labels=labels)
-        for name, (help_, labels) in _DEFINITIONS.items()
+        name: GaugeMetricFamily(name, defined.help, labels=defined.labels)
+        for name, defined in _DEFINITIONS.items()
     }
 
 
@@ -149,9 +147,11 @@ def _show_model(
 _watched: list[StoreGauges] = []
 
 
-def watch_store(read: Callable[[], Standing | None], room: Callable[[], Room]) -> None:
+def watch_store(
+    read: Callable[[], Standing | None], free_bytes: Callable[[], int | None], min_free: int
+) -> None:
     """Let the metrics show this store from now on, in place of an earlier one."""
     while _watched:
         registry.unregister(_watched.pop())
-    _watched.append(StoreGauges(read, room))
+    _watched.append(StoreGauges(read, free_bytes, min_free))
     registry.register(_watched[-1])

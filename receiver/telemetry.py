@@ -1,4 +1,4 @@
-"""Log set-up and the definition of every metric that is counted here; `gauges` reads the others."""
+"""Log set-up and every metric's definition; what is read from the store is in `gauges`."""
 
 import logging
 import sys

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Dispatcher
-from receiver.core.standing import Standing
 from receiver.core.targets import TargetKind
 from receiver.dispatchers.missing import MissingTarget
 from receiver.flows.committer import Committer
@@ -26,10 +25,10 @@ from receiver.flows.intake import take_in
 from receiver.flows.reloading import apply_configuration
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
-from receiver.gauges import Room, watch_store
+from receiver.gauges import watch_store
 from receiver.store import queries
-from receiver.store.standing import read_standing
-from receiver.store.store import Store, StoreUnavailable
+from receiver.store.standing import standing_of
+from receiver.store.store import Store
 from receiver.telemetry import (
     config_reload_successful,
     config_reload_timestamp,
@@ -90,7 +89,8 @@ class Receiver:
             reload=self.reload,
             hint=self.worker.hint,
         )
-        watch_store(self._standing, self._room)
+        free = self.store.free_bytes
+        watch_store(lambda: standing_of(self.store), free, config.storage.min_free)
 
     def start(self) -> None:
         """Take up what is stored, then begin to work."""
@@ -136,16 +136,6 @@ class Receiver:
         for warning in config.warnings:
             log().warning("config_warning", detail=warning)
         log().info("config_loaded", config_hash=config.hash, changed=changed)
-
-    def _standing(self) -> Standing | None:
-        try:
-            with self.store.read() as db:
-                return read_standing(db, self.store.now(db))
-        except StoreUnavailable:
-            return None  # the other metrics are needed most when the store is gone
-
-    def _room(self) -> Room:
-        return Room(self.store.free_bytes(), self._config.storage.min_free)
 
 
 def playbook_of(config: Config) -> Playbook:

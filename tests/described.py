@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -14,11 +15,16 @@ DOCUMENT = json.loads(json.dumps(openapi()))
 
 def problems_of(value: Any, schema: dict[str, Any]) -> list[str]:
     """Where a value differs from a schema of the document."""
-    validator = Draft202012Validator(
-        {**schema, "components": DOCUMENT["components"]},
+    errors = _validator(json.dumps(schema)).iter_errors(value)
+    return [f"{error.json_path}: {error.message}" for error in errors]
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(
+        {**json.loads(schema), "components": DOCUMENT["components"]},
         format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def operation_of(method: str, path: str) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Receivers that answer HTTP: one here whose time the test moves, and real processes."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -215,16 +216,21 @@ def service_on(history: History, file: Path) -> Service:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and ends at once; uvicorn itself looks ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listens = threading.Event()
 
-    async def startup(self, sockets: Any = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
+    async def main_loop(self) -> None:
+        """Serve until `end` is called."""
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self.listens.set()
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Stop serving; for other threads."""
+        self._loop.call_soon_threadsafe(self._ended.set)
 
 
 @contextmanager
@@ -235,10 +241,10 @@ def listening(app: ASGIApp) -> Iterator[str]:
     )
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
+    assert server.listens.wait(DEADLINE_SECONDS)
     try:
-        assert server.listens.wait(DEADLINE_SECONDS)
         host, port = server.servers[0].sockets[0].getsockname()
         yield f"http://{host}:{port}"
     finally:
-        server.should_exit = True
+        server.end()
         thread.join()

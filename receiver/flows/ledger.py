@@ -99,9 +99,7 @@ class Ledger:
 
     def drop(self, fingerprint: str) -> None:
         """Take an alert out of its set."""
-        home = self._homes.pop(fingerprint, None)
-        if home is None:
-            return
+        home = self._homes.pop(fingerprint)
         del self._sets[home][fingerprint]
         self._dropped.add(fingerprint)
         self._kept.discard(fingerprint)

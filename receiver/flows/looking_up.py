@@ -30,11 +30,9 @@ class Watch:
 
     def waited(self, dispatch: Dispatch, now: datetime) -> timedelta:
         """Time since the doubt began, by whichever clock says less."""
-        if dispatch.doubt_since is None:
-            return timedelta(0)
-        key = (dispatch.id, dispatch.doubt_since)
-        first = self._since.setdefault(key, self.clock.elapsed())
-        return min(now - dispatch.doubt_since, self.clock.elapsed() - first)
+        since = dispatch.doubt_since or now
+        first = self._since.setdefault((dispatch.id, since), self.clock.elapsed())
+        return min(now - since, self.clock.elapsed() - first)
 
     def forget(self, dispatch: Dispatch) -> None:
         """The doubt is over."""

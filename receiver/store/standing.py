@@ -6,14 +6,17 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Select,
     case,
     exists,
     func,
+    not_,
     or_,
     select,
     type_coerce,
+    union,
 )
 
 from receiver.core.alerts import Source
@@ -21,14 +24,27 @@ from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
 from receiver.store.column_types import to_micros
+from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
 
 MOST_MODELS = 500
 """Models that have series of their own: more would burden Prometheus rather than us."""
 
 
+def standing_of(store: Store) -> Standing | None:
+    """Everything that the metrics show of the store; None if it can't be read.
+
+    The other metrics are needed most when the store is gone.
+    """
+    try:
+        with store.read() as db:
+            return read_standing(db, store.now(db))
+    except StoreUnavailable:
+        return None
+
+
 def read_standing(db: Connection, now: datetime) -> Standing:
-    """Everything that the metrics show of the store."""
+    """The same, in one view of the store."""
     return Standing(
         dispatches=_open_dispatches(db),
         states=_models_by_state(db, now),
@@ -66,18 +82,52 @@ def _open_dispatches(db: Connection) -> list[OpenDispatches]:
 
 
 def _models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
-    query = _models(now).subquery()
-    firing_since = case((query.c.firing > 0, query.c.episode_started_at))
-    columns = (query.c.state, func.count(), func.min(firing_since))
-    found = {
-        state: ModelsInState(ModelState(state), count, oldest)
-        for state, count, oldest in db.execute(select(*columns).group_by(query.c.state))
-    }
-    return [found.get(state.value, ModelsInState(state, 0, None)) for state in ModelState]
+    """Only models about which something is to be said are looked at; the others are quiet."""
+    busy = _busy(db, now).subquery()
+    fires = exists().where(firing_alerts.c.model == models.c.name)
+    each = (
+        select(
+            _state(fires, now).label("state"),
+            case((fires, models.c.episode_started_at)).label("since"),
+        )
+        .join(busy, busy.c.name == models.c.name)
+        .outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
+        .subquery()
+    )
+    query = select(each.c.state, func.count(), func.min(each.c.since)).group_by(each.c.state)
+    found = {state: (count, since) for state, count, since in db.execute(query)}
+    looked_at = sum(count for count, _ in found.values())
+    everyone: int = db.scalar(select(func.count()).select_from(models)) or 0
+    quiet, _ = found.get(ModelState.QUIET.value, (0, None))
+    found[ModelState.QUIET.value] = (quiet + everyone - looked_at, None)
+    return [ModelsInState(state, *found.get(state.value, (0, None))) for state in ModelState]
+
+
+def _busy(db: Connection, now: datetime) -> Select[Any] | CompoundSelect[Any]:
+    """Names of models that may not be quiet: all of them under a pause of many."""
+    wide = exists().where(pauses.c.scope != PauseScope.MODEL.value, _in_force(now))
+    if db.scalar(select(wide)):
+        return select(models.c.name.label("name"))
+    return union(
+        select(firing_alerts.c.model.label("name")),
+        select(dispatches.c.model).where(_in(dispatches.c.state, LIVE | ATTENTION)),
+        select(pauses.c.name).where(pauses.c.scope == PauseScope.MODEL.value),
+    )
 
 
 def _first_models(db: Connection, now: datetime) -> list[ModelStanding]:
-    query = _models(now).order_by(models.c.name).limit(MOST_MODELS)
+    mine = select(func.count()).select_from(firing_alerts)
+    firing = mine.where(firing_alerts.c.model == models.c.name).scalar_subquery()
+    query = select(
+        models.c.name,
+        models.c.cooldown_until,
+        models.c.backoff_until,
+        _state(firing > 0, now).label("state"),
+        firing.label("firing"),
+        dispatches.c.state.label("run_state"),
+        dispatches.c.sent_at,
+        dispatches.c.ended_at,
+    ).outerjoin_from(models, dispatches, dispatches.c.id == models.c.dispatch_id)
     return [
         ModelStanding(
             name=row.name,
@@ -86,41 +136,21 @@ def _first_models(db: Connection, now: datetime) -> list[ModelStanding]:
             held_until=latest_of(row.cooldown_until, row.backoff_until),
             run_sent_at=row.sent_at,
             run_ended_at=row.ended_at,
-            run_state=DispatchState(row.latest_state) if row.latest_state else None,
+            run_state=DispatchState(row.run_state) if row.run_state else None,
         )
-        for row in db.execute(query)
+        for row in db.execute(query.order_by(models.c.name).limit(MOST_MODELS))
     ]
 
 
-def _models(now: datetime) -> Select[Any]:
-    """Each model with its state, as `state_of` tells it (a test compares them)."""
-    sets = (
-        select(firing_alerts.c.model, func.count().label("firing"))
-        .group_by(firing_alerts.c.model)
-        .subquery()
-    )
-    state = case(
+def _state(fires: ColumnElement[bool], now: datetime) -> ColumnElement[str]:
+    """A model's state, as `state_of` tells it (a test compares them)."""
+    return case(
         (_in(dispatches.c.state, ATTENTION), ModelState.ATTENTION.value),
         (_in(dispatches.c.state, LIVE), ModelState.RUNNING.value),
         (_paused(now), ModelState.PAUSED.value),
-        (sets.c.firing.is_(None), ModelState.QUIET.value),
+        (not_(fires), ModelState.QUIET.value),
         (models.c.next_check_at <= now, ModelState.FIRING.value),
         else_=ModelState.HELD.value,
-    )
-    return (
-        select(
-            models.c.name,
-            models.c.episode_started_at,
-            models.c.cooldown_until,
-            models.c.backoff_until,
-            state.label("state"),
-            func.coalesce(sets.c.firing, 0).label("firing"),
-            dispatches.c.state.label("latest_state"),
-            dispatches.c.sent_at,
-            dispatches.c.ended_at,
-        )
-        .outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
-        .outerjoin(sets, sets.c.model == models.c.name)
     )
 
 
@@ -131,13 +161,16 @@ def _paused(now: datetime) -> ColumnElement[bool]:
         (PauseScope.POLICY, models.c.policy),
         (PauseScope.EVERYTHING, ""),
     )
-    holds = or_(pauses.c.until.is_(None), pauses.c.until > now)
     return or_(
         *(
-            exists().where(pauses.c.scope == scope.value, pauses.c.name == name, holds)
+            exists().where(pauses.c.scope == scope.value, pauses.c.name == name, _in_force(now))
             for scope, name in names
         )
     )
+
+
+def _in_force(now: datetime) -> ColumnElement[bool]:
+    return or_(pauses.c.until.is_(None), pauses.c.until > now)
 
 
 def _unheld_since(db: Connection, now: datetime) -> datetime | None:
@@ -159,23 +192,25 @@ def _last_received_at(db: Connection) -> datetime | None:
 def _ineffective(db: Connection, now: datetime) -> dict[str, int]:
     """Runs that should have helped by now, for models that still have a firing alert."""
     d = dispatches.c
+    firing = select(firing_alerts.c.model).distinct().subquery()
     settled_at = type_coerce(d.ended_at, BigInteger) + type_coerce(d.settle, BigInteger)
-    fires = exists().where(firing_alerts.c.model == models.c.name)
+    # Compared as an expression: the index on the state would read all runs that ever succeeded.
+    succeeded = d.state.concat("") == DispatchState.SUCCEEDED.value
     query = (
-        select(d.model, func.count())
-        .join_from(models, dispatches, d.model == models.c.name)
+        select(models.c.name, func.count().label("runs"))
+        .join(firing, firing.c.model == models.c.name)
+        .join(dispatches, d.model == models.c.name)
         .where(
             models.c.emptied_at.is_(None),
-            fires,
-            d.state == DispatchState.SUCCEEDED.value,
+            succeeded,
             d.created_at >= models.c.episode_started_at,
             settled_at <= to_micros(now),
         )
-        .group_by(d.model)
-        .order_by(d.model)
+        .group_by(models.c.name)
+        .order_by(models.c.name)
         .limit(MOST_MODELS)
     )
-    return {name: count for name, count in db.execute(query)}
+    return {row.name: row.runs for row in db.execute(query)}
 
 
 def _in(column: ColumnElement[Any], states: frozenset[DispatchState]) -> ColumnElement[bool]:

@@ -15,7 +15,6 @@ import pytest
 
 from tests.crash.busy import Busy
 from tests.crash.load import Acknowledged, Load, seeded
-from tests.crash.warm import Warm
 from tests.posts import entry
 from tests.stations import Api, Station, now
 from tests.waiting import eventually, pause
@@ -55,12 +54,6 @@ PROVEN_ABSENT = "left no run"
 @pytest.fixture(scope="module")
 def seed():
     return os.environ.get("KILL_SEED") or str(SystemRandom().randrange(10**6))
-
-
-@pytest.fixture(scope="module")
-def warm():
-    with Warm() as parent:
-        yield parent
 
 
 @pytest.mark.timeout(900)

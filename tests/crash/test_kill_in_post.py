@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.crash.test_kill import CONFIG
-from tests.crash.warm import Warm
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import Asked
 from tests.posts import entry
@@ -38,12 +37,6 @@ class Killer(GithubPeer):
         assert self.station is not None
         os.kill(self.station.pid, signal.SIGKILL)
         return answer
-
-
-@pytest.fixture(scope="module")
-def warm():
-    with Warm() as parent:
-        yield parent
 
 
 @pytest.fixture

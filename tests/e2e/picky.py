@@ -1,6 +1,8 @@
 """A GitHub that treats each model in a way of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 from tests.peers.github import GithubPeer, PeerRun
@@ -18,6 +20,8 @@ class Picky(GithubPeer):
     def __init__(self, behaviours: Mapping[str, Sequence[Behaviour]] | None = None) -> None:
         super().__init__()
         self.unlisted: set[str] = set()
+        self._goes_on = Event()
+        self._goes_on.set()
         self._behaviours = {model: list(those) for model, those in (behaviours or {}).items()}
 
     def treat(self, model: str, *behaviours: Behaviour) -> None:
@@ -38,6 +42,21 @@ class Picky(GithubPeer):
         with self.changed:
             wanted = self._behaviours.get(asked.body["inputs"]["user_id"])
             return wanted.pop(0) if wanted else usual
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[], None]]:
+        """Do not answer dispatch requests before what this gives is called."""
+        self._goes_on.clear()
+        try:
+            yield self._goes_on.set
+        finally:
+            self._goes_on.set()
+
+    def answer(self, asked: Asked) -> tuple[int, Any]:
+        """Do what GitHub would do, when it goes on."""
+        if asked.phase == "dispatch":
+            self._goes_on.wait()
+        return super().answer(asked)
 
     def posts_of(self, model: str) -> int:
         """Count how often a run of the model was asked for."""

@@ -5,22 +5,21 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.e2e.picky import Picky
-from tests.peers.github_wire import Behaviour, answering
+from tests.peers.github_wire import CUT_AFTER, Behaviour, answering
 from tests.posts import entry
 from tests.stations import Station, now
 from tests.waiting import eventually
 
 CONFIG = """\
 targets:
-  wf:
-    github:
-      repository: acme/models
-      workflow: retrain-model.yaml
-      token_file: token
-      base_url: BASE_URL
-      lookup_window: 1s
-      inputs: {user_id: "{user_id}"}
+  wf: {lookup_window: 1s, github: &workflow {repository: acme/models, token_file: token,
+    workflow: retrain-model.yaml, base_url: "BASE_URL", inputs: {user_id: "{user_id}"}}}
+  patient: {lookup_window: 1m, github: *workflow}
 policies:
+  - name: waiting
+    match: ['user_id="listed-late"']
+    model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
+    target: patient
   - name: watching
     match: ['user_id=~"watched.*"']
     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
@@ -120,6 +119,22 @@ def test_a_paused_dispatch_is_not_sent_until_resume(api, peer):
     done(api.act("/models/held/resume"))
     reaches(api, dispatch_id, "running")
     assert peer.posts_of("held") == sent + 1
+
+
+def test_a_run_that_is_listed_late_is_waited_for(api, peer):
+    """A look that finds nothing proves nothing before `lookup_window` is over: one POST."""
+    order(api, "seen-before")
+    eventually(lambda: peer.requests("poll"))
+    peer.unlisted.add("listed-late")
+    peer.treat("listed-late", CUT_AFTER)
+    looks = len(peer.requests("list"))
+    dispatch_id = order(api, "listed-late")
+    eventually(lambda: len(peer.requests("list")) > looks)
+    peer.list_runs()
+
+    found = reaches(api, dispatch_id, "running")
+    assert found["run_id"] == str(peer.runs_of("listed-late")[0].id)
+    assert peer.posts_of("listed-late") == 1
 
 
 def test_retry_finds_the_run_of_a_parked_dispatch(api, peer):

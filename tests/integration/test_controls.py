@@ -1,5 +1,6 @@
 """Operators pause, resume, retrain, retry and abandon; each act leaves a decision."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -148,6 +149,30 @@ def test_a_known_model_needs_nothing_but_its_name(history):
     controls.retrain(history.store, history.playbook, ANA, "42")
 
     assert len(history.dispatches()) == 2
+
+
+def test_a_model_whose_policy_is_gone_must_be_named_anew(history):
+    """Nobody knows any more where its runs would go."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.playbook = replace(playbook(), policies=())
+
+    with pytest.raises(NotFound, match="no policy drift now"):
+        controls.retrain(history.store, history.playbook, ANA, "42")
+
+
+def test_an_old_dispatch_that_is_abandoned_leaves_the_present_one_alone(history):
+    """A model follows the dispatch that was last put on its way."""
+    old = parked(history)
+    history.target.accidents = []
+    history.clock.pass_(DRIFT.cooldown)
+    history.deliver(alert(name="LowModelR2"))
+    history.send()
+
+    redress.abandon(history.store, history.playbook, ANA, old)
+
+    assert history.states() == [DispatchState.ABANDONED, DispatchState.RUNNING]
+    assert history.model().in_flight
 
 
 def test_the_same_request_under_the_same_key_is_done_once(history):

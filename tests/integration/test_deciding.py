@@ -78,6 +78,15 @@ def test_a_resolved_alert_without_its_firing_is_only_noted(history):
     assert history.dispatches() == []
 
 
+def test_a_resolved_alert_without_a_beginning_still_ends_its_alert(history):
+    """There is no time to know copies by, but the fingerprint is known."""
+    history.deliver(alert())
+
+    assert history.reasons(resolved(starts_at=None, ends_at=history.now())) == ["resolved"]
+
+    assert history.firing() == []
+
+
 def test_a_late_resolve_does_not_take_out_a_newer_firing(history):
     """An entry that began after the resolve's end fires on."""
     history.deliver(alert(starts_at=NOON))

@@ -8,7 +8,7 @@ import pytest
 from receiver.core.dispatches import DispatchError, DispatchState, Failure
 from receiver.core.models import PauseScope
 from receiver.core.runs import Run, RunState
-from receiver.flows import controls
+from receiver.flows import controls, dispatching, looking_up, redress
 from receiver.flows.acts import Act
 from receiver.flows.moving import LEASE
 from tests.examples import DRIFT, alert, observing, playbook, resolved
@@ -264,6 +264,66 @@ def test_a_worker_that_comes_back_late_overwrites_nothing(history):
 
     assert history.states() == [DispatchState.SUCCEEDED]
     assert history.target.asked == 1
+
+
+@pytest.mark.parametrize("accident", [refused, unavailable, accepted_then_cut])
+def test_an_operator_comes_before_the_worker_that_was_sending(history, accident):
+    """Abandoned while its attempt was being made: what the attempt tells counts no more."""
+
+    def abandoned(target, dispatch):
+        redress.abandon(history.store, history.playbook, ANA, dispatch.id)
+        return accident(target, dispatch)
+
+    history.target.accidents = [abandoned]
+    history.deliver(alert())
+
+    history.send()
+
+    assert history.states() == [DispatchState.ABANDONED]
+
+
+@pytest.mark.parametrize("state", [DispatchState.PENDING, DispatchState.SENDING])
+@pytest.mark.parametrize("resolve", [False, True])
+def test_a_claim_that_was_taken_over_does_nothing(history, state, resolve):
+    """Between its claim and its first write another may have come."""
+    history.target.accidents = [killed_before]
+    history.deliver(alert())
+    if state is DispatchState.SENDING:
+        survive(history)
+    if resolve:
+        history.deliver(resolved(ends_at=history.now()))
+    with history.store.begin() as tx:
+        claimed = tx.claim_dispatch("pipeline", [state], now=tx.now(), lease=LEASE)
+        tx.take_over(claimed)
+    asked = history.target.asked
+
+    if state is DispatchState.PENDING:
+        dispatching._attempt(
+            history.store, history.target, history.playbook, history.watch, claimed
+        )
+    else:
+        looking_up.look_up(history.store, history.target, history.watch, claimed, history.now())
+
+    assert history.states() == [state]
+    assert history.target.asked == asked
+
+
+def test_a_look_up_that_was_taken_over_changes_nothing(history):
+    """The dispatch was abandoned while its run was being looked for."""
+    history.target.accidents = [accepted_then_cut]
+    history.deliver(alert())
+    history.send()
+    history.clock.pass_(timedelta(seconds=1))
+    find = history.target.find
+
+    def abandoned(dispatch):
+        redress.abandon(history.store, history.playbook, ANA, dispatch.id)
+        return find(dispatch)
+
+    history.target.find = abandoned
+    history.send()
+
+    assert history.states() == [DispatchState.ABANDONED]
 
 
 def test_two_workers_never_hold_the_same_dispatch(history):

@@ -17,6 +17,8 @@ from receiver.flows.acts import Act
 from tests.examples import DRIFT, alert, observing, playbook, resolved
 from tests.fakes import accepted_then_cut, refused, unavailable
 
+ANA = Act("ana", "backfill")
+
 LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
 
 
@@ -77,31 +79,27 @@ def test_a_whole_log_replays_to_the_same_reasons(history, seed):
         user = chance.choice("123")
         name = chance.choice(["HighModelMAE", "LowModelR2", "Watchdog"])
         starts_at = history.now() - timedelta(minutes=chance.randrange(30))
-        chance.choice(
-            [
-                lambda: history.deliver(alert(user, name=name, starts_at=starts_at)),
-                lambda: history.deliver(*history_of(history, user)),
-                lambda: history.deliver(alert("not valid")),
-                lambda: history.deliver(
-                    resolved(user, name=name, starts_at=starts_at, ends_at=history.now())
-                ),
-                lambda: controls.pause(
-                    history.store,
-                    history.playbook,
-                    Act("ana", "x"),
-                    PauseScope.POLICY,
-                    "drift",
-                    length=timedelta(minutes=chance.randrange(1, 90)),
-                ),
-                lambda: history.target.accidents.append(
-                    chance.choice([refused, unavailable, accepted_then_cut])
-                ),
-                lambda: history.target.finish(
-                    chance.choice([RunState.SUCCEEDED, RunState.FAILED])
-                ),
-                lambda: setattr(history, "playbook", playbook(chance.choice([DRIFT, watching]))),
-            ]
-        )()
+        match chance.randrange(8):
+            case 0:
+                history.deliver(alert(user, name=name, starts_at=starts_at))
+            case 1:
+                history.deliver(*history_of(history, user))
+            case 2:
+                history.deliver(alert("not valid"))
+            case 3:
+                over = resolved(user, name=name, starts_at=starts_at, ends_at=history.now())
+                history.deliver(over)
+            case 4:
+                length = timedelta(minutes=chance.randrange(1, 90))
+                policy = PauseScope.POLICY, "drift"
+                controls.pause(history.store, history.playbook, ANA, *policy, length=length)
+            case 5:
+                accidents = [refused, unavailable, accepted_then_cut]
+                history.target.accidents.append(chance.choice(accidents))
+            case 6:
+                history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED]))
+            case 7:
+                history.playbook = playbook(chance.choice([DRIFT, watching]))
         history.wait(timedelta(minutes=chance.randrange(120)), step=timedelta(minutes=20))
 
     rows = [row for row in history.log() if row.source != "operator" and row.reason != "expired"]

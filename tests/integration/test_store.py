@@ -42,8 +42,10 @@ def raw(history, folder):
         "DELETE FROM decisions",
         "REPLACE INTO decisions SELECT * FROM decisions",
         "INSERT OR REPLACE INTO decisions SELECT * FROM decisions",
-        "INSERT INTO decisions SELECT * FROM decisions WHERE true "
-        "ON CONFLICT (id) DO UPDATE SET detail = 'forged'",
+        (
+            "INSERT INTO decisions SELECT * FROM decisions WHERE true "
+            "ON CONFLICT (id) DO UPDATE SET detail = 'forged'"
+        ),
     ],
 )
 def test_the_log_is_append_only(raw, statement):
@@ -269,6 +271,15 @@ def test_retention_keeps_what_is_not_over(history):
     forget(history.store, Ages(), lambda: False)
 
     assert history.states() == [DispatchState.PARKED, DispatchState.PENDING]
+
+
+def test_retention_stops_when_the_process_ends(history):
+    """A shutdown does not wait for millions of old rows."""
+    history.deliver(alert("2", name="Watchdog"))
+    history.clock.pass_(15 * DAY)
+
+    assert forget(history.store, Ages(), lambda: True) == 0
+    assert len(history.log()) == 1
 
 
 def test_a_clock_that_goes_back_forgets_nothing_that_is_young(history):

@@ -7,7 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from receiver.core.explaining import as_alert
 from receiver.dispatchers.missing import MissingTarget
+from receiver.flows import rechecking
+from receiver.flows.ledger import Ledger
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Lane, Setup, Worker
 from receiver.store.store import StoreUnavailable
@@ -109,6 +112,36 @@ def test_a_model_that_cant_be_decided_does_not_hold_up_the_others(history, worke
 
     eventually(lambda: len(history.target.starts) == 5)
     assert history.model("2").next_check_at > history.now()
+
+
+def test_a_configuration_that_comes_before_the_start_is_the_one_in_force(history, worker):
+    """Loops are made at the start, for the targets of that moment."""
+    worker.change(Setup(history.playbook, {"pipeline": history.target}, Ages()))
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.deliver(alert("2", name="Watchdog"))
+    history.clock.pass_(timedelta(hours=7))
+    history.target.accidents = []
+
+    worker.start(set())
+
+    eventually(lambda: len(history.target.starts) == 2)
+
+
+def test_an_alert_that_a_newer_configuration_gives_to_an_unlocked_model_waits(history):
+    """It is decided at the next tick, when its new model is locked too."""
+    history.deliver(alert())
+    moved = playbook(replace(history.playbook.policies[0], model_name="m-{user_id}"))
+    with history.store.begin() as tx:
+        ledger = Ledger(tx, moved, models=["42"])
+        rechecking._decide_again(
+            ledger, moved.match(as_alert(history_entry(ledger))), history_entry(ledger)
+        )
+        assert ledger.decisions == []
+
+
+def history_entry(ledger):
+    return ledger.alerts_of("42")[0]
 
 
 def lane_of(step):

@@ -33,7 +33,7 @@ class Warm:
 
     def __enter__(self) -> Self:
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.warm"],
+            [sys.executable, "-m", "tests.warm"],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,

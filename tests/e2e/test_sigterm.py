@@ -1,0 +1,152 @@
+"""SIGTERM under load loses nothing; a reload changes everything or nothing."""
+
+import signal
+
+import pytest
+
+from tests.crash.load import Load
+from tests.e2e.picky import Picky
+from tests.peers.github_wire import answering
+from tests.posts import entry
+from tests.stations import Station, now
+from tests.waiting import eventually
+
+MODELS = [f"model-{number}" for number in range(12)]
+
+CONFIG = """\
+targets:
+  wf:
+    github:
+      repository: acme/models
+      workflow: retrain-model.yaml
+      token_file: token
+      base_url: BASE_URL
+      inputs: {user_id: "{user_id}"}
+policies:
+  - name: model-quality
+    match: ['alertname=~"HighModelMAE|LowModelR2"']
+    model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
+    target: wf
+    cooldown: 6h
+    dedup_window: 1s
+"""
+
+OBSERVING = CONFIG + "    mode: observe\n"
+BROKEN = CONFIG.replace("cooldown: 6h", "cooldwon: 6 hours")
+
+
+@pytest.fixture
+def peer():
+    with Picky() as peer:
+        yield peer
+
+
+@pytest.fixture
+def config(peer):
+    return CONFIG.replace("BASE_URL", peer.base_url)
+
+
+@pytest.fixture
+def station(tmp_path, config, warm):
+    (tmp_path / "token").write_text("peer-token")
+    with Station(tmp_path, config, start=warm) as station:
+        yield station
+
+
+def test_sigterm_under_load_loses_nothing(station, peer):
+    """Every 2xx is in the log; the rest got 503 or a closed connection. Exit code 0, in time."""
+    with Load(station.api, "sigterm", MODELS) as load:
+        for _ in range(3):
+            before = len(load.acknowledged)
+            eventually(lambda: len(load.acknowledged) > before + 50)  # noqa: B023  asked at once
+            assert station.stop() == 0
+            station.start()
+    decisions = {decision["id"]: decision for decision in station.api.decisions()}
+
+    assert load.unanswered > 0
+    assert {answer.status for answer in load.refused} <= {503}
+    for one in load.acknowledged:
+        for said in one.decisions:
+            assert {key: decisions[said["id"]][key] for key in said} == said
+    eventually(lambda: {d["state"] for d in station.api.dispatches()} == {"running"})
+    assert len(peer.runs) == peer.starts == len(station.api.dispatches())
+
+
+def test_sigterm_waits_for_what_is_being_sent(station, peer):
+    """A POST that is under way is answered and noted before the process ends: no doubt is left."""
+    with peer.held() as release:
+        station.api.notify(entry("slow", starts_at=now()))
+        eventually(lambda: peer.posts_of("slow"))
+        station.send(signal.SIGTERM)
+        eventually(lambda: station.api.try_ask("GET", "/-/healthy") is None)
+        release()
+    assert station.wait() == 0
+    station.start()
+
+    (dispatch,) = station.api.dispatches()
+    states = [change["state"] for change in station.api.dispatch(dispatch["id"])["transitions"]]
+    assert states == ["pending", "sending", "running"]
+
+
+@pytest.mark.parametrize("by", ["signal", "route"])
+def test_a_broken_file_changes_nothing(station, config, peer, by):
+    """All complaints are told at once; what was in force decides on."""
+    station.config.write_text(BROKEN.replace("BASE_URL", peer.base_url) + "    target: nowhere\n")
+    if by == "signal":
+        station.send(signal.SIGHUP)
+        eventually(lambda: "config_rejected" in station.said())
+    else:
+        answer = station.api.post("/-/reload")
+        assert answer.status == 422
+        assert "cooldwon" in answer.detail
+        assert "nothing was changed" in answer.detail
+    (decision,) = station.api.notify(entry("42", starts_at=now()))
+
+    assert decision["reason"] == "triggered"
+    assert "retrain_config_last_reload_successful 0" in station.api.get("/metrics").text
+    station.config.write_text(config)
+    assert station.api.post("/-/reload").status == 200
+    assert "retrain_config_last_reload_successful 1" in station.api.get("/metrics").text
+
+
+@pytest.mark.parametrize("by", ["signal", "route"])
+def test_a_reload_ends_the_back_off_of_what_was_refused(station, config, peer, by):
+    """What the target refused may have been mended: the alert that fires is decided at once."""
+    peer.treat("42", answering(404))
+    station.api.notify(entry("42", starts_at=now()))
+    eventually(lambda: station.api.dispatches(state="refused"))
+    assert station.api.model("42")["explain"]["holds"] == "cooldown"
+    station.config.write_text(config.replace("6h", "5h"))
+    reload(station, by)
+
+    (running,) = eventually(lambda: station.api.dispatches(state="running"))
+    (first, second) = station.api.decisions(model="42", reason="triggered")
+    assert second["source"] == "timer"
+    assert second["dispatch_id"] == running["id"]
+    assert first["config_hash"] != second["config_hash"]
+    assert peer.posts_of("42") == 2
+
+
+@pytest.mark.parametrize("by", ["signal", "route"])
+def test_a_reload_decides_what_was_observed_anew(station, config, peer, by):
+    """A policy that acts from now on starts the run for an alert that fires already, once."""
+    station.config.write_text(OBSERVING.replace("BASE_URL", peer.base_url))
+    reload(station, by)
+    (observed,) = station.api.notify(entry("42", starts_at=now()))
+    assert observed["reason"] == "observed"
+    station.config.write_text(config)
+    reload(station, by)
+
+    eventually(lambda: station.api.dispatches(state="running"))
+    assert station.api.reasons("42") == ["observed", "triggered"]
+    assert peer.posts_of("42") == 1
+
+
+def reload(station, by):
+    """Load the file again, and wait until it is in force."""
+    if by == "route":
+        assert station.api.post("/-/reload").status == 200
+        return
+    loads = station.said().count("config_loaded")
+    station.send(signal.SIGHUP)
+    eventually(lambda: station.said().count("config_loaded") > loads)

@@ -1,0 +1,63 @@
+"""Reads what was committed right after each commit, as somebody at the API could."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tests.simulation.stores import DECISIONS, DUE, TRANSITIONS, Stores
+from tests.simulation.world import Kind, World
+
+
+class Book:
+    """The log and the dispatches' histories, in the order of their commits.
+
+    Attributes:
+        on_change: Called when something was committed.
+
+    """
+
+    def __init__(self, world: World, stores: Stores) -> None:
+        self._world = world
+        self._stores = stores
+        self._decision = self._transition = 0
+        self._due: dict[str, datetime] | None = None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def read(self) -> None:
+        """Note what is new."""
+        news = [
+            (Kind.DECISION, row, told_decision(row))
+            for row in self._stores.rows(DECISIONS.format(last=self._decision))
+        ] + [
+            (Kind.DISPATCH, row, told_transition(row))
+            for row in self._stores.rows(TRANSITIONS.format(last=self._transition))
+        ]
+        for kind, row, text in news:
+            if kind is Kind.DECISION:
+                self._decision = max(self._decision, row["id"])
+            else:
+                self._transition = max(self._transition, row["row"])
+            self._world.note("receiver", kind, text, row)
+        self._due = None
+        self.on_change()
+
+    def due(self) -> Mapping[str, datetime]:
+        """When each lane has something to do, by the deciding clock."""
+        if self._due is None:
+            found: dict[str, datetime] = {}
+            for row in self._stores.rows(DUE):
+                if row["due"] is not None:
+                    found[row["lane"]] = min(found.get(row["lane"], row["due"]), row["due"])
+            self._due = found
+        return self._due
+
+
+def told_decision(row: Mapping[str, Any]) -> str:
+    """A decision in one line."""
+    subject = f"{row['fingerprint'] or row['model'] or ''} {row['status'] or ''}".strip()
+    return f"{row['source']}: {subject}: {row['reason']} ({row['detail']})"
+
+
+def told_transition(row: Mapping[str, Any]) -> str:
+    """A dispatch's new state in one line."""
+    return f"{row['dispatch_id']} of {row['model']}: {row['state']} ({row['detail']})"

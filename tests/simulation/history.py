@@ -1,0 +1,179 @@
+"""One history: an installation lives through its seed's accidents, then heals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from receiver.core.alerts import Notification
+from tests.simulation.alertmanagers import Alertmanager, Answered
+from tests.simulation.book import Book
+from tests.simulation.operators import Operators
+from tests.simulation.plans import HOUR, MINUTE, Plan, draw
+from tests.simulation.prometheus import Prometheus
+from tests.simulation.replicas import Parts, Replica
+from tests.simulation.settings import TARGETS, playbooks
+from tests.simulation.stores import Stores
+from tests.simulation.targets import Site
+from tests.simulation.world import Kind, Note, World
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What happened in one history, for the checker and for the story.
+
+    Attributes:
+        broken: An error that ended it; None if it came to its end.
+
+    """
+
+    plan: Plan
+    notes: list[Note]
+    sites: dict[str, Site]
+    ended: float
+    broken: BaseException | None = field(default=None)
+
+
+class History:
+    """The installation of one history."""
+
+    def __init__(self, plan: Plan, stores: Stores, parts: Parts) -> None:
+        self.plan = plan
+        self.world = World(plan)
+        self.stores = stores
+        self.playbooks = playbooks(plan)
+        self.prometheus = Prometheus(self.world)
+        self.sites = {
+            name: Site(name, self.world, self.prometheus.trained) for name in sorted(TARGETS)
+        }
+        self.book = Book(self.world, stores)
+        self.replicas = [
+            Replica(
+                f"r{number + 1}",
+                self.world,
+                stores,
+                self.book,
+                parts,
+                self.sites,
+                self.playbooks["usual"],
+                alone=plan.replicas == 1,
+            )
+            for number in range(plan.replicas)
+        ]
+        self.managers = [
+            Alertmanager(self.world, position, self.prometheus, self)
+            for position in range(plan.alertmanagers)
+        ]
+        self.operators = Operators(self.world)
+        self.book.on_change = lambda: self._each(Replica.wake)
+        self.world.cure = lambda: self._each(Replica.look_anew)
+        for manager in self.managers:
+            manager.peers = self.managers
+        self.prometheus.on_change = self._changed
+
+    def live(self) -> Lived:
+        """Live to the end."""
+        self.stores.fresh()
+        hub = self.world.hub
+        self.world.note("seed", Kind.PLAN, str(self.plan))
+        end = self.plan.ends + self.plan.heals
+        broken: BaseException | None = None
+        try:
+            self._plan_accidents()
+            for replica in self.replicas:
+                hub.after(0, replica.begin)
+            self.prometheus.start()
+            hub.run(self.plan.ends)
+            self._heal()
+            hub.run(end)
+        except Exception as error:  # noqa: BLE001  the checker tells it, with the story
+            broken = error
+        self.world.healing = True
+        self._stop()
+        return Lived(self.plan, self.world.notes, self.sites, hub.now, broken)
+
+    def post(self, who: str, notification: Notification, answered: Answered) -> None:
+        """Lead a POST to one of the replicas that are up."""
+        ready = [replica for replica in self.replicas if replica.ready]
+        if not ready:
+            self.world.hub.after(0.01, lambda: answered(good=False))
+            return
+        replica = self.world.random.choice(ready)
+        told = ", ".join(f"{one.fingerprint} {one.status}" for one in notification.alerts)
+        cut = notification.truncated_alerts
+        more = f", {cut} truncated" if cut else ""
+        said = f"{notification.body.decode()} to {replica.name}: {told}{more}"
+        self.world.note(who, Kind.DELIVERY, said)
+        replica.post(notification, answered, who)
+
+    def _plan_accidents(self) -> None:
+        world, plan = self.world, self.plan
+        accidents: list[tuple[int, Callable[[], None]]] = [
+            (plan.jumps, self._jump),
+            (plan.acts, self._act),
+            (plan.reloads, self._reload),
+            (plan.outages, self._outage),
+            (plan.alertmanager_faults, lambda: world.random.choice(self.managers).trouble()),
+            (plan.silences, self._silence),
+        ]
+        for times, accident in accidents:
+            for _ in range(times):
+                world.hub.at(world.between(MINUTE, plan.ends - MINUTE), accident)
+
+    def _jump(self) -> None:
+        seconds = self.world.random.choice((-2 * HOUR, -5 * MINUTE, 5 * MINUTE, 2 * HOUR, 7 * HOUR))
+        self.replicas[0].set_clock(seconds)
+
+    def _act(self) -> None:
+        ready = [replica for replica in self.replicas if replica.ready]
+        if ready:
+            self.operators.act(self.world.random.choice(ready))
+
+    def _reload(self) -> None:
+        """Every replica gets the new file, one after the other."""
+        playbook = self.playbooks[self.world.random.choice(sorted(self.playbooks))]
+        for replica in self.replicas:
+            self.world.hub.after(
+                self.world.between(0, 20), lambda replica=replica: replica.reload(playbook)
+            )
+
+    def _outage(self) -> None:
+        """Every replica dies."""
+        for replica in self.replicas:
+            replica.crash("killed with all others")
+
+    def _silence(self) -> None:
+        model = self.world.random.choice(sorted(self.prometheus.bad))
+        for manager in self.managers:
+            manager.silence(model)
+
+    def _heal(self) -> None:
+        """No more faults: what is broken recovers, what was changed is changed back."""
+        self.world.healing = True
+        self.world.note("seed", Kind.PLAN, "faults stop here")
+        for site in self.sites.values():
+            site.heal()
+        for manager in self.managers:
+            manager.speak()
+        self.world.hub.after(2 * HOUR, self._restore)
+
+    def _restore(self) -> None:
+        for replica in self.replicas:
+            replica.reload(self.playbooks["usual"])
+        self.operators.heal(self.replicas[0])
+
+    def _changed(self, model: str) -> None:
+        for manager in self.managers:
+            manager.changed(model)
+
+    def _each(self, do: Callable[[Replica], None]) -> None:
+        for replica in self.replicas:
+            do(replica)
+
+    def _stop(self) -> None:
+        for replica in self.replicas:
+            for task in list(replica.tasks):
+                task.kill()
+
+
+def live(seed: int, stores: Stores, parts: Parts | None = None) -> Lived:
+    """Live through the history of a seed."""
+    return History(draw(seed), stores, parts or Parts()).live()

@@ -1,0 +1,121 @@
+"""Operators act now and then: some hold back, some order, some mend."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+from receiver.core.models import PauseScope
+from receiver.flows import controls, redress
+from receiver.flows.acts import Act, Conflict, NotFound
+from receiver.flows.controls import Named
+from receiver.store.store import StoreUnavailable
+from tests.simulation.world import Kind, World
+
+if TYPE_CHECKING:
+    from tests.simulation.replicas import Replica
+
+DISPATCHES = "SELECT id, model, state FROM dispatches WHERE state IN ({states}) ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What an operator asks for; the decision's comment is `comment`.
+
+    Attributes:
+        subject: A model, a policy or a dispatch.
+
+    """
+
+    comment: str
+    what: str
+    scope: PauseScope
+    subject: str
+    length: timedelta | None = None
+
+
+class Operators:
+    """People in a hurry."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._numbers = count(1)
+
+    def act(self, replica: "Replica") -> None:
+        """Do something through this replica, perhaps twice with one `Idempotency-Key`."""
+        order = self._draw(replica)
+        if order is None:
+            return
+        number = next(self._numbers)
+        order = Ordered(f"act {number}", *order)
+        key = self._world.random.choice((None, f"key {number}"))
+        act = Act("ana", order.comment, key, request=order.what)
+        what = f"{order.what} {order.scope} {order.subject}, length {order.length}"
+        self._world.note("ana", Kind.ACT, f"{order.comment}: {what}", order)
+        for _ in range(2 if key else 1):
+            if replica.ready:
+                replica.work("operator", lambda: self._do(replica, act, order))
+
+    def heal(self, replica: "Replica") -> None:
+        """Lift every pause."""
+        for scope, name in ((PauseScope.EVERYTHING, ""), (PauseScope.POLICY, "drift")):
+            self._resume(replica, scope, name)
+        for number in range(self._world.plan.models):
+            self._resume(replica, PauseScope.MODEL, f"m{number + 1}")
+
+    def _resume(self, replica: "Replica", scope: PauseScope, name: str) -> None:
+        order = Ordered(f"act {next(self._numbers)}", "resume", scope, name)
+        self._world.note("ana", Kind.ACT, f"{order.comment}: resume {scope} {name}", order)
+        act = Act("ana", order.comment)
+        replica.work("operator", lambda: self._do(replica, act, order))
+
+    def _draw(
+        self, replica: "Replica"
+    ) -> tuple[str, PauseScope, str, timedelta | None] | None:
+        random = self._world.random
+        model = f"m{random.randint(1, self._world.plan.models)}"
+        scope, name = random.choice(
+            (
+                (PauseScope.MODEL, model),
+                (PauseScope.MODEL, model),
+                (PauseScope.POLICY, "drift"),
+                (PauseScope.EVERYTHING, ""),
+            )
+        )
+        what = random.choice(("retrain", "pause", "resume", "retry", "abandon"))
+        if what == "retrain":
+            return what, PauseScope.MODEL, model, None
+        if what in {"pause", "resume"}:
+            hours = timedelta(hours=random.uniform(0.01, 5))
+            return what, scope, name, random.choice((None, hours, hours))
+        states = "'parked', 'refused'" if what == "retry" else "'sending', 'unknown', 'running'"
+        found = replica.stores.rows(DISPATCHES.format(states=states))
+        if not found:
+            return None
+        return what, PauseScope.MODEL, str(random.choice(found)["id"]), None
+
+    def _do(self, replica: "Replica", act: Act, order: Ordered) -> None:
+        store, playbook, subject = replica.store, replica.playbook, order.subject
+        named = Named("drift", {"user_id": subject})
+        try:
+            if order.what == "retrain":
+                controls.retrain(store, playbook, act, subject, named)
+            elif order.what == "pause":
+                controls.pause(
+                    store,
+                    playbook,
+                    act,
+                    order.scope,
+                    subject,
+                    length=order.length,
+                    named=named,
+                )
+            elif order.what == "resume":
+                controls.resume(store, playbook, act, order.scope, subject, named=named)
+            elif order.what == "retry":
+                redress.retry(store, playbook, act, subject)
+            else:
+                redress.abandon(store, playbook, act, subject)
+        except (NotFound, Conflict, StoreUnavailable) as error:
+            said = f"{order.comment}: {type(error).__name__}: {error}"
+            self._world.note("ana", Kind.NACK, said)

@@ -1,0 +1,114 @@
+"""What one history is like: everything that is drawn once, from its seed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+
+SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
+
+
+def seeded(seed: str) -> Random:
+    """Make chances that come again with the same seed."""
+    return Random(seed)  # noqa: S311  nothing here is a secret
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The installation, its settings, and how often which fault strikes.
+
+    A fault that is off in a history leaves room for the others: each is drawn apart.
+
+    Attributes:
+        replicas: One: on a store of its own. Several: on one store, by its clock.
+        ends: Faults and new alerts stop at this second of the history.
+        heals: For so long after that everything works, and nothing may stay undone.
+        group_by: Labels that make Alertmanager's groups.
+        listing: `always` shows our ids, `run-name` once it was polled, or `hidden`.
+        follow_pace: How often a process looks after its runs, at most.
+        crash, store_fault, stall: Chance at each step of a process.
+
+    """
+
+    seed: int
+    replicas: int
+    alertmanagers: int
+    models: int
+    ends: float
+    heals: float
+    group_by: tuple[str, ...]
+    group_wait: float
+    group_interval: float
+    repeat_interval: float
+    peer_timeout: float
+    send_resolved: bool
+    max_alerts: int
+    cooldown: timedelta
+    settle: timedelta
+    dedup_window: timedelta
+    alert_expiry: timedelta
+    lookup_window: timedelta
+    run_timeout: timedelta
+    listing: str
+    follow_pace: float
+    crash: float
+    store_fault: float
+    stall: float
+    target_trouble: float
+    poll_trouble: float
+    answer_loss: float
+    downtime: float
+    jumps: int
+    acts: int
+    reloads: int
+    outages: int
+    alertmanager_faults: int
+    prometheus_faults: int
+    silences: int
+
+
+def draw(seed: int, *, replicas: int | None = None) -> Plan:
+    """Draw the plan of a history."""
+    random = seeded(f"plan/{seed}")
+
+    def sometimes(value: float, chance: float = 0.5) -> float:
+        return value if random.random() < chance else 0
+
+    group_interval = random.choice((MINUTE, 5 * MINUTE))
+    repeat_interval = random.choice((HOUR, 4 * HOUR, 12 * HOUR))
+    return Plan(
+        seed=seed,
+        replicas=random.choice((1, 1, 2, 3)) if replicas is None else replicas,
+        alertmanagers=random.choice((1, 2, 3)),
+        models=random.choice((1, 2, 3)),
+        ends=random.uniform(20, 44) * HOUR,
+        heals=8 * HOUR,
+        group_by=random.choice((("user_id",), ("alertname", "user_id"), ("alertname",), ())),
+        group_wait=random.choice((5.0, 30.0)),
+        group_interval=group_interval,
+        repeat_interval=repeat_interval,
+        peer_timeout=random.choice((2.0, 15.0)),
+        send_resolved=random.random() < 0.85,
+        max_alerts=int(sometimes(random.choice((1, 2, 3)), 0.2)),
+        cooldown=timedelta(hours=random.choice((1, 2, 6))),
+        settle=timedelta(minutes=random.choice((10, 60, 90))),
+        dedup_window=timedelta(seconds=2 * group_interval),
+        alert_expiry=timedelta(seconds=repeat_interval) + timedelta(hours=1),
+        lookup_window=timedelta(seconds=random.choice((180, 300))),
+        run_timeout=timedelta(hours=random.choice((4, 24))),
+        listing=random.choice(("always", "always", "run-name", "hidden")),
+        follow_pace=random.choice((2.0, 60.0, 300.0)),
+        crash=sometimes(random.choice((0.005, 0.02, 0.05)), 0.7),
+        store_fault=sometimes(random.choice((0.005, 0.03))),
+        stall=sometimes(random.choice((0.05, 0.3)), 0.7),
+        target_trouble=sometimes(random.choice((0.2, 0.5, 0.8)), 0.8),
+        poll_trouble=sometimes(0.2),
+        answer_loss=sometimes(random.choice((0.02, 0.2))),
+        downtime=random.choice((5.0, 5 * MINUTE, HOUR)),
+        jumps=int(sometimes(random.randint(1, 6), 0.4)),
+        acts=int(sometimes(random.randint(1, 12))),
+        reloads=int(sometimes(random.randint(1, 4), 0.4)),
+        outages=int(sometimes(random.randint(1, 3), 0.3)),
+        alertmanager_faults=int(sometimes(random.randint(1, 5))),
+        prometheus_faults=int(sometimes(random.randint(1, 6))),
+        silences=int(sometimes(random.randint(1, 3), 0.3)),
+    )

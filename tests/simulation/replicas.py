@@ -1,0 +1,317 @@
+"""Processes of the receiver: they start, work in lanes, answer, die and start again."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from queue import Empty
+from typing import Any
+
+from receiver.core.alerts import Notification
+from receiver.core.playbook import Playbook
+from receiver.core.ports import Clock, Dispatcher
+from receiver.dispatchers.missing import MissingTarget
+from receiver.flows import intake
+from receiver.flows.committer import Committer
+from receiver.flows.intake import Receipt
+from receiver.flows.reloading import apply_configuration
+from receiver.flows.retention import Ages
+from receiver.flows.worker import Setup, Worker
+from receiver.store.store import StoreUnavailable
+from receiver.telemetry import worker_errors
+from tests.fakes import Killed
+from tests.simulation.alertmanagers import Answered
+from tests.simulation.book import Book
+from tests.simulation.stores import Interrupted, Stores
+from tests.simulation.targets import Client, Site
+from tests.simulation.tasks import Task
+from tests.simulation.world import Kind, ProcessClock, WallClock, World
+
+MOST_STEPS = 300
+"""A lane that does not come to rest after so many steps is spinning."""
+
+FRUITLESS = 8
+
+Step = Callable[[], bool]
+
+
+@dataclass
+class Parts:
+    """What a process is built from; a bug put back on purpose changes one of them.
+
+    Attributes:
+        client: Wraps the dispatcher of a target.
+        lanes: Leaves lanes out.
+        committer: Makes the part that answers Alertmanager.
+        on_start: Something done to the store when a process starts.
+        store: Changes the store.
+
+    """
+
+    client: Callable[[Dispatcher], Dispatcher] = lambda client: client
+    lanes: Callable[[dict[str, Step]], dict[str, Step]] = lambda lanes: lanes
+    committer: Callable[[Interrupted], Committer] = lambda store: Committer(
+        lambda arrivals: intake.take_in(store, arrivals)
+    )
+    on_start: Callable[[Interrupted], None] = lambda _store: None
+    store: Callable[[Interrupted, World], None] = lambda _store, _world: None
+
+
+class Spinning(Exception):  # noqa: N818  says what is true
+    """A lane works without getting anything done."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One loop of the worker: when it looks next, and how often it looked in vain."""
+
+    step: Step
+    wakes: float = float("inf")
+    busy: bool = False
+    seen_due: object = None
+    in_vain: int = 0
+
+
+@dataclass
+class Replica:
+    """A place where a process of the receiver lives, dies and is started again."""
+
+    name: str
+    world: World
+    stores: Stores
+    book: Book
+    parts: Parts
+    sites: Mapping[str, Site]
+    playbook: Playbook
+    ready: bool = False
+    up: bool = False
+    tasks: list[Task] = field(default_factory=list)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    life: int = 0
+    alone: bool = True
+    _open: dict[str, Answered] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Start a process."""
+        self.life += 1
+        self.up = True
+        machine = self.world.wall if self.alone else WallClock(self.world.hub, timedelta(days=3))
+        self._clock: Clock = ProcessClock(self.world.hub, machine)
+        self.work("start", self._start)
+
+    def _start(self) -> None:
+        deciding = ProcessClock(self.world.hub, self.world.wall)
+        store = self.stores.open(deciding)
+        store.chances = self.world.random
+        store.meets = self.meets
+        store.written = self.book.read
+        self.parts.store(store, self.world)
+        self.parts.on_start(store)
+        self.store = store
+        self._committing = False
+        self._committer = self.parts.committer(store)
+        clients = {name: self.parts.client(Client(site, self)) for name, site in self.sites.items()}
+        self._clients = clients
+        self.worker = Worker(store, self._clock, self._setup(), missing=MissingTarget)
+        steps: dict[str, Step] = {"timer": self.worker._recheck}
+        for name in self.sites:
+            steps[f"send:{name}"] = partial(self.worker._send, name)
+            steps[f"follow:{name}"] = partial(self.worker._follow, name)
+        if self.alone:  # nobody else can hold a lease on this store
+            with store.begin() as tx:
+                tx.release_leases(tx.now())
+        self._apply()
+        self.lanes = {name: Lane(step) for name, step in self.parts.lanes(steps).items()}
+        self.ready = True
+        self.world.note(self.name, Kind.UP, "ready")
+        self.wake()
+
+    def reload(self, playbook: Playbook) -> None:
+        """Put another configuration in force."""
+        self.playbook = playbook
+        if not self.ready:
+            return
+
+        def reload() -> None:
+            self.worker.change(self._setup())
+            self._apply()
+            self.wake()
+
+        self.work("reload", reload)
+
+    def _setup(self) -> Setup:
+        return Setup(self.playbook, self._clients, Ages())
+
+    def _apply(self) -> None:
+        playbook = self.playbook
+        changed = apply_configuration(self.store, playbook, playbook.config_hash)
+        self.world.note(self.name, Kind.RELOAD, f"{playbook.config_hash} is in force", changed)
+
+    def crash(self, why: str) -> None:
+        """The process dies at once; another one starts after a while."""
+        if not self.up:
+            return
+        self.up = self.ready = False
+        self.life += 1
+        self.lanes = {}
+        self.world.note(self.name, Kind.DOWN, why)
+        tasks, self.tasks = self.tasks, []
+        for task in tasks:
+            task.kill()
+        for answered in self._open.values():  # their connections are cut
+            answered(good=False)
+        self._open.clear()
+        down = 1.0 if self.world.healing else self.world.between(1, self.world.plan.downtime)
+        self.world.hub.after(down, self.begin)
+
+    def meets(self, where: str) -> None:
+        """What may happen to a process at each of its steps."""
+        world = self.world
+        self._live_or_die()
+        if world.strikes(world.plan.crash):
+            self.crash(f"killed {where}")
+            raise Killed
+        if world.strikes(world.plan.stall):
+            world.hub.pause(world.random.choice((0.01, 0.5, 4.0, 12.0)))
+            self._live_or_die()
+        if "transaction" in where and world.strikes(world.plan.store_fault):
+            world.note(self.name, Kind.FAULT, f"the database is cut off {where}")
+            raise StoreUnavailable("cut")
+
+    def _live_or_die(self) -> None:
+        running = self.world.hub.running
+        if running is not None and running not in self.tasks:
+            raise Killed
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the deciding clock."""
+        self.world.wall.ahead += timedelta(seconds=seconds)
+        self.world.note("clock", Kind.CLOCK, f"set by {timedelta(seconds=seconds)}", seconds)
+        self.world.cure()
+
+    def look_anew(self) -> None:
+        """The clock was set: what is due, is due at another moment."""
+        for lane in self.lanes.values():
+            lane.wakes, lane.seen_due, lane.in_vain = float("inf"), None, 0
+        self.wake()
+
+    def work(self, name: str, do: Callable[[], Any]) -> None:
+        """Let the process do something in a thread of its own."""
+        def done() -> None:
+            try:
+                do()
+            except StoreUnavailable:
+                if name == "start":  # the process ends, and is started again
+                    self.crash("could not start: the store is unavailable")
+            finally:
+                if task in self.tasks:
+                    self.tasks.remove(task)
+
+        task = Task(self.world.hub, f"{self.name} {name}", done)
+        self.tasks.append(task)
+        task.turn()
+
+    def post(self, notification: Notification, answered: Answered, who: str) -> None:
+        """Take a notification in, together with those that wait."""
+        arrival = intake.arrive(notification, self.playbook, sender=who)
+        answer = self._committer.submit(arrival)
+        token = notification.body.decode()
+        self._open[token] = answered
+
+        def tell(future: Future[Receipt]) -> None:
+            if self._open.pop(token, None) is None:
+                return
+            error = future.exception()
+            good = error is None
+            if error is not None and not isinstance(error, StoreUnavailable):
+                raise error
+            if good and self.world.strikes(self.world.plan.answer_loss):
+                self.world.note(who, Kind.NACK, f"{token}: the answer was lost")
+                good = False
+            elif good:
+                receipt = future.result()
+                reasons = ", ".join(one.reason.value for one in receipt.decisions)
+                self.world.note(
+                    who, Kind.ACK, f"{token}: 200 {reasons}", (notification, receipt)
+                )
+            else:
+                self.world.note(who, Kind.NACK, f"{token}: 503")
+            answered(good=good)
+
+        answer.add_done_callback(tell)
+        if not self._committing:
+            self._committing = True
+            self.work("intake", self._commit)
+
+    def _commit(self) -> None:
+        try:
+            while True:
+                self.world.hub.pause(0.001)
+                first = self._committer._waiting.get_nowait()
+                if first is None:
+                    return
+                batch = [first]
+                self._committer._gather(batch)
+                self._committer._commit(batch)
+        except Empty:
+            return
+        finally:
+            self._committing = False
+
+    def wake(self) -> None:
+        """Let each lane look when something is due for it, within its tick."""
+        due = self.book.due()
+        for name, lane in self.lanes.items():
+            if name in due:
+                self._wake_lane(name, lane, due[name])
+
+    def _wake_lane(self, name: str, lane: Lane, due: Any) -> None:
+        if due != lane.seen_due:
+            lane.in_vain = 0
+        world = self.world
+        tick = world.plan.follow_pace if name.startswith("follow") else 1.0
+        late = world.between(0, tick)
+        if lane.in_vain > FRUITLESS:  # it would look every second, and never find anything
+            late = 2.0 ** min(lane.in_vain - FRUITLESS, 9)
+        moment = max(world.wall.true(due), world.hub.now) + late
+        if not lane.busy and (moment < lane.wakes or due != lane.seen_due):
+            lane.seen_due = due
+            lane.wakes = moment
+            life = self.life
+            world.hub.at(moment, lambda: self._run_lane(name, lane, moment, life))
+
+    def _run_lane(self, name: str, lane: Lane, moment: float, life: int) -> None:
+        if life != self.life or lane.wakes != moment or lane.busy:
+            return
+        lane.wakes = float("inf")
+        lane.busy = True
+        self.work(name, lambda: self._steps(name, lane))
+
+    def _steps(self, name: str, lane: Lane) -> None:
+        before, steps = errors(), 0
+        try:
+            while lane.step():
+                steps += 1
+                if steps > MOST_STEPS:
+                    raise Spinning(name)
+                if name.startswith("follow"):
+                    self.world.hub.pause(0.01)
+        except StoreUnavailable:
+            pass
+        finally:
+            lane.busy = False
+        if errors() != before:
+            raise AssertionError(f"{name}: an error that nobody foresaw was only survived")
+        lane.in_vain = 0 if steps else lane.in_vain + 1
+        self.wake()
+
+
+def errors() -> float:
+    """How many unforeseen errors a worker has survived."""
+    return sum(
+        sample.value
+        for metric in worker_errors.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )

@@ -1,0 +1,46 @@
+"""The configurations that a history may load."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from receiver.core.matchers import parse_matchers
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Mode, Policy
+from receiver.core.targets import Target
+from tests.examples import DRIFT, PIPELINE
+from tests.simulation.plans import Plan
+
+WORKFLOW = replace(PIPELINE, name="workflow")
+TARGETS: Mapping[str, Target] = {"pipeline": PIPELINE, "workflow": WORKFLOW}
+
+
+def policy_of(plan: Plan) -> Policy:
+    """The usual policy."""
+    return replace(
+        DRIFT,
+        cooldown=plan.cooldown,
+        settle=plan.settle,
+        dedup_window=plan.dedup_window,
+        alert_expiry=plan.alert_expiry,
+    )
+
+
+def playbooks(plan: Plan) -> dict[str, Playbook]:
+    """Every configuration by its hash; `usual` is the one to begin and to end with."""
+    usual = policy_of(plan)
+    mae = replace(usual, name="mae", matchers=parse_matchers('alertname="HighModelMAE"'))
+    r2 = replace(
+        usual,
+        name="r2",
+        matchers=parse_matchers('alertname="LowModelR2"'),
+        target="workflow",
+        settle=usual.settle / 2,
+    )
+    variants = {
+        "usual": (usual,),
+        "shorter": (replace(usual, cooldown=usual.cooldown / 2, settle=usual.settle / 2),),
+        "observing": (replace(usual, mode=Mode.OBSERVE),),
+        "gone": (),
+        "two policies": (mae, r2),
+    }
+    return {name: Playbook(policies, TARGETS, name) for name, policies in variants.items()}

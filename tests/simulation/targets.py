@@ -1,0 +1,290 @@
+"""Targets that start runs and have accidents; they remember what was really started."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.runs import Run, RunState, RunStatus
+from tests.fakes import Killed
+from tests.simulation.plans import HOUR, MINUTE
+from tests.simulation.world import Kind, World
+
+if TYPE_CHECKING:
+    from tests.simulation.replicas import Replica
+
+NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class TrueRun:
+    """A run that was really started.
+
+    Attributes:
+        listed_at: From then on a look by our id finds it.
+        known: The target named it to us, or a look found it.
+
+    """
+
+    id: str
+    dispatch_id: str
+    model: str
+    attempt: int
+    began: float
+    ends: float
+    state: RunState
+    listed_at: float
+    known: bool = False
+    gone_at: float = NEVER
+
+
+@dataclass(slots=True)
+class Post:
+    """A request for a run, as it left the process.
+
+    Attributes:
+        ended: When its answer came, it was cut, or its process died.
+        surely_not: The client was told that nothing was started.
+
+    """
+
+    dispatch_id: str
+    model: str
+    attempt: int
+    ordered: bool
+    at: float
+    ended: float = NEVER
+    surely_not: bool = False
+
+
+@dataclass(slots=True)
+class Site:
+    """One target: the workflow or pipeline that every replica asks."""
+
+    name: str
+    world: World
+    on_end: Callable[[TrueRun], None]
+    runs: list[TrueRun] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+    refuses_until: float = 0.0
+
+    def begin(self, dispatch: Dispatch, listed_before: float) -> TrueRun:
+        """Really start a run, to be listed before that moment."""
+        world = self.world
+        now = world.hub.now
+        lag = world.between(0, max(listed_before - now, 0))
+        if world.healing or world.random.random() < 0.4:
+            lag = 0
+        length = world.between(MINUTE, 20 * MINUTE)
+        if world.strikes(0.05):
+            length = 30 * HOUR
+        run = TrueRun(
+            id=f"{self.name}-{len(self.runs) + 1}",
+            dispatch_id=dispatch.id,
+            model=dispatch.model,
+            attempt=dispatch.attempt,
+            began=now,
+            ends=now + length,
+            state=world.random.choices(
+                (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED), (8, 1, 1)
+            )[0],
+            listed_at=now + lag,
+        )
+        self.runs.append(run)
+        late = f", listed {lag:.0f}s later" if lag else ""
+        world.note(self.name, Kind.RUN, f"run {run.id} of {dispatch.id} begins{late}", run)
+        world.hub.at(run.ends, lambda: self._end(run))
+        return run
+
+    def heal(self) -> None:
+        """Stop refusing, and end what would go on for ever."""
+        self.refuses_until = 0
+        for run in self.runs:
+            if run.ends > self.world.hub.now + HOUR:
+                run.ends = self.world.hub.now + HOUR
+                self.world.hub.at(run.ends, lambda run=run: self._end(run))
+
+    def _end(self, run: TrueRun) -> None:
+        if run.ends <= self.world.hub.now:
+            self.world.note(self.name, Kind.RUN, f"run {run.id} ends: {run.state}", run)
+            self.on_end(run)
+
+
+class Client:
+    """One process's dispatcher for a target, with a bad line to it."""
+
+    def __init__(self, site: Site, replica: "Replica") -> None:
+        plan = site.world.plan
+        self.lookup_window: timedelta = plan.lookup_window
+        self.run_timeout: timedelta = plan.run_timeout
+        self.always_shows_id: bool = plan.listing == "always"
+        self._site = site
+        self._world = site.world
+        self._replica = replica
+        self._shows = plan.listing != "hidden"
+        # The window counts from the answer; a little less, for it begins to count a little later.
+        self._window = plan.lookup_window.total_seconds() - 1
+
+    def start(self, dispatch: Dispatch) -> Run:
+        site, world = self._site, self._world
+        self._replica.meets("before a POST")
+        post = Post(
+            dispatch.id, dispatch.model, dispatch.attempt, dispatch.ordered, world.hub.now
+        )
+        site.posts.append(post)
+        said = f"POST for {dispatch.id}, attempt {dispatch.attempt} of {dispatch.model}"
+        world.note(site.name, Kind.POST, said, post)
+        try:
+            run = self._answer(dispatch, post)
+        except DispatchError as error:
+            post.ended = world.hub.now
+            post.surely_not = error.failure is not Failure.UNKNOWN
+            world.note(site.name, Kind.ANSWER, f"{error.failure} for {dispatch.id}: {error}")
+            raise
+        except Killed:
+            post.ended = world.hub.now
+            raise
+        post.ended = world.hub.now
+        world.note(site.name, Kind.ANSWER, f"yes for {dispatch.id}: run {run.id}")
+        self._replica.meets("after a POST")
+        return run
+
+    def find(self, dispatch: Dispatch) -> Run | None:
+        began = self._world.hub.now
+        self._call(slow=0.05)
+        if self._world.strikes(self._world.plan.poll_trouble):
+            raise DispatchError("the listing can't be read", Failure.UNAVAILABLE)
+        if not self._shows:
+            return None
+        for run in self._site.runs:
+            asked = run.dispatch_id == dispatch.id and run.attempt in dispatch.in_doubt
+            if asked and run.listed_at <= began < run.gone_at:
+                run.known = True
+                return Run(run.id, None, shows_id=True)
+        return None
+
+    def poll(self, dispatch: Dispatch) -> RunStatus:
+        self._call(slow=0.02)
+        if self._world.strikes(self._world.plan.poll_trouble):
+            raise DispatchError("no answer", Failure.UNAVAILABLE)
+        now = self._world.hub.now
+        run = next(run for run in self._site.runs if run.id == dispatch.run_id)
+        if self._world.strikes(0.002):
+            run.gone_at = min(run.gone_at, now)
+        if run.gone_at <= now:
+            return RunStatus(RunState.GONE, "404")
+        state = run.state if run.ends <= now else RunState.RUNNING
+        return RunStatus(state, state.value, shows_id=self._shows)
+
+    def _call(self, slow: float) -> None:
+        """Take the time of a call; the process may die meanwhile."""
+        self._replica.meets("before a call")
+        if self._world.strikes(slow):
+            self._world.hub.pause(self._world.between(1, 50))
+
+    def _answer(self, dispatch: Dispatch, post: Post) -> Run:
+        world, site = self._world, self._site
+        if site.refuses_until > world.hub.now:
+            raise DispatchError("422", Failure.REFUSED, status_code=422)
+        if not world.strikes(world.plan.target_trouble):
+            return self._accept(dispatch, world.between(0.05, 1.0))
+        accident = world.random.choice(ACCIDENTS)
+        return accident(self, dispatch, post)
+
+    def _accept(self, dispatch: Dispatch, seconds: float, *, named: bool = True) -> Run:
+        self._wait(dispatch, seconds)
+        run = self._site.begin(dispatch, self._world.hub.now + self._window)
+        self._wait(dispatch, 0)
+        run.known = named
+        return Run(run.id if named else None, None, shows_id=named and self.always_shows_id)
+
+    def _wait(self, dispatch: Dispatch, seconds: float) -> None:
+        """Wait for the target. If the process dies, its request may still be under way."""
+        started = len(self._site.runs)
+        try:
+            if seconds:
+                self._world.hub.pause(seconds)
+            self._replica.meets("during a POST")
+        except Killed:
+            begun = any(run.dispatch_id == dispatch.id and run.attempt == dispatch.attempt
+                        for run in self._site.runs[-5:]) if started else False
+            if not begun and self._world.random.random() < 0.5:
+                self._begin_later(dispatch)
+            raise
+
+    def _begin_later(self, dispatch: Dispatch) -> None:
+        """The target works on the request after nobody waits for its answer any more."""
+        world, site = self._world, self._site
+        latest = world.hub.now + self._window
+        world.hub.after(
+            world.between(0, 0.5 * self._window), lambda: site.begin(dispatch, latest)
+        )
+
+    def slow(self, dispatch: Dispatch, _post: Post) -> Run:
+        """The answer takes nearly as long as a call may."""
+        return self._accept(dispatch, self._world.between(10, 58))
+
+    def unnamed(self, dispatch: Dispatch, _post: Post) -> Run:
+        """A 204: yes, without the run's id."""
+        return self._accept(dispatch, self._world.between(0.05, 5), named=False)
+
+    def lost(self, dispatch: Dispatch, _post: Post) -> Run:
+        """The run starts, the answer is lost."""
+        self._accept(dispatch, self._world.between(0.05, 5), named=False)
+        self._tempt_the_clock()
+        raise DispatchError("the answer was cut", Failure.UNKNOWN)
+
+    def cut(self, dispatch: Dispatch, _post: Post) -> Run:
+        """Nothing starts, and nobody can tell."""
+        self._wait_for_nothing()
+        del dispatch
+        raise DispatchError("cut", Failure.UNKNOWN)
+
+    def hang(self, dispatch: Dispatch, _post: Post) -> Run:
+        """Time runs out for the client; the target starts the run after that."""
+        self._wait(dispatch, self._world.between(20, 58))
+        self._begin_later(dispatch)
+        self._tempt_the_clock()
+        raise DispatchError("timed out", Failure.UNKNOWN)
+
+    def server_error(self, dispatch: Dispatch, _post: Post) -> Run:
+        """A 502 from something between us, after the target had accepted."""
+        self._accept(dispatch, self._world.between(0.05, 5), named=False)
+        raise DispatchError("502", Failure.UNKNOWN, status_code=502)
+
+    def unavailable(self, _dispatch: Dispatch, _post: Post) -> Run:
+        """Nothing starts, and we know it."""
+        self._wait_for_nothing()
+        wish = self._world.random.choice((None, timedelta(minutes=10)))
+        raise DispatchError("connection refused", Failure.UNAVAILABLE, retry_after=wish)
+
+    def refuse(self, _dispatch: Dispatch, _post: Post) -> Run:
+        """It says no, and goes on saying so for a while."""
+        self._site.refuses_until = self._world.hub.now + self._world.between(1, 2 * HOUR)
+        raise DispatchError("422", Failure.REFUSED, status_code=422)
+
+    def _wait_for_nothing(self) -> None:
+        self._world.hub.pause(self._world.between(0.05, 5))
+        self._replica.meets("during a POST")
+
+    def _tempt_the_clock(self) -> None:
+        """A clock that jumps over a look-up window is most dangerous just now."""
+        if self._world.plan.jumps and self._world.strikes(0.3):
+            after = self._world.between(1, 30)
+            self._world.hub.after(after, lambda: self._replica.set_clock(HOUR / 2))
+
+
+ACCIDENTS = (
+    Client.slow,
+    Client.unnamed,
+    Client.lost,
+    Client.lost,
+    Client.cut,
+    Client.cut,
+    Client.hang,
+    Client.hang,
+    Client.server_error,
+    Client.unavailable,
+    Client.refuse,
+)

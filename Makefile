@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test coverage lint format lock clean
+.PHONY: help install demo test chart chart-tools chart-files coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,15 @@ demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retrain
 
 test: .venv/.installed .venv-kfp/.installed ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+chart: .venv/.installed chart-tools ## lint, render and validate the chart with helm 3 and 4 (with KUBECONFIG: install it)
+	@$(BIN)/python -m pytest tests/chart $(ARGS)
+
+chart-tools: .venv/.installed
+	@$(BIN)/python scripts/chart_tools.py
+
+chart-files: .venv/.installed ## copy rules and dashboards into the chart, and write its README's table of values
+	@$(BIN)/python scripts/chart_files.py
 
 coverage: .venv/.installed ## branch coverage of core and flows, which must be whole
 	@$(BIN)/coverage run -m pytest -q tests/unit tests/integration

@@ -19,6 +19,8 @@ from tests.fakes import accepted_then_cut, refused, unavailable
 
 ANA = Act("ana", "backfill")
 
+WATCHING = observing(DRIFT)
+
 LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
 
 
@@ -74,36 +76,12 @@ def moment(text: str | None) -> datetime | None:
 def test_a_whole_log_replays_to_the_same_reasons(history, seed):
     """Whatever happened, each decision follows from what is stored with it."""
     chance = random.Random(seed)  # noqa: S311  a history, no secret
-    watching = observing(DRIFT)
     for _ in range(60):
-        user = chance.choice("123")
-        name = chance.choice(["HighModelMAE", "LowModelR2", "Watchdog"])
-        starts_at = history.now() - timedelta(minutes=chance.randrange(30))
-        match chance.randrange(8):
-            case 0:
-                history.deliver(alert(user, name=name, starts_at=starts_at))
-            case 1:
-                history.deliver(*history_of(history, user))
-            case 2:
-                history.deliver(alert("not valid"))
-            case 3:
-                over = resolved(user, name=name, starts_at=starts_at, ends_at=history.now())
-                history.deliver(over)
-            case 4:
-                length = timedelta(minutes=chance.randrange(1, 90))
-                policy = PauseScope.POLICY, "drift"
-                controls.pause(history.store, history.playbook, ANA, *policy, length=length)
-            case 5:
-                accidents = [refused, unavailable, accepted_then_cut]
-                history.target.accidents.append(chance.choice(accidents))
-            case 6:
-                history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED]))
-            case 7:
-                history.playbook = playbook(chance.choice([DRIFT, watching]))
+        something_happens(history, chance)
         history.wait(timedelta(minutes=chance.randrange(120)), step=timedelta(minutes=20))
 
     rows = [row for row in history.log() if row.source != "operator" and row.reason != "expired"]
-    books = {"observe": playbook(watching), "auto": playbook(DRIFT)}
+    books = {"observe": playbook(WATCHING), "auto": playbook(DRIFT)}
     for row in rows:
         modes = {gate.get("mode") for gate in row.gates} - {None}
         again = replay(row, books[modes.pop() if modes else "auto"])
@@ -111,6 +89,32 @@ def test_a_whole_log_replays_to_the_same_reasons(history, seed):
         assert [gate.rung.value for gate in again.gates] == [gate["rung"] for gate in row.gates]
         assert again.detail == row.detail or again.reason in {Reason.COOLDOWN, Reason.IN_FLIGHT}
     assert {row.reason for row in rows} >= {"triggered", "invalid", "cooldown"}
+
+
+def something_happens(history, chance):
+    user = chance.choice("123")
+    name = chance.choice(["HighModelMAE", "LowModelR2", "Watchdog"])
+    starts_at = history.now() - timedelta(minutes=chance.randrange(30))
+    match chance.randrange(8):
+        case 0:
+            history.deliver(alert(user, name=name, starts_at=starts_at))
+        case 1:
+            history.deliver(*history_of(history, user))
+        case 2:
+            history.deliver(alert("not valid"))
+        case 3:
+            history.deliver(resolved(user, name=name, starts_at=starts_at, ends_at=history.now()))
+        case 4:
+            length = timedelta(minutes=chance.randrange(1, 90))
+            policy = PauseScope.POLICY, "drift"
+            controls.pause(history.store, history.playbook, ANA, *policy, length=length)
+        case 5:
+            accidents = [refused, unavailable, accepted_then_cut]
+            history.target.accidents.append(chance.choice(accidents))
+        case 6:
+            history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED]))
+        case 7:
+            history.playbook = playbook(chance.choice([DRIFT, WATCHING]))
 
 
 def history_of(history, user):

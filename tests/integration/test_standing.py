@@ -1,0 +1,344 @@
+"""What the metrics show of the store, held against what the flows did."""
+
+from datetime import timedelta
+from random import Random
+from time import thread_time
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from sqlalchemy import insert
+
+from receiver.core.dispatches import DispatchState, Failure
+from receiver.core.models import ModelState, PauseScope, state_of
+from receiver.core.runs import RunState
+from receiver.core.standing import ModelsInState, Standing
+from receiver.flows import controls
+from receiver.flows.acts import Act
+from receiver.flows.intake import arrive, try_out
+from receiver.gauges import StoreGauges
+from receiver.store import queries
+from receiver.store.standing import MOST_MODELS, standing_of
+from receiver.store.store import Store
+from receiver.store.tables import models
+from receiver.telemetry import know_targets, registry
+from tests.examples import DRIFT, alert, notification, resolved
+from tests.fakes import FakeTarget, HandClock, accepted_without_id, cut_before_accepting, refused
+from tests.histories import TARGET, History
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+ACT = Act("ops", "a test")
+
+
+def stand(history) -> Standing:
+    standing = standing_of(history.store)
+    assert standing is not None
+    return standing
+
+
+def open_dispatches(history):
+    return {(some.target, some.state): some for some in stand(history).dispatches}
+
+
+def exported(read, free_bytes=lambda: None) -> str:
+    """What a scrape of these gauges alone would show."""
+    shown = CollectorRegistry()
+    shown.register(StoreGauges(read, free_bytes, 64))
+    return generate_latest(shown).decode()
+
+
+def recoveries() -> float:
+    return registry.get_sample_value("retrain_recoveries_total") or 0
+
+
+def pause(history, scope, name, length=None):
+    controls.pause(history.store, history.playbook, ACT, scope, name, length=length)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_states_are_those_that_the_api_tells(history, seed):
+    """SQL and `state_of` agree about every model, whatever happened."""
+    random = Random(seed)
+    names = [f"m{number}" for number in range(12)]
+    for name in names:
+        history.target.accidents = random.choice(([], [], [refused], [cut_before_accepting]))
+        history.deliver(alert(name))
+        if random.random() < 0.7:
+            history.send()
+        if random.random() < 0.5:
+            history.run_to_its_end(random.choice((RunState.SUCCEEDED, RunState.FAILED)))
+        if random.random() < 0.4:
+            history.deliver(resolved(name, ends_at=history.now()))
+        if random.random() < 0.2:
+            pause(history, PauseScope.MODEL, name, random.choice((None, HOUR)))
+        history.clock.pass_(random.choice((MINUTE, HOUR, 3 * HOUR)))
+    if random.random() < 0.3:
+        pause(
+            history, *random.choice(((PauseScope.POLICY, DRIFT.name), (PauseScope.EVERYTHING, "")))
+        )
+
+    standing = stand(history)
+
+    with history.store.read() as db:
+        found, _ = queries.list_models(db, after=None, limit=100)
+        sets = queries.alerts_of_models(db, [model.name for model in found])
+        pauses = queries.list_pauses(db)
+    told = {m.name: state_of(m, sets[m.name], pauses, history.now()) for m in found}
+    assert {model.name: model.state for model in standing.models} == told
+    assert {m.name: m.firing_alerts for m in standing.models} == {
+        n: len(s) for n, s in sets.items()
+    }
+    for group in standing.states:
+        firing = [m for m in found if told[m.name] is group.state and sets[m.name]]
+        since = min((m.episode_started_at for m in firing), default=None)
+        count = list(told.values()).count(group.state)
+        assert group == ModelsInState(group.state, count, since)
+
+
+def test_a_run_that_succeeds_and_settles_without_effect_counts(history):
+    """While the alert still fires after `settle`, and as often as the episode saw it."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.clock.pass_(DRIFT.settle - 3 * MINUTE)
+    assert stand(history).ineffective == {}
+
+    history.clock.pass_(3 * MINUTE)
+    assert stand(history).ineffective == {"42": 1}
+
+    history.clock.pass_(DRIFT.cooldown)
+    history.tick()
+    history.run_to_its_end()
+    history.clock.pass_(DRIFT.settle)
+    assert stand(history).ineffective == {"42": 2}
+
+    history.deliver(resolved(ends_at=history.now()))
+    assert stand(history).ineffective == {}
+
+
+def test_runs_of_an_earlier_episode_or_without_success_do_not_count(history):
+    """A new episode begins at zero, and a failed run promised nothing."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.clock.pass_(2 * HOUR)
+    history.deliver(resolved(ends_at=history.now()))
+    history.clock.pass_(DRIFT.cooldown + HOUR)
+    history.deliver(alert(starts_at=history.now()))
+    history.run_to_its_end(RunState.FAILED)
+    history.clock.pass_(2 * HOUR)
+
+    assert stand(history).ineffective == {}
+
+
+def test_a_model_that_is_resolved_after_its_run_has_recovered(history):
+    """Once per run: the last of its alerts counts, a flap after that does not."""
+    before = recoveries()
+    history.deliver(alert(), alert(name="LowModelR2"))
+    history.run_to_its_end()
+    history.clock.pass_(HOUR)
+    history.deliver(resolved(ends_at=history.now()))
+    assert recoveries() == before
+    history.deliver(resolved(name="LowModelR2", ends_at=history.now()))
+    assert recoveries() == before + 1
+
+    history.clock.pass_(HOUR)
+    history.deliver(alert(starts_at=history.now()))
+    history.clock.pass_(HOUR)
+    history.deliver(resolved(starts_at=history.now() - HOUR, ends_at=history.now()))
+
+    assert recoveries() == before + 1
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED, RunState.RUNNING])
+def test_without_a_successful_run_nothing_has_recovered(history, state):
+    """An alert that ends by itself is no success of ours."""
+    before = recoveries()
+    history.deliver(alert())
+    history.run_to_its_end(state)
+    history.deliver(resolved(ends_at=history.now()))
+
+    assert recoveries() == before
+
+
+def test_a_dry_run_recovers_nothing(history):
+    """What is not stored is not counted."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    before = recoveries()
+    ends = notification(resolved(ends_at=history.now()))
+
+    assert try_out(history.store, arrive(ends, history.playbook)).recovered == ("42",)
+    assert recoveries() == before
+
+
+def test_dispatches_are_shown_while_they_are_not_over(history):
+    """Each with the moment since which it is in its state."""
+    ordered_at = history.now()
+    history.deliver(alert())
+    history.clock.pass_(MINUTE)
+    history.deliver(alert("43"))
+    waiting = open_dispatches(history)[TARGET, DispatchState.PENDING]
+    assert (waiting.count, waiting.since) == (2, ordered_at)
+
+    history.send()
+    running = open_dispatches(history)[TARGET, DispatchState.RUNNING]
+    assert (running.count, running.since) == (1, history.now())
+
+    history.run_to_its_end()
+    assert open_dispatches(history) == {}
+
+
+def test_a_dispatch_in_doubt_is_as_old_as_its_doubt(history):
+    """Not as old as its order."""
+    history.target.accidents = [accepted_without_id]
+    history.deliver(alert())
+    history.clock.pass_(MINUTE)
+    history.send()
+    doubted_at = history.now()
+    history.clock.pass_(MINUTE)
+
+    assert open_dispatches(history)[TARGET, DispatchState.UNKNOWN].since == doubted_at
+
+
+def test_a_refused_dispatch_waits_for_a_human_only_while_it_is_the_latest(history):
+    """What came after it took its place; its history stays in the log."""
+    history.target.accidents = [refused]
+    history.deliver(alert())
+    history.send()
+    refused_at = history.now()
+    assert open_dispatches(history)[TARGET, DispatchState.REFUSED].since == refused_at
+
+    history.clock.pass_(2 * MINUTE)
+    history.work()
+
+    assert history.states() == [DispatchState.REFUSED, DispatchState.RUNNING]
+    assert [state for _, state in open_dispatches(history)] == [DispatchState.RUNNING]
+
+
+def test_a_firing_model_that_nobody_decides_is_noticed(history):
+    """Since the moment at which its hold ended; not while it is held."""
+    history.deliver(alert())
+    history.run_to_its_end(RunState.FAILED)
+    held_until = history.model().held_until
+    history.clock.pass_(DRIFT.cooldown - MINUTE)
+    assert stand(history).unheld_since is None
+
+    history.clock.pass_(HOUR)
+    assert stand(history).unheld_since == held_until
+
+    history.tick()
+    assert stand(history).unheld_since is None
+
+
+def test_what_alertmanager_told_last_outlives_the_process(history):
+    """A restart does not make us look as if nobody had ever told us anything."""
+    assert stand(history).last_received_at is None
+    told_at = history.now()
+    history.deliver(alert())
+    history.clock.pass_(HOUR)
+    history.restart()
+
+    assert stand(history).last_received_at == told_at
+
+
+def store_with(models_count, folder):
+    """A store that knows so many models, one of which in twenty has fired."""
+    folder.mkdir()
+    clock = HandClock()
+    store = Store.open(f"sqlite:///{folder}/receiver.db", clock)
+    history = History(store, clock, FakeTarget())
+    names = [f"m{number:05}" for number in range(models_count)]
+    with store.engine.begin() as db:
+        db.execute(insert(models), [{"name": n, "labels": {}, "refusals": 0} for n in names])
+    for start in range(0, models_count, 2000):
+        history.deliver(*(alert(name) for name in names[start : start + 2000 : 20]))
+    while history.send():
+        pass
+    return store
+
+
+def test_only_the_first_models_have_series_of_their_own(tmp_path):
+    """The sums count all of them."""
+    store = store_with(MOST_MODELS + 100, tmp_path / "many")
+
+    standing = standing_of(store)
+
+    assert standing is not None
+    assert [m.name for m in standing.models] == [f"m{n:05}" for n in range(MOST_MODELS)]
+    counts = {group.state: group.count for group in standing.states}
+    assert counts == {
+        **dict.fromkeys(ModelState, 0),
+        ModelState.RUNNING: 30,
+        ModelState.QUIET: MOST_MODELS + 70,
+    }
+    store.close()
+
+
+def test_a_scrape_costs_little_more_when_there_are_many_models(tmp_path):
+    """20 times the models take at most 4 times as long: nothing is read for each of them."""
+    few, many = store_with(500, tmp_path / "few"), store_with(10_000, tmp_path / "many")
+
+    def cost(store):
+        def once():
+            began = thread_time()
+            standing_of(store)
+            return thread_time() - began
+
+        once()
+        return min(once() for _ in range(5))
+
+    assert cost(many) < 4 * cost(few)
+    few.close()
+    many.close()
+
+
+def test_a_scrape_survives_a_store_that_is_gone(history):
+    """It says so, and the other metrics are still there."""
+    text = exported(lambda: None, free_bytes=lambda: 7)
+
+    assert "retrain_store_available 0.0" in text
+    assert "retrain_store_free_bytes 7.0" in text
+    assert "retrain_store_min_free_bytes 64.0" in text
+    history.store.engine.dispose()
+    history.store._path.unlink()
+    history.store._path.mkdir()
+    assert standing_of(history.store) is None
+
+
+def test_a_scrape_shows_the_model_as_it_stands(history):
+    """Every series of a model, and none of a disk that is not ours."""
+    history.deliver(alert())
+    history.run_to_its_end(RunState.FAILED)
+    sent, ended = history.dispatches()[0].sent_at, history.dispatches()[0].ended_at
+
+    text = exported(lambda: standing_of(history.store))
+
+    assert 'retrain_model_state{model="42",state="held"} 1.0' in text
+    assert 'retrain_model_firing_alerts{model="42"} 1.0' in text
+    until = history.model().held_until.timestamp()
+    assert f'retrain_model_cooldown_until_timestamp_seconds{{model="42"}} {until!r}' in text
+    assert f'last_run_sent_timestamp_seconds{{model="42"}} {sent.timestamp()!r}' in text
+    ended_as = f'{{model="42",state="failed"}} {ended.timestamp()!r}'
+    assert f"retrain_model_last_run_ended_timestamp_seconds{ended_as}" in text
+    assert "retrain_store_free_bytes " not in text
+
+
+def test_counters_of_a_target_begin_at_zero():
+    """An increase from nothing to one would be seen by no rate."""
+    know_targets({"somewhere": 2 * HOUR})
+
+    def value(name, **labels):
+        return registry.get_sample_value(name, {"target": "somewhere", **labels})
+
+    assert value("retrain_target_run_timeout_seconds") == 7200
+    for result in ("accepted", *Failure):
+        assert value("retrain_dispatch_attempts_total", result=str(result)) == 0
+    for state in DispatchState:
+        assert value("retrain_dispatch_transitions_total", state=state.value) == 0
+
+
+def test_only_the_models_own_series_name_a_model():
+    """Everything else would grow with the number of models, or with strangers' text."""
+    families = list(StoreGauges(lambda: None, lambda: None, 0).describe())
+
+    for family in families:
+        assert ("model" in family._labelnames) == family.name.startswith("retrain_model_")

@@ -139,7 +139,7 @@ def test_tables_of_a_later_release_are_used_as_they_are(store, folder, clock):
 
 def test_a_second_process_on_the_same_file_is_refused(store, folder, clock):
     """It would dispatch beside the first; the message says what to do."""
-    with pytest.raises(StoreRefused, match="another process uses .* PostgreSQL"):
+    with pytest.raises(StoreRefused, match=r"another process uses .* PostgreSQL"):
         Store.open(f"sqlite:///{folder}/receiver.db", clock)
 
 

@@ -18,6 +18,10 @@ from receiver.core.times import clock_time, parse_time, stamp
 from tests.examples import DRIFT, PIPELINE, observing
 from tests.fakes import NOON
 
+moments = st.timedeltas(timedelta(0), timedelta(days=40_000)).map(
+    lambda span: datetime(1990, 1, 1, tzinfo=UTC) + span
+)
+
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 
@@ -74,12 +78,9 @@ def test_a_place_may_use_identity_labels():
     assert fill_place(PIPELINE, {"user_id": "42"})["namespace"] == "kubeflow-42"
 
 
-@given(
-    st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)), st.binary(min_size=10, max_size=10)
-)  # noqa: DTZ001
+@given(moments, st.binary(min_size=10, max_size=10))
 def test_ids_are_26_lower_case_characters_that_sort_by_time(moment, entropy):
     """Whatever the random part, a millisecond later is behind."""
-    moment = moment.replace(tzinfo=UTC)
     first = time_id(moment, entropy)
     later = time_id(moment + timedelta(milliseconds=1), bytes(10))
 
@@ -89,11 +90,10 @@ def test_ids_are_26_lower_case_characters_that_sort_by_time(moment, entropy):
     assert first < later
 
 
-@given(st.datetimes(timezones=st.just(UTC), max_value=datetime(9990, 1, 1)))  # noqa: DTZ001
+@given(moments)
 def test_a_written_time_is_read_as_the_same(moment):
     """To the microsecond, in UTC."""
-    if moment.year >= 1000:
-        assert parse_time(stamp(moment)) == moment
+    assert parse_time(stamp(moment)) == moment
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-22", "0001-01-01T00:00:00+23:59", ""])

@@ -86,7 +86,7 @@ def test_a_text_that_is_no_matcher_is_explained(text, complaint):
 )
 def test_a_pattern_that_alertmanager_lacks_is_refused(pattern):
     """What would mean something else there, or nothing, must not be in our file."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         Regex(pattern)
 
 

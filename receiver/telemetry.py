@@ -173,11 +173,15 @@ def set_up_logging(*, stream: Any = None) -> None:
         if human
         else structlog.processors.JSONRenderer(sort_keys=False)
     )
+    stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks
+            stamped,
+            structlog.processors.ExceptionRenderer(
+                # A frame's local variables may be tokens.
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            )
             if not human
             else structlog.processors.StackInfoRenderer(),
             renderer,
@@ -185,7 +189,15 @@ def set_up_logging(*, stream: Any = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(message)s")
+    # What libraries say through `logging` becomes lines of the same form.
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[structlog.stdlib.add_log_level, stamped],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def log() -> Any:

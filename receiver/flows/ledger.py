@@ -148,9 +148,14 @@ class Ledger:
         self.update(replace(taken, latest=latest(dispatch)))
         return dispatch
 
+    def write_decisions(self) -> None:
+        """Append to the log what was decided so far."""
+        self.tx.add_decisions(self.decisions)
+        self.decisions = []
+
     def save(self) -> None:
         """Write everything that changed, in few statements."""
-        self.tx.add_decisions(self.decisions)
+        self.write_decisions()
         self.tx.add_dispatches(self._dispatches)
         self.tx.remove_firing(self._dropped)
         self.tx.save_firing(

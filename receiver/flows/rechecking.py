@@ -35,8 +35,8 @@ def recheck(store: Store, playbook: Playbook, names: list[str]) -> bool:
         ledger = _ledger(tx, playbook, set(names))
         for name in names:
             _recheck(ledger, name)
-        ledger.save()
         taken = ledger.decisions
+        ledger.save()
     for decision in taken:
         decisions.labels(decision.reason.value).inc()
         if decision.reason is Reason.TRIGGERED:

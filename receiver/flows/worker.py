@@ -21,6 +21,9 @@ TICK = 1.0
 
 RETENTION_TICK = 600.0
 
+LAST_STEPS = timedelta(seconds=5)
+"""How long a shutdown waits for what the loops are doing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -59,9 +62,9 @@ class Lane:
         self._stopping.set()
         self._hint.set()
 
-    def join(self, timeout: float | None) -> None:
-        """Wait for the end."""
-        self._thread.join(timeout)
+    def join(self, within: timedelta) -> None:
+        """Wait for the end, but no longer."""
+        self._thread.join(max(within.total_seconds(), 0))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -90,6 +93,7 @@ class Worker:
         self, store: Store, clock: Clock, setup: Setup, missing: Callable[[str], Dispatcher]
     ) -> None:
         self._store = store
+        self._clock = clock
         self._watch = Watch(clock)
         self._setup = setup
         self._missing = missing
@@ -116,12 +120,17 @@ class Worker:
             self._add_targets(set(setup.dispatchers))
         self.hint()
 
-    def stop(self, timeout: float | None = None) -> None:
-        """End all loops after the step that each is in."""
+    def stop(self, within: timedelta = LAST_STEPS) -> None:
+        """End all loops after the step that each is in.
+
+        A call that hangs at a target is not waited for: its dispatch is stored as `sending`, and
+        whoever comes next looks it up.
+        """
+        ends = self._clock.elapsed() + within
         for lane in self._lanes.values():
             lane.stop()
         for lane in self._lanes.values():
-            lane.join(timeout)
+            lane.join(ends - self._clock.elapsed())
 
     def _add_targets(self, targets: set[str]) -> None:
         for target in sorted(targets):

@@ -1,10 +1,25 @@
-"""Reads request bodies, bounded."""
+"""Reads request bodies: bounded in size, in time, and in what they hold in memory together."""
 
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from starlette.requests import Request
 
+from receiver.store.log_rows import REJECTED_BYTES
+from receiver.store.store import StoreUnavailable
 from receiver.web.problems import Problem
+
+RECEIPT_SECONDS = 30.0
+"""From the headers to the body's last byte. Alertmanager needs milliseconds."""
+
+ROOM_SECONDS = 8.0
+"""How long a request waits for memory; Alertmanager's own deadline is 10 s at least."""
+
+MEMORY = 24 * 1024 * 1024
+"""Bytes of bodies in memory at a time. Two of Alertmanager's largest groups are about that."""
 
 
 class TooLarge(Problem):
@@ -19,18 +34,84 @@ class TooLarge(Problem):
         self.size = size
 
 
+class Memory:
+    """A budget that bodies share, given out in the order of asking."""
+
+    def __init__(self, total: int = MEMORY) -> None:
+        self._total = total
+        self._left = total
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def room(self, size: int, within: float = ROOM_SECONDS) -> AsyncIterator[None]:
+        """Hold so many bytes for a while. Raises `StoreUnavailable`: a 503, so it comes back."""
+        size = min(size, self._total)
+        await self._take(size, within)
+        try:
+            yield
+        finally:
+            self._left += size
+            self._give_out()
+
+    async def _take(self, size: int, within: float) -> None:
+        if not self._waiting and size <= self._left:
+            self._left -= size
+            return
+        turn = asyncio.get_running_loop().create_future()
+        entry = (size, turn)
+        self._waiting.append(entry)
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), within)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if turn.done():
+                self._left += size
+            else:
+                self._waiting.remove(entry)
+            self._give_out()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise StoreUnavailable("too many large notifications at a time") from None
+
+    def _give_out(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._left:
+            size, turn = self._waiting.popleft()
+            self._left -= size
+            turn.set_result(None)
+
+
+def announced(request: Request) -> int | None:
+    """How long the body says it is. Raises `Problem` 400 or 415."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not accepted here")
+    length = request.headers.get("content-length")
+    if length is None:
+        return None
+    if not (length.isascii() and length.isdigit()):
+        raise Problem(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
+    return int(length)
+
+
 async def read_body(request: Request, limit: int, *, setting: str = "") -> bytes:
-    """The whole body. Raises `TooLarge`, or `Problem` 415 for a compressed one.
+    """The whole body. Raises `TooLarge`, or `Problem` 400, 408 or 415.
 
     `setting` names what an operator can change about the limit.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not accepted here")
+    length = announced(request) or 0
+    # Of a body that says it is too large only so much is read as is worth keeping.
+    most = limit if length <= limit else min(limit, REJECTED_BYTES)
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise TooLarge(limit, b"".join(parts), size, setting)
+    try:
+        async with asyncio.timeout(RECEIPT_SECONDS):
+            async for part in request.stream():
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    raise TooLarge(limit, b"".join(parts), max(size, length), setting)
+    except TimeoutError:
+        headers = {"Connection": "close"}
+        detail = f"the body did not come within {RECEIPT_SECONDS:.0f} s"
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail, headers) from None
+    if length > limit:
+        raise TooLarge(limit, b"".join(parts), length, setting)
     return b"".join(parts)

@@ -36,6 +36,7 @@ PROBLEMS = {
     401: "No token, or an unknown one.",
     403: "The token has another role, or a page of another origin sent this.",
     404: "There is no such thing, or it was forgotten.",
+    408: "The body did not come in time.",
     409: "Not in the present state; or the `Idempotency-Key` was used for something else.",
     413: "The body is over its bound.",
     415: "The body is compressed.",
@@ -192,7 +193,7 @@ def _webhook() -> dict[str, Any]:
             "Take in a notification of Alertmanager",
             (Role.WEBHOOK, Role.OPERATOR),
             {JSON: ref("Receipt")},
-            (400, 413, 415, 503),
+            (400, 408, 413, 415, 503),
         ),
         "description": "2xx after the commit, whatever was decided. The role operator is needed "
         "by, and only for, `dry_run` and `source=poll`.",
@@ -221,7 +222,7 @@ def _read(summary: str, schema: str, asked: Sequence[Schema] = ()) -> dict[str, 
 def _act(summary: str, fields: Iterable[str]) -> dict[str, Any]:
     answers = {JSON: ref("WholeDecision")}
     return {
-        **_operation(summary, ACT, answers, (400, 404, 409, 413, 415, 503)),
+        **_operation(summary, ACT, answers, (400, 404, 408, 409, 413, 415, 503)),
         "parameters": [KEY],
         "requestBody": _body(act_schema(fields)),
     }

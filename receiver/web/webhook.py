@@ -23,12 +23,12 @@ from receiver.telemetry import (
     webhook_requests,
 )
 from receiver.web.auth import Caller, require
-from receiver.web.bodies import TooLarge, read_body
+from receiver.web.bodies import Memory, TooLarge, announced, read_body
 from receiver.web.problems import HANDLERS, Problem, unavailable
 from receiver.web.service import Service
 
 LARGE = 256 * 1024
-"""Bodies from here on are parsed in a thread, one at a time: they take memory and long."""
+"""Bodies from here on are parsed in a thread and decided one at a time: they take much memory."""
 
 
 class Webhook:
@@ -37,6 +37,7 @@ class Webhook:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._large = asyncio.Semaphore(1)
+        self._memory = Memory()
 
     async def __call__(self, request: Request) -> Response:
         """Answer, count and time one request."""
@@ -58,10 +59,11 @@ class Webhook:
         caller = require(request, service.loaded.tokens, role)
         if service.draining.is_set():
             return unavailable("shutting down: send it again")
+        limit = service.loaded.config.server.max_body
         try:
-            largest = service.loaded.config.server.max_body
-            body = await read_body(request, largest, setting="server.max_body")
-            arrival = await self._parse(body, caller, source, dry_run=dry_run)
+            async with self._memory.room(min(announced(request) or limit, limit)):
+                body = await read_body(request, limit, setting="server.max_body")
+                receipt = await self._take_in(body, caller, source, dry_run=dry_run)
         except TooLarge as error:
             await self._reject(caller, error, error.start, error.size)
             raise
@@ -69,29 +71,25 @@ class Webhook:
             problem = Problem(HTTPStatus.BAD_REQUEST, str(error))
             await self._reject(caller, problem, body, len(body))
             raise problem from None
-        if dry_run:
-            receipt = await run_in_threadpool(try_out, service.store, arrival)
-        else:
-            # Not awaited by name: the commit is finished even if the client hangs up.
-            receipt = await asyncio.wrap_future(service.committer.submit(arrival))
         return Response(receipt_json(receipt), media_type="application/json")
 
-    async def _parse(
+    async def _take_in(
         self, body: bytes, caller: Caller, source: Source, *, dry_run: bool
-    ) -> Arrival:
+    ) -> Receipt:
         def parse() -> Arrival:
-            return arrive(
-                parse_notification(body),
-                self._service.loaded.playbook,
-                source=source,
-                sender=caller.name,
-                dry_run=dry_run,
-            )
+            playbook = self._service.loaded.playbook
+            return arrive(parse_notification(body), playbook, source=source, sender=caller.name)
 
         if len(body) < LARGE:
-            return parse()
+            return await self._decide(parse(), dry_run=dry_run)
         async with self._large:
-            return await run_in_threadpool(parse)
+            return await self._decide(await run_in_threadpool(parse), dry_run=dry_run)
+
+    async def _decide(self, arrival: Arrival, *, dry_run: bool) -> Receipt:
+        if dry_run:
+            return await run_in_threadpool(try_out, self._service.store, arrival)
+        # The commit is finished even if the client hangs up: the future is not ours to cancel.
+        return await asyncio.wrap_future(self._service.committer.submit(arrival))
 
     async def _reject(self, caller: Caller, problem: Problem, body: bytes, size: int) -> None:
         """Keep what we could not accept, so that an operator can see it."""

@@ -1,6 +1,6 @@
 """Notifications from several senders at once, and what each of them was answered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from threading import Event, Lock, Thread
@@ -43,6 +43,7 @@ class Load:
         self.unanswered = 0
         self._api, self._models = api, models
         self._ends, self._lock = Event(), Lock()
+        self._at_next_answer: Callable[[], None] | None = None
         self._beginnings: dict[tuple[str, str], str] = {}
         self._senders = [
             Thread(target=self._send_on, args=(number, seeded(f"{seed}/{number}")))
@@ -58,6 +59,10 @@ class Load:
         self._ends.set()
         for sender in self._senders:
             sender.join()
+
+    def at_next_answer(self, act: Callable[[], None]) -> None:
+        """Call this at the very moment when the next 2xx arrives."""
+        self._at_next_answer = act
 
     def ends_of_all(self) -> list[dict[str, Any]]:
         """Resolve everything that was ever told to fire."""
@@ -101,6 +106,9 @@ class Load:
         if answer.status != 200:
             self.refused.append(answer)
             return
+        act, self._at_next_answer = self._at_next_answer, None
+        if act is not None:
+            act()
         said = answer.json()
         self.acknowledged.append(Acknowledged(said["notification_id"], said["decisions"], alerts))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from random import Random, SystemRandom
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -92,16 +93,20 @@ def show_an_id(api: Api) -> None:
 
 
 def kill_again_and_again(station: Station, load: Load, random: Random) -> None:
-    """Kill it while it works, or now and then while it starts."""
+    """Kill it while it works, or right when it has answered, or now and then while it starts."""
     checked = 0
     for _ in range(KILLS // STORES):
         station.begin()
-        if random.random() < 0.8:
+        starts, answers = random.random() < 0.2, random.random() < 0.4
+        if not starts:
             station.await_ready()
             newest = load.acknowledged[checked:]
             checked = len(load.acknowledged)
             check_some(station.api, random.sample(newest, min(len(newest), 5)))
         pause(random.uniform(0, 0.4))
+        if answers and not starts:
+            load.at_next_answer(lambda: station.send(SIGKILL))
+            station.wait()
         station.kill()
 
 

@@ -145,6 +145,29 @@ def test_no_token_is_written_to_the_log(served):
     assert "canary" not in log
 
 
+def test_a_traceback_in_the_log_shows_no_values():
+    """Also a bug is logged without its local variables: one of them may be a token."""
+    code = """\
+from receiver.telemetry import log, set_up_logging
+
+def fail(token):
+    raise ValueError("a bug")
+
+set_up_logging()
+try:
+    fail("cana" + "ry")
+except ValueError:
+    log().exception("worker_error")
+"""
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert '"exc_value": "a bug"' in ended.stderr
+    assert "canary" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     "header",
     ["", "Bearer", "Bearer ", "Basic !!!", "Basic bWU=", "Digest canary-operator", "Bearer \xe9"],

@@ -357,7 +357,7 @@ def test_an_alert_moves_to_the_model_that_a_new_configuration_names(history):
 
 def test_a_dry_run_stores_nothing(history):
     """It answers what would be decided; the store is as before."""
-    arrival = arrive(notification(alert()), history.playbook, dry_run=True)
+    arrival = arrive(notification(alert()), history.playbook)
 
     receipt = try_out(history.store, arrival)
 

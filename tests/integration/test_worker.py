@@ -165,7 +165,7 @@ def test_a_loop_survives_what_it_meets(error):
 
     assert done.wait(60)
     lane.stop()
-    lane.join(60)
+    lane.join(timedelta(minutes=1))
 
 
 def test_the_timer_passes_on_that_the_store_is_gone(history, worker, monkeypatch):

@@ -266,6 +266,10 @@ class Replica:
             if name in due:
                 self._wake_lane(name, lane, due[name])
 
+    def _more(self, name: str) -> bool:
+        due = self.book.due().get(name)
+        return due is not None and due <= self.world.wall.now()
+
     def _wake_lane(self, name: str, lane: Lane, due: Any) -> None:
         if due != lane.seen_due:
             lane.in_vain = 0
@@ -295,8 +299,8 @@ class Replica:
                 steps += 1
                 if steps > MOST_STEPS:
                     raise Spinning(name)
-                if name.startswith("follow"):
-                    self.world.hub.pause(0.01)
+                if not self._more(name):  # it would look once more, and find nothing
+                    break
         except StoreUnavailable:
             pass
         finally:

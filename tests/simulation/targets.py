@@ -76,7 +76,7 @@ class Site:
         lag = world.between(0, max(listed_before - now, 0))
         if world.healing or world.random.random() < 0.4:
             lag = 0
-        length = world.between(MINUTE, 20 * MINUTE)
+        length = world.between(MINUTE, 10 * MINUTE)
         if world.strikes(0.05):
             length = 30 * HOUR
         run = TrueRun(

@@ -120,7 +120,7 @@ projected:
     {{- end }}
     {{- end }}
     {{- end }}
-    {{- if ((.Values.github).existingSecret) }}
+    {{- if contains "secrets/github/" (include "retrain-receiver.config" .) }}
     {{- with .Values.github }}
     - secret:
         name: {{ .existingSecret }}

@@ -140,6 +140,14 @@ rejected = Counter(
 ACCEPTED = "accepted"
 """The result of an attempt that the target said yes to."""
 
+ENDS = (
+    DispatchState.SUCCEEDED,
+    DispatchState.FAILED,
+    DispatchState.CANCELLED,
+    DispatchState.PARKED,
+)
+"""How a run that was followed can end."""
+
 # A counter that begins at 1 hides its first increase from every rate.
 for _loop in ("committer", "timer", "retention", "send", "follow"):
     worker_errors.labels(_loop)
@@ -162,6 +170,8 @@ def know_targets(run_timeouts: Mapping[str, timedelta]) -> None:
             attempts.labels(target, str(result))
         for state in DispatchState:
             transitions.labels(target, state.value)
+        for end in ENDS:
+            run_duration.labels(target, end.value)
 
 
 def set_up_logging(*, stream: Any = None) -> None:

@@ -37,6 +37,7 @@ from receiver.telemetry import (
 )
 from receiver.web.app import build_app
 from receiver.web.auth import Tokens
+from receiver.web.protocol import PatientProtocol
 from receiver.web.service import Loaded, Service
 
 KEEP_ALIVE_SECONDS = 330
@@ -244,7 +245,7 @@ class Server(uvicorn.Server):
                 host=host,
                 port=port,
                 loop="uvloop",
-                http="httptools",
+                http=PatientProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -24,6 +24,7 @@ from receiver.config import load_config
 from receiver.flows.committer import Committer
 from receiver.flows.intake import take_in
 from receiver.web.app import build_app
+from receiver.web.protocol import PatientProtocol
 from receiver.web.service import Service
 from receiver.wiring import loaded
 from tests.histories import History
@@ -237,7 +238,15 @@ class _Server(uvicorn.Server):
 def listening(app: ASGIApp) -> Iterator[str]:
     """Serve an application from a thread. Its URL."""
     server = _Server(
-        uvicorn.Config(app, port=0, loop="asyncio", lifespan="off", ws="none", log_config=None)
+        uvicorn.Config(
+            app,
+            port=0,
+            http=PatientProtocol,
+            loop="asyncio",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+        )
     )
     thread = threading.Thread(target=server.run, name="server")
     thread.start()

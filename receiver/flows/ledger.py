@@ -65,6 +65,13 @@ class Ledger:
         self._kept: set[str] = set()
         self._dropped: set[str] = set()
         self._remembered: set[tuple[str, datetime]] = set()
+        # A reload makes a check due; until it is made, the entries still say what the old
+        # configuration said. So only the timer, which makes it, may put it off.
+        self._overdue = {
+            model.name: model.next_check_at
+            for model in self.models.values()
+            if model.next_check_at is not None and model.next_check_at <= self.now
+        }
 
     def alerts_of(self, model: str) -> list[FiringAlert]:
         """A model's firing set as it stands now, oldest first."""
@@ -89,6 +96,11 @@ class Ledger:
         """Carry a model's new state forward; its next check is found anew."""
         self.models[model.name] = model
         self._touched.add(model.name)
+
+    def rechecked(self, name: str) -> None:
+        """The timer has decided the model's alerts: the check that was due is made."""
+        self._overdue.pop(name, None)
+        self.update(self.models[name])
 
     def keep(self, entry: FiringAlert) -> None:
         """Put an entry into its model's set, in place of an earlier one of the same alert."""
@@ -166,7 +178,10 @@ class Ledger:
 
     def _checked(self, name: str) -> Model:
         model = self.models[name]
-        due = next_check(model, self.alerts_of(name), self.pauses, self.now)
+        alerts = self.alerts_of(name)
+        due = next_check(model, alerts, self.pauses, self.now)
+        if alerts:
+            due = self._overdue.get(name, due)
         self.models[name] = replace(model, next_check_at=due)
         return self.models[name]
 

@@ -69,7 +69,7 @@ def _recheck(ledger: Ledger, name: str) -> None:
             _expire(ledger, entry)
         elif due is not None and due <= ledger.now and entry.counts(ledger.now):
             _decide_again(ledger, ledger.playbook.match(as_alert(entry)), entry)
-    ledger.update(ledger.models[name])  # its next check is due anew, whatever was decided
+    ledger.rechecked(name)
 
 
 def _decide_again(ledger: Ledger, matched: Matched, entry: FiringAlert) -> None:

@@ -18,6 +18,8 @@ RECEIPT_SECONDS = 30.0
 ROOM_SECONDS = 8.0
 """How long a request waits for memory; Alertmanager's own deadline is 10 s at least."""
 
+LONGEST_LENGTH = 18  # digits: a body of an exabyte
+
 MEMORY = 24 * 1024 * 1024
 """Bytes of bodies in memory at a time. Two of Alertmanager's largest groups are about that."""
 
@@ -86,7 +88,7 @@ def announced(request: Request) -> int | None:
     length = request.headers.get("content-length")
     if length is None:
         return None
-    if not (length.isascii() and length.isdigit()):
+    if not (length.isascii() and length.isdigit() and len(length) <= LONGEST_LENGTH):
         raise Problem(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
     return int(length)
 

@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from receiver.core.policies import shown
@@ -60,6 +60,11 @@ async def on_store_unavailable(_request: Request, error: Exception) -> Response:
     return unavailable(f"the store can't commit now: {error}")
 
 
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client hung up before it had said all: nobody reads this answer."""
+    return problem_response(HTTPStatus.BAD_REQUEST, "the request ended early")
+
+
 async def on_bug(_request: Request, error: Exception) -> Response:
     """Anything else is a bug: the log has it, the answer does not."""
     log().error("request_failed", exc_info=error)
@@ -76,5 +81,6 @@ HANDLERS = {
     Problem: on_problem,
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
+    ClientDisconnect: on_disconnect,
     Exception: on_bug,
 }

@@ -1,6 +1,7 @@
 """The chart on a real cluster: KUBECONFIG names one on which a namespace may be made.
 
-The image must be there (kind load docker-image …): RETRAIN_IMAGE names it, RETRAIN_POSTGRES_IMAGE a PostgreSQL.
+The image must be there (kind load docker-image …): RETRAIN_IMAGE names it, and
+RETRAIN_POSTGRES_IMAGE one of PostgreSQL.
 """
 
 import json

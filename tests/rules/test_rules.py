@@ -104,7 +104,7 @@ def test_each_rule_has_its_stories(rule):
 
     assert any(begins(story) for story in told)
     assert any(ends(story) for story in told)
-    assert any(not fires(story) and len(story) > 1 for story in told)
+    assert any(not fires(story) for story in told)
 
 
 @EVERY_RULE

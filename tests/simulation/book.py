@@ -19,27 +19,34 @@ class Book:
     def __init__(self, world: World, stores: Stores) -> None:
         self._world = world
         self._stores = stores
-        self._decision = self._transition = 0
+        self._newest = self._transition = 0
+        self._seen: set[int] = set()
         self._due: dict[str, datetime] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def read(self) -> None:
         """Note what is new."""
-        news = [
-            (Kind.DECISION, row, told_decision(row))
-            for row in self._stores.rows(DECISIONS.format(last=self._decision))
-        ] + [
+        news = [(Kind.DECISION, row, told_decision(row)) for row in self._new_decisions()] + [
             (Kind.DISPATCH, row, told_transition(row))
             for row in self._stores.rows(TRANSITIONS.format(last=self._transition))
         ]
         for kind, row, text in news:
-            if kind is Kind.DECISION:
-                self._decision = max(self._decision, row["id"])
-            else:
+            if kind is Kind.DISPATCH:
                 self._transition = max(self._transition, row["row"])
             self._world.note("receiver", kind, text, row)
         self._due = None
         self.on_change()
+
+    def _new_decisions(self) -> list[Mapping[str, Any]]:
+        """Each row once, even if another replica's clock gave it a smaller id than the last."""
+        new = self._stores.rows(DECISIONS.format(last=self._newest))
+        (counted,) = self._stores.rows("SELECT count(*) AS number FROM decisions")
+        if counted["number"] != len(self._seen) + len(new):
+            new = [row for row in self._stores.rows(DECISIONS.format(last=0))
+                   if row["id"] not in self._seen]
+        self._seen.update(row["id"] for row in new)
+        self._newest = max((self._newest, *(row["id"] for row in new)))
+        return new
 
     def due(self) -> Mapping[str, datetime]:
         """When each lane has something to do, by the deciding clock."""

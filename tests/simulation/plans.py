@@ -94,7 +94,7 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         dedup_window=timedelta(seconds=2 * group_interval),
         alert_expiry=timedelta(seconds=repeat_interval) + timedelta(hours=1),
         lookup_window=timedelta(seconds=random.choice((60, 120, 180))),
-        run_timeout=timedelta(hours=random.choice((4, 24))),
+        run_timeout=timedelta(hours=random.choice((2, 24))),
         listing=random.choice(("always", "always", "run-name", "hidden")),
         follow_pace=random.choice((10.0, 300.0, 600.0, 600.0)),
         crash=sometimes(random.choice((0.005, 0.01, 0.03)), 0.7),

@@ -145,8 +145,11 @@ class Replica:
 
     def _apply(self) -> None:
         playbook = self.playbook
+        self.world.note(
+            self.name, Kind.RELOAD, f"{playbook.config_hash} is loaded", (playbook.config_hash, None)
+        )
         changed = apply_configuration(self.store, playbook, playbook.config_hash)
-        self.world.note(self.name, Kind.RELOAD, f"{playbook.config_hash} is in force", changed)
+        self.world.note(self.name, Kind.RELOAD, f"{playbook.config_hash} is in force", (playbook.config_hash, changed))
 
     def crash(self, why: str) -> None:
         """The process dies at once; another one starts after a while."""

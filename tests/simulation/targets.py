@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
@@ -77,8 +78,8 @@ class Site:
         if world.healing or world.random.random() < 0.4:
             lag = 0
         length = world.between(MINUTE, 10 * MINUTE)
-        if world.strikes(0.05):
-            length = 30 * HOUR
+        if world.plan.run_timeout <= timedelta(hours=2) and world.strikes(0.05):
+            length = 4 * HOUR
         run = TrueRun(
             id=f"{self.name}-{len(self.runs) + 1}",
             dispatch_id=dispatch.id,
@@ -103,7 +104,7 @@ class Site:
         for run in self.runs:
             if run.ends > self.world.hub.now + HOUR:
                 run.ends = self.world.hub.now + HOUR
-                self.world.hub.at(run.ends, lambda run=run: self._end(run))
+                self.world.hub.at(run.ends, partial(self._end, run))
 
     def _end(self, run: TrueRun) -> None:
         if run.ends <= self.world.hub.now:

@@ -1,0 +1,66 @@
+"""HTTP/1.1 with a deadline for the part that no application sees: a request's line and headers."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADERS_SECONDS = 10.0
+"""From a connection's opening, or a request's first byte, to its last header."""
+
+HEADERS_BYTES = 64 * 1024
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol, whose patience has an end.
+
+    Uvicorn itself waits for ever for a client that connects and says nothing, or says its headers
+    one byte a minute; enough of them take every file descriptor.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._received = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def on_message_begin(self) -> None:
+        """Wait for this request's headers; an idle connection between two requests may stay."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._expect_headers()
+
+    def on_headers_complete(self) -> None:
+        """The application sees the rest, and has deadlines of its own."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Read, unless the headers have no end."""
+        if self._deadline is not None:
+            self._received += len(data)
+        super().data_received(data)
+        if self._deadline is not None and self._received > HEADERS_BYTES:
+            self._hang_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline with the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        self._received = 0
+        self._deadline = self.loop.call_later(HEADERS_SECONDS, self._hang_up)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _hang_up(self) -> None:
+        self._stop_waiting()
+        self.transport.abort()

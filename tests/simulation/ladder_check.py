@@ -1,0 +1,300 @@
+"""Each decision has a reason that DESIGN's ladder allows, and nothing held is forgotten (G4)."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from receiver.core.models import PauseScope
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Mode, Policy, first_match
+from tests.simulation.operators import Ordered
+from tests.simulation.settings import playbooks
+from tests.simulation.standing import EVER, Firing, Order, Pauses, Standing, later
+from tests.simulation.violations import Violations
+from tests.simulation.world import Kind, Note
+
+WITHIN = 60.0
+"""Seconds until a hold that ended is decided again."""
+
+SLACK = timedelta(milliseconds=1)
+
+Row = Mapping[str, Any]
+
+
+class Follower:
+    """Goes through a history's notes and knows, at each, what the receiver ought to know."""
+
+    def __init__(self, notes: list[Note], found: Violations, books: Mapping[str, Playbook]) -> None:
+        self._notes = notes
+        self._found = found
+        self._books = books
+        self._models: dict[str, Standing] = {}
+        self._orders: dict[str, Order] = {}
+        self._pauses = Pauses()
+        self._acts: dict[str, Ordered] = {}
+        self._passed: dict[tuple[str, datetime], datetime] = {}
+        self._resolved: dict[tuple[str, datetime], tuple[datetime, bool]] = {}
+        self._loaded: dict[str, set[str]] = {}
+        self._up: set[str] = set()
+
+    def go(self) -> None:
+        """Check everything."""
+        before: Note | None = None
+        for note in self._notes:
+            if before is not None:
+                self._wait(before, note)
+            before = note
+            self._take(note)
+
+    def _take(self, note: Note) -> None:
+        if note.kind is Kind.DECISION:
+            self._decision(note, note.data)
+        elif note.kind is Kind.DISPATCH:
+            self._transition(note, note.data)
+        elif note.kind is Kind.ACT:
+            self._acts[note.data.comment] = note.data
+        elif note.kind is Kind.RELOAD:
+            self._reload(note)
+        elif note.kind is Kind.UP:
+            self._up.add(note.who)
+            self._count_anew()
+        elif note.kind is Kind.DOWN:
+            self._up.discard(note.who)
+        elif note.kind in {Kind.CLOCK, Kind.FAULT}:
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        for model in self._models.values():
+            model.ready_for = 0.0
+
+    def _reload(self, note: Note) -> None:
+        config_hash, changed = note.data
+        if changed is None:  # from now on it may be the one or the other
+            self._loaded.setdefault(note.who, set()).add(config_hash)
+            for model in self._models.values():
+                model.backoff.least = None
+                model.refusals_least = 0
+        else:
+            self._loaded[note.who] = {config_hash}
+            if changed:
+                for model in self._models.values():
+                    model.end_backoff()
+        self._count_anew()
+
+    def _model(self, name: str) -> Standing:
+        return self._models.setdefault(name, Standing())
+
+    def _decision(self, note: Note, row: Row) -> None:
+        if row["source"] == "operator":
+            self._operator(note, row)
+            return
+        model = self._model(model_of(row))
+        book = self._books[row["config_hash"]]
+        policy = policy_for(book, row["alertname"])
+        if row["reason"] == "expired":
+            entry = model.firing.pop(row["fingerprint"], None)
+            if entry is None or note.wall < entry.expires:
+                self._found.add("ladder", note, "an alert expired that was confirmed not long ago")
+            return
+        allowed = self._allowed(note, row, policy, model)
+        if row["reason"] not in allowed:
+            said = f"{row['reason']}, but the design allows {' or '.join(sorted(allowed))}"
+            self._found.add(_promise(row["reason"], allowed), note, said)
+        self._learn(note, row, policy, model)
+        if row["reason"] == "triggered" and policy is not None:
+            self._order(note, row, policy, model, ordered=False)
+
+    def _allowed(
+        self, note: Note, row: Row, policy: Policy | None, model: Standing
+    ) -> set[str]:
+        """The reasons that this decision may have."""
+        if policy is None:
+            return {"unmatched"}
+        now, delivered = note.wall, row["source"] != "timer"
+        allowed: set[str] = set()
+        if delivered:
+            if row["status"] == "resolved":
+                return {"resolved"}
+            key = (row["fingerprint"], row["starts_at"])
+            passed = self._passed.get(key)
+            if passed is not None and abs(now - passed) < policy.dedup_window:
+                return {"duplicate"}
+            ended, surely = self._resolved.get(key, (EVER, False))
+            if surely and now - ended < policy.alert_expiry:
+                return {"stale"}
+            if key in self._resolved:
+                allowed.add("stale")
+        else:
+            entry = model.firing.get(row["fingerprint"])
+            if entry is None or not entry.counts(now):
+                return {"nothing: this alert does not fire"}
+        if self._pauses.holding(model_of(row), policy, now):
+            return allowed | {"paused"}
+        if model.live is not None:
+            return allowed | {"in_flight"}
+        return allowed | self._after_cooldown(policy, model, now)
+
+    @staticmethod
+    def _after_cooldown(policy: Policy, model: Standing, now: datetime) -> set[str]:
+        least, most = model.held_least, model.held_most
+        observing = policy.mode is Mode.OBSERVE
+        if observing:
+            least, most = later(least, model.observed), later(most, model.observed)
+        if least is not None and now + SLACK < least:
+            return {"cooldown"}
+        held = {"cooldown"} if most is not None and now < most + SLACK else set()
+        return held | ({"observed"} if observing else {"triggered"})
+
+    def _learn(self, note: Note, row: Row, policy: Policy | None, model: Standing) -> None:
+        """What follows from a decision for the next ones."""
+        fingerprint, starts_at, reason = row["fingerprint"], row["starts_at"], row["reason"]
+        key, now = (fingerprint, starts_at), note.wall
+        entry = model.firing.get(fingerprint)
+        if row["source"] == "timer":
+            if policy is None:
+                model.firing.pop(fingerprint, None)
+            elif entry is not None:
+                entry.stale_until = None
+                ended, _ = self._resolved.get((fingerprint, entry.starts_at), (EVER, False))
+                self._resolved[(fingerprint, entry.starts_at)] = (ended, False)
+        elif row["status"] == "resolved":
+            if entry is not None and entry.starts_at <= starts_at:
+                del model.firing[fingerprint]
+            self._resolved[key] = (now, policy is not None)
+        elif policy is None:
+            pass
+        elif reason == "duplicate":
+            if entry is not None and entry.starts_at == starts_at:
+                entry.expires = now + policy.alert_expiry
+        else:
+            self._passed[key] = now
+            self._joins(row, policy, model, now)
+        if reason == "observed" and policy is not None:
+            model.observed = now + policy.cooldown
+
+    @staticmethod
+    def _joins(row: Row, policy: Policy, model: Standing, now: datetime) -> None:
+        entry = model.firing.get(row["fingerprint"])
+        if entry is not None and entry.starts_at > row["starts_at"]:
+            return
+        stale_until = None
+        if row["reason"] == "stale":
+            known = entry.stale_until if entry is not None else None
+            stale_until = known or now + policy.dedup_window
+        model.firing[row["fingerprint"]] = Firing(
+            row["alertname"], row["starts_at"], now + policy.alert_expiry, stale_until
+        )
+
+    def _operator(self, note: Note, row: Row) -> None:
+        act = self._acts[row["comment"]]
+        if act.what == "pause":
+            end = None if act.length is None else note.wall + act.length
+            self._pauses.until[(act.scope, act.subject)] = end
+        elif act.what == "resume":
+            self._pauses.until.pop((act.scope, act.subject), None)
+        elif act.what == "retrain" and row["reason"] == "triggered":
+            model = self._model(act.subject)
+            policy = self._books[row["config_hash"]].policy(row["policy"])
+            if model.live is not None:
+                self._found.add("G2", note, "an operator's run was ordered beside one in flight")
+            if policy is not None:
+                model.end_backoff()
+                self._order(note, row, policy, model, ordered=True)
+        self._count_anew()
+
+    def _order(
+        self, note: Note, row: Row, policy: Policy, model: Standing, *, ordered: bool
+    ) -> None:
+        order = Order(
+            row["dispatch_id"],
+            row["model"],
+            policy.cooldown,
+            policy.settle,
+            ordered,
+            model.cooldown.copy(),
+        )
+        self._orders[order.id] = order
+        model.ordered(order, note.wall)
+
+    def _transition(self, note: Note, row: Row) -> None:
+        order = self._orders.get(row["dispatch_id"])
+        if order is None:
+            self._found.add("G1", note, "a dispatch that no decision ordered")
+            return
+        model = self._model(row["model"])
+        if row["state"] == "sending" and not order.ordered:
+            self._may_send(note, row, model)
+        model.moves(order, row["state"], note.wall)
+
+    def _may_send(self, note: Note, row: Row, model: Standing) -> None:
+        if not any(entry.counts(note.wall) for entry in model.firing.values()):
+            self._found.add("ladder", note, "it is sent although none of its alerts fires")
+        named = [self._books[one].policy(row["policy"]) for one in self._hashes()]
+        acting = [one for one in named if one is not None and one.mode is not Mode.OBSERVE]
+        if not acting:
+            self._found.add("ladder", note, "it is sent although its policy does not act")
+        elif self._pauses.holding(row["model"], acting[0], note.wall):
+            self._found.add("ladder", note, "it is sent although a pause holds it")
+
+    def _hashes(self) -> set[str]:
+        return set().union(*self._loaded.values())
+
+    def _wait(self, before: Note, after: Note) -> None:
+        """Count how long each model has been ready while nothing was done."""
+        hashes = self._hashes()
+        if not self._up or len(hashes) != 1:
+            return
+        book = self._books[next(iter(hashes))]
+        for name, model in self._models.items():
+            spans = [
+                span
+                for entry in model.firing.values()
+                if (span := self._ready(name, model, entry, book)) is not None
+            ]
+            if not spans:
+                model.ready_for = 0.0
+                continue
+            begins, ends = min(spans)
+            begun = before.at + max((begins - before.wall).total_seconds(), 0)
+            ended = min(after.at, before.at + (ends - before.wall).total_seconds())
+            if begun > before.at:
+                model.ready_for = 0.0
+            model.ready_for += max(ended - begun, 0)
+            if model.ready_for > WITHIN:
+                self._found.add("G4", after, f"{name} fires, nothing holds it, nothing is done")
+                model.ready_for = float("-inf")
+
+    def _ready(
+        self, name: str, model: Standing, entry: Firing, book: Playbook
+    ) -> tuple[datetime, datetime] | None:
+        """From when to when an alert fires and nothing holds its model."""
+        policy = policy_for(book, entry.name)
+        if policy is None or policy.mode is Mode.OBSERVE or model.live is not None:
+            return None
+        paused = self._pauses.end(name, policy)
+        if paused is None:
+            return None
+        begins = later(later(entry.stale_until, model.held_most), paused) or EVER
+        return (begins, entry.expires) if begins < entry.expires else None
+
+
+def model_of(row: Row) -> str:
+    """The model of an alert, also where no policy named it."""
+    return str(row["model"] or row["fingerprint"].split("-")[1:2] or "?")
+
+
+def policy_for(book: Playbook, alertname: str) -> Policy | None:
+    """The first policy that matches."""
+    return first_match(book.policies, {"alertname": alertname})
+
+
+def _promise(reason: str, allowed: set[str]) -> str:
+    return "G2" if reason == "triggered" and allowed & {"cooldown", "in_flight"} else "ladder"
+
+
+def check_ladder(notes: list[Note], found: Violations, plan: Any) -> None:
+    """Check every decision against the ladder, and that nothing held is forgotten."""
+    Follower(notes, found, playbooks(plan)).go()
+
+
+__all__ = ["PauseScope", "check_ladder"]

@@ -1,0 +1,181 @@
+"""What DESIGN section 4 says of a model, told from the log alone: what fires, what holds it.
+
+Where the design leaves room, two bounds are kept: before `least` no run may start, after `most`
+nothing may be held back any more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from receiver.core.models import PauseScope
+from receiver.core.policies import Policy
+
+FOREVER = datetime.max.replace(tzinfo=None)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Firing:
+    """An alert that was confirmed to us.
+
+    Attributes:
+        expires: From then on it is taken for gone.
+        stale_until: Until then it may be a late copy.
+
+    """
+
+    name: str
+    starts_at: datetime
+    expires: datetime
+    stale_until: datetime | None
+
+    def counts(self, now: datetime) -> bool:
+        """Whether it is a reason to retrain."""
+        return now < self.expires and (self.stale_until is None or self.stale_until <= now)
+
+
+@dataclass(slots=True)
+class Bounds:
+    """A moment that the design fixes up to some room."""
+
+    least: datetime | None = None
+    most: datetime | None = None
+
+    def raise_to(self, moment: datetime, *, surely: bool = True) -> None:
+        """Not before that moment; if not `surely`, perhaps."""
+        self.most = later(self.most, moment)
+        if surely:
+            self.least = later(self.least, moment)
+
+    def copy(self) -> "Bounds":
+        return Bounds(self.least, self.most)
+
+
+@dataclass(slots=True)
+class Order:
+    """A dispatch, as its model's hold knows it.
+
+    Attributes:
+        before: The model's cooldown before this dispatch took its own.
+
+    """
+
+    id: str
+    model: str
+    cooldown: timedelta
+    settle: timedelta
+    ordered: bool
+    before: Bounds
+    state: str = "pending"
+
+
+@dataclass(slots=True)
+class Standing:
+    """A model: what fires, and what holds it.
+
+    Attributes:
+        ready_for: How long a replica has been up while it fired and nothing held it.
+
+    """
+
+    firing: dict[str, Firing] = field(default_factory=dict)
+    live: str | None = None
+    cooldown: Bounds = field(default_factory=Bounds)
+    backoff: Bounds = field(default_factory=Bounds)
+    observed: datetime | None = None
+    refusals_least: int = 0
+    refusals_most: int = 0
+    ready_for: float = 0.0
+
+    @property
+    def held_least(self) -> datetime | None:
+        """Before this no run may start."""
+        return later(self.cooldown.least, self.backoff.least)
+
+    @property
+    def held_most(self) -> datetime | None:
+        """After this no cooldown may hold it."""
+        return later(self.cooldown.most, self.backoff.most)
+
+    def ordered(self, order: Order, now: datetime) -> None:
+        """A run was ordered."""
+        self.live = order.id
+        self.cooldown.raise_to(now + order.cooldown)
+
+    def end_backoff(self) -> None:
+        """What was refused may be tried again."""
+        self.backoff = Bounds()
+        self.refusals_least = self.refusals_most = 0
+
+    def moves(self, order: Order, state: str, now: datetime) -> None:
+        """A dispatch of this model changed."""
+        before, order.state = order.state, state
+        if state in {"unknown", "pending"} and before in {"parked", "refused"}:
+            order.before = self.cooldown.copy()  # an operator wants it again
+            order.ordered = True
+            self.live = order.id
+            self.backoff.least = None
+            self.refusals_least = 0
+        elif state == "sending":
+            self.cooldown.raise_to(now + order.cooldown)
+        elif state == "running":
+            self.end_backoff()
+        elif state == "unknown":  # perhaps the target said yes
+            self.refusals_least = 0
+            self.backoff.least = None
+        elif state not in {"pending", "sending"}:
+            self._ends(order, state, now)
+
+    def _ends(self, order: Order, state: str, now: datetime) -> None:
+        if self.live == order.id:
+            self.live = None
+        if state in {"succeeded", "failed", "cancelled"}:
+            self.cooldown.raise_to(now + order.settle)
+            self.end_backoff()
+        elif state in {"parked", "abandoned"}:
+            self.cooldown.raise_to(now + order.settle, surely=False)
+            self.backoff.least = None
+            self.refusals_least = 0
+        elif state in {"refused", "superseded"}:
+            self.cooldown = order.before.copy()
+            if state == "refused":
+                self.refusals_least += 1
+                self.refusals_most += 1
+                self.backoff = Bounds(
+                    now + min(MINUTE * 2 ** (self.refusals_least - 1), order.cooldown),
+                    now + min(MINUTE * 2 ** (self.refusals_most - 1), order.cooldown),
+                )
+
+
+@dataclass(slots=True)
+class Pauses:
+    """Operators' holds: until when, None for `until resumed`."""
+
+    until: dict[tuple[PauseScope, str], datetime | None] = field(default_factory=dict)
+
+    def holding(self, model: str, policy: Policy, now: datetime) -> bool:
+        """Whether one is in force."""
+        return any(end is None or now < end for end in self._ends(model, policy))
+
+    def end(self, model: str, policy: Policy) -> datetime | None:
+        """When the last of them ends; None if one never does."""
+        ends = self._ends(model, policy)
+        return None if None in ends else max((end for end in ends if end), default=EVER)
+
+    def _ends(self, model: str, policy: Policy) -> list[datetime | None]:
+        names: Mapping[PauseScope, str] = {
+            PauseScope.MODEL: model,
+            PauseScope.POLICY: policy.name,
+            PauseScope.EVERYTHING: "",
+        }
+        keys = [(scope, name) for scope, name in names.items()]
+        return [self.until[key] for key in keys if key in self.until]
+
+
+EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of those that are set."""
+    return max((moment for moment in (one, other) if moment is not None), default=None)

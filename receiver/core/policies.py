@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from receiver.core.matchers import Matcher
 from receiver.core.regexes import Regex
@@ -95,7 +96,8 @@ def fill(template: str, fields: Mapping[str, str]) -> str:
     )
 
 
-def template_parts(template: str) -> list[tuple[str, str | None]]:
+@lru_cache(maxsize=256)
+def template_parts(template: str) -> tuple[tuple[str, str | None], ...]:
     """Split into literal text and field names. Raises `ValueError` for anything fancier.
 
     `str.format` itself would follow attributes and indexes (`{a.b}`), so it is not used.
@@ -105,7 +107,7 @@ def template_parts(template: str) -> list[tuple[str, str | None]]:
         if spec or conversion:
             raise ValueError(f"{template!r} may only hold plain fields such as {{user_id}}")
         parts.append((text, name))
-    return parts
+    return tuple(parts)
 
 
 def shown(text: str, limit: int = 60) -> str:

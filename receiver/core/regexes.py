@@ -4,10 +4,16 @@ Python's `re` differs from RE2 in meaning (other scripts' digits, look-around, b
 and in time: `(a+)+b` against a stranger's label value could hold up the intake for ever.
 """
 
+from functools import lru_cache
+
 import re2
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False  # the error is raised; RE2 would also print it
+
+REMEMBERED = 4096
+LONGEST = 128
+"""What is remembered is bounded: strangers' values must not fill the memory."""
 
 
 class Regex:
@@ -21,8 +27,14 @@ class Regex:
             said = error.args[0]
             raise ValueError(said.decode() if isinstance(said, bytes) else str(said)) from None
 
+        # The same few values come again and again, and a call into RE2 costs ten times a look-up.
+        self._remembered = lru_cache(REMEMBERED)(self._ask)
+
     def accepts(self, text: str) -> bool:
         """Whether the pattern matches the whole text."""
+        return self._remembered(text) if len(text) <= LONGEST else self._ask(text)
+
+    def _ask(self, text: str) -> bool:
         # RE2 reads UTF-8, in which a lone surrogate can't be written.
         readable = text.encode(errors="replace").decode()
         return self._compiled.fullmatch(readable) is not None

@@ -35,6 +35,8 @@ def retry(store: Store, playbook: Playbook, act: Act, dispatch_id: str) -> int:
             doubt_since=ledger.now,
             due_at=ledger.now,
             ended_at=None,
+            # A refusal gives back what the retry takes, not what was taken since it was ordered.
+            cooldown_before=model.cooldown_until,
             detail=f"retried by {act.actor}: looked up first",
         )
         ledger.update(replace(model, latest=latest(changed), backoff_until=None, refusals=0))

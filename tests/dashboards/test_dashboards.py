@@ -207,6 +207,7 @@ def test_every_query_has_data(scraped, file):
                 assert all(wanted <= one["metric"].keys() for one in series), query
                 missing.remove(query)
         assert not missing
+        return True
 
     eventually(found_all, within=60, every=1)
 

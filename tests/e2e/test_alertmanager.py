@@ -75,7 +75,7 @@ def alerting(tmp_path_factory, station):
 
 
 @pytest.fixture
-def api(station, alerting):  # noqa: ARG001  nobody is asked before alerts come
+def api(station, alerting):
     return station.api
 
 

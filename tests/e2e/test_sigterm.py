@@ -9,7 +9,7 @@ from tests.e2e.picky import Picky
 from tests.peers.github_wire import answering
 from tests.posts import entry
 from tests.stations import Station, now
-from tests.waiting import eventually
+from tests.waiting import eventually, pause
 
 MODELS = [f"model-{number}" for number in range(12)]
 
@@ -79,6 +79,8 @@ def test_sigterm_waits_for_what_is_being_sent(station, peer):
         eventually(lambda: peer.posts_of("slow"))
         station.send(signal.SIGTERM)
         eventually(lambda: station.api.try_ask("GET", "/-/healthy") is None)
+        pause(2)  # it would be gone by now if it did not wait
+        assert station.process.poll() is None
         release()
     assert station.wait() == 0
     station.start()
@@ -115,13 +117,15 @@ def test_a_reload_ends_the_back_off_of_what_was_refused(station, config, peer, b
     peer.treat("42", answering(404))
     station.api.notify(entry("42", starts_at=now()))
     eventually(lambda: station.api.dispatches(state="refused"))
-    assert station.api.model("42")["explain"]["holds"] == "cooldown"
+    held = station.api.model("42")
+    assert held["explain"]["holds"] == "cooldown"
     station.config.write_text(config.replace("6h", "5h"))
     reload(station, by)
 
     (running,) = eventually(lambda: station.api.dispatches(state="running"))
     (first, second) = station.api.decisions(model="42", reason="triggered")
     assert second["source"] == "timer"
+    assert second["decided_at"] < held["cooldown_until"]
     assert second["dispatch_id"] == running["id"]
     assert first["config_hash"] != second["config_hash"]
     assert peer.posts_of("42") == 2

@@ -102,7 +102,7 @@ class Replica:
 
     def _start(self) -> None:
         deciding = ProcessClock(self.world.hub, self.world.wall)
-        store = self.stores.open(deciding)
+        store = self.stores.open(deciding, alone=self.alone)
         store.chances = self.world.random
         store.meets = self.meets
         store.written = self.book.read

@@ -1,10 +1,9 @@
 """What really ran at the targets: never two for one order (G3), never too soon (G2, G9)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 from tests.simulation.history import Lived
 from tests.simulation.settings import playbooks
@@ -134,8 +133,8 @@ def _keeps_distance(truth: Truth, earlier: Post, post: Post, found: Violations) 
         found.add("G2", note, f"{earlier.dispatch_id} is {state}")
         return
     runs = [run for run in truth.runs_of[earlier.dispatch_id] if run.attempt == earlier.attempt]
-    if policy is None or (not runs and _absence_proven(truth, earlier, since)):
-        return
+    if policy is None or (not runs and state in {"superseded", "refused"}):
+        return  # nothing ran, and nobody doubts it
     if note.wall + SLACK < since_sent(before, truth, earlier) + policy.cooldown:
         found.add("G2", note, f"within the cooldown of {earlier.dispatch_id}")
     for run in runs:
@@ -147,13 +146,6 @@ def since_sent(before: Note, truth: Truth, earlier: Post) -> datetime:
     notes: Iterable[Note] = truth.moves[earlier.dispatch_id]
     sendings = [one for one in notes if one.data["state"] == "sending" and one.at <= earlier.at]
     return sendings[-1].wall if sendings else before.wall
-
-
-def _absence_proven(truth: Truth, earlier: Post, since: Note) -> bool:
-    """Nothing ran, and this was known: a later attempt was made, or the reason to ask went away."""
-    del truth, earlier
-    state = since.data["state"]
-    return state in {"superseded", "refused"}
 
 
 def _settled(
@@ -171,5 +163,3 @@ def _settled(
             age = timedelta(seconds=round(since.at - run.began))
             found.add("G9", note, f"run {run.id} goes on; it was parked when it was {age} old")
 
-
-Rows = list[Mapping[str, Any]]

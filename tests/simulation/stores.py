@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, func, select
 from receiver.core.ids import ENTROPY_BYTES, time_id
 from receiver.core.ports import Clock
 from receiver.store.column_types import from_micros
-from receiver.store.store import Store, Tx
+from receiver.store.store import DecisionIds, Store, Tx
 from receiver.store.tables import decisions
 from tests.fakes import HandClock
 
@@ -74,8 +74,8 @@ class Stores(Protocol):
     def fresh(self) -> None:
         """Forget what earlier histories left."""
 
-    def open(self, clock: Clock) -> Interrupted:
-        """What a process does at its start."""
+    def open(self, clock: Clock, *, alone: bool = True) -> Interrupted:
+        """What a process does at its start; not `alone` if others work on the store too."""
 
     def rows(self, query: str) -> list[Mapping[str, Any]]:
         """Read what was committed."""
@@ -98,9 +98,12 @@ class SqliteStores:
 
     def fresh(self) -> None:
         self._pristine.backup(self._raw)
+        self._ids = DecisionIds()
 
-    def open(self, clock: Clock) -> Interrupted:
+    def open(self, clock: Clock, *, alone: bool = True) -> Interrupted:
         store = Interrupted(self.engine, clock, path=None, min_free=0)
+        if not alone:  # the file belongs to one process; what several need to agree on is theirs
+            store._ids = self._ids
         with self.engine.connect() as db:
             store._ids.start_after(db.scalar(select(func.max(decisions.c.id))) or 0)
         store.clock = clock

@@ -1,0 +1,1 @@
+"""Measures: ratios taken side by side in one run, because machines differ."""

@@ -1,0 +1,116 @@
+"""What is measured: the receiver, a floor that only reads, and the naive way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+CONFIG = """
+storage: {{url: "sqlite:///{folder}/receiver.db"}}
+targets:
+  retrain-workflow:
+    github:
+      repository: acme/models
+      workflow: retrain-model.yaml
+      token_file: token
+      base_url: {github}
+      inputs: {{user_id: "{{user_id}}"}}
+  retrain-pipeline:
+    kfp: {{endpoint: "http://127.0.0.1:9", pipeline: retrain, parameters: {{user_id: "{{user_id}}"}}}}
+policies:
+  - name: model-quality
+    match: ['alertname=~"HighModelMAE|LowModelR2"']
+    model: {{name: "{{user_id}}", labels: {{user_id: "[a-z0-9-]{{1,40}}"}}}}
+    target: retrain-workflow
+    mode: {mode}
+  - name: pipelines
+    match: ['alertname="Pipeline"']
+    model: {{name: "p-{{user_id}}", labels: {{user_id: "[a-z0-9-]{{1,40}}"}}}}
+    target: retrain-pipeline
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running process and how long it took to its first 200."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    started_in: float
+
+    def memory(self) -> float:
+        """Resident memory in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: list[str], port: int, ready: str, log: Path) -> Iterator[Server]:
+    """Start a process, wait for its first 200, end it."""
+    began = time.perf_counter()
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            try:
+                urlopen(url + ready, timeout=5).close()  # noqa: S310
+                break
+            except (URLError, ConnectionError):
+                if process.poll() is not None:
+                    raise RuntimeError(f"{command[0]} ended; see {log}") from None
+                os.sched_yield()
+        yield Server(url, process, time.perf_counter() - began)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@contextmanager
+def receiver(
+    folder: Path, *, mode: str = "observe", github: str = "http://127.0.0.1:9"
+) -> Iterator[Server]:
+    """The receiver as a user runs it, metrics and log on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "token").write_text("bench-token-1234\n")
+    (folder / "receiver.yaml").write_text(
+        CONFIG.format(folder=folder, mode=mode, github=github)
+    )
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("retrain-receiver")),
+        "serve",
+        "--config",
+        str(folder / "receiver.yaml"),
+        "--listen",
+        f"127.0.0.1:{port}",
+    ]
+    with running(command, port, "/-/ready", folder / "log") as server:
+        yield server
+
+
+@contextmanager
+def beside(name: str, folder: Path) -> Iterator[Server]:
+    """`floor` or `naive`, under the same uvicorn settings as the receiver."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", f"bench.{name}", str(port), str(folder)]
+    with running(command, port, "/", folder / "log") as server:
+        yield server

@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test chart chart-tools chart-files coverage lint format lock clean
+.PHONY: help install demo test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ chart-tools: .venv/.installed
 chart-files: .venv/.installed ## copy rules and dashboards into the chart, and write its README's table of values
 	@$(BIN)/python scripts/chart_files.py
 
+image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
+
 coverage: .venv/.installed ## branch coverage of core and flows, which must be whole
 	@$(BIN)/coverage run -m pytest -q tests/unit tests/integration
 	@$(BIN)/coverage report --include='receiver/core/*,receiver/flows/*' --fail-under=100
@@ -59,6 +62,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml --extra postgresql -o requirements/runtime.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml --extra postgresql --group dev -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/kfp-local.in -o requirements/kfp-local.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/build.in -o requirements/build.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .demo .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

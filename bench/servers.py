@@ -90,9 +90,7 @@ def receiver(
     """The receiver as a user runs it, metrics and log on."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "token").write_text("bench-token-1234\n")
-    (folder / "receiver.yaml").write_text(
-        CONFIG.format(folder=folder, mode=mode, github=github)
-    )
+    (folder / "receiver.yaml").write_text(CONFIG.format(folder=folder, mode=mode, github=github))
     port = free_port()
     command = [
         str(Path(sys.executable).with_name("retrain-receiver")),

@@ -53,7 +53,7 @@ class History:
 
     def follow(self) -> bool:
         """One step of the loop that follows."""
-        return follow_next(self.store, TARGET, self.target)
+        return follow_next(self.store, TARGET, self.target, self.watch)
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""

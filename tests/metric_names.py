@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.metrics import MetricWrapperBase
 
 from receiver import telemetry
 from receiver.gauges import StoreGauges
@@ -50,3 +52,33 @@ def used(query: str) -> set[str]:
         bare = part.sub(" ", bare)
     bare = re.sub(r"\{[^}]*\}", " ", bare)
     return {name for name in _NAME.findall(bare) if name.lower() not in _WORDS}
+
+
+@dataclass(frozen=True)
+class Described:
+    """A metric as its documentation should show it; `name` as queries use it."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
+def described() -> list[Described]:
+    """Every metric of ours, in the order of its definition."""
+    counted = [
+        Described(
+            collector._name + ("_total" if collector._type == "counter" else ""),
+            collector._type,
+            tuple(collector._labelnames),
+            collector._documentation,
+        )
+        for collector in telemetry.registry._collector_to_names
+        if isinstance(collector, MetricWrapperBase)
+    ]
+    read = StoreGauges(lambda: None, lambda: None, 0).describe()
+    return counted + [
+        Described(family.name, family.type, tuple(family._labelnames), family.documentation)
+        for family in read
+        if isinstance(family, GaugeMetricFamily)
+    ]

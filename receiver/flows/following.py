@@ -1,6 +1,7 @@
 """A run is followed to its end."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from receiver.core import cooldowns
 from receiver.core.dispatches import Dispatch, DispatchError, DispatchState
@@ -9,6 +10,7 @@ from receiver.core.playbook import Playbook
 from receiver.core.ports import Dispatcher
 from receiver.core.runs import RunState, RunStatus, next_poll
 from receiver.flows.ledger import Ledger
+from receiver.flows.looking_up import Watch
 from receiver.flows.moving import LEASE, place_of, save_moved
 from receiver.store.store import Store
 from receiver.telemetry import log, run_duration
@@ -21,7 +23,7 @@ ENDS = {
 }
 
 
-def follow_next(store: Store, target: str, dispatcher: Dispatcher) -> bool:
+def follow_next(store: Store, target: str, dispatcher: Dispatcher, watch: Watch) -> bool:
     """Ask about the next run of a target that is due. False when none was."""
     with store.begin() as tx:
         dispatch = tx.claim_dispatch(target, [DispatchState.RUNNING], now=tx.now(), lease=LEASE)
@@ -36,17 +38,22 @@ def follow_next(store: Store, target: str, dispatcher: Dispatcher) -> bool:
         ledger = Ledger(tx, Playbook(), models=[dispatch.model])
         if status is not None and status.shows_id:
             tx.remember_id_shown(place_of(dispatch), ledger.now)
-        changed = _after_poll(ledger, dispatcher, dispatch, status)
+        late = watch.followed(dispatch, ledger.now) > dispatcher.run_timeout
+        limit = dispatcher.run_timeout if late else None
+        changed = _after_poll(ledger, dispatch, status, limit)
         ended = changed.state is not DispatchState.RUNNING
         if save_moved(ledger, changed, moved=ended) and ended:
             _end(ledger, changed)
         ledger.save()
+    if ended:
+        watch.forget(changed)
     return True
 
 
 def _after_poll(
-    ledger: Ledger, dispatcher: Dispatcher, dispatch: Dispatch, status: RunStatus | None
+    ledger: Ledger, dispatch: Dispatch, status: RunStatus | None, outlived: timedelta | None
 ) -> Dispatch:
+    """The dispatch after its run was asked about; `outlived` is the time-out that has passed."""
     sent_at = dispatch.sent_at or dispatch.created_at
     url = status.url if status and status.url else dispatch.run_url
     if status is not None and status.state in ENDS:
@@ -59,8 +66,8 @@ def _after_poll(
             run_url=url,
             detail=f"run {dispatch.run_id}: {detail}",
         )
-    if ledger.now - sent_at > dispatcher.run_timeout:
-        limit = show_duration(dispatcher.run_timeout)
+    if outlived is not None:
+        limit = show_duration(outlived)
         return replace(
             dispatch,
             state=DispatchState.PARKED,

@@ -17,12 +17,16 @@ from receiver.flows.ledger import Ledger
 from receiver.flows.moving import doubted, place_of, running, save_moved
 from receiver.store.store import Store
 
+KEPT = timedelta(days=30)
+"""No doubt and no run is watched for so long."""
+
 
 @dataclass(slots=True)
 class Watch:
-    """How long this process has watched each doubt, by a clock that never jumps.
+    """How long this process has watched each doubt and each run, by a clock that never jumps.
 
-    The wall clock may jump over a whole look-up window, and absence would prove nothing.
+    The wall clock may jump over a whole look-up window, and absence would prove nothing; or over
+    a run's time-out, and its model would no longer be held although the run goes on.
     """
 
     clock: Clock
@@ -30,13 +34,27 @@ class Watch:
 
     def waited(self, dispatch: Dispatch, now: datetime) -> timedelta:
         """Time since the doubt began, by whichever clock says less."""
-        since = dispatch.doubt_since or now
-        first = self._since.setdefault((dispatch.id, since), self.clock.elapsed())
-        return min(now - since, self.clock.elapsed() - first)
+        if dispatch.doubt_since is None:
+            return timedelta(0)
+        return self._least(dispatch.id, dispatch.doubt_since, now)
+
+    def followed(self, dispatch: Dispatch, now: datetime) -> timedelta:
+        """Time since the run was sent for, by whichever clock says less."""
+        return self._least(dispatch.id, dispatch.sent_at or dispatch.created_at, now)
 
     def forget(self, dispatch: Dispatch) -> None:
-        """The doubt is over."""
-        self._since = {key: since for key, since in self._since.items() if key[0] != dispatch.id}
+        """The doubt, or the run, is over; so is what other replicas ended long ago."""
+        oldest = self.clock.elapsed() - KEPT
+        self._since = {
+            key: since
+            for key, since in self._since.items()
+            if key[0] != dispatch.id and since > oldest
+        }
+
+    def _least(self, dispatch_id: str, began: datetime, now: datetime) -> timedelta:
+        elapsed = self.clock.elapsed()
+        first = self._since.setdefault((dispatch_id, began), elapsed)
+        return min(now - began, elapsed - first)
 
 
 def look_up(

@@ -151,7 +151,7 @@ class Worker:
         )
 
     def _follow(self, target: str) -> bool:
-        return follow_next(self._store, target, self._dispatcher(target))
+        return follow_next(self._store, target, self._dispatcher(target), self._watch)
 
     def _recheck(self) -> bool:
         names = due_models(self._store)

@@ -201,7 +201,6 @@ def _ineffective(db: Connection, now: datetime) -> dict[str, int]:
         .join(firing, firing.c.model == models.c.name)
         .join(dispatches, d.model == models.c.name)
         .where(
-            models.c.emptied_at.is_(None),
             succeeded,
             d.created_at >= models.c.episode_started_at,
             settled_at <= to_micros(now),

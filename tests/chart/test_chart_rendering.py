@@ -240,6 +240,22 @@ def test_a_changed_configuration_is_a_new_pod():
     assert checksum("commonLabels: {a: b}") == checksum("{}")
 
 
+ANYWHERE = "0.0.0.0"  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "own"), [("default", ANYWHERE, "127.0.0.1"), ("openshift", "[::]", "[::1]")]
+)
+def test_the_receiver_listens_where_the_service_reaches_it(name, host, own):
+    """Not on loopback; and the pod's own commands ask where it listens."""
+    container = workload(case("helm4", name))["spec"]["template"]["spec"]["containers"][0]
+    port = container["ports"][0]["containerPort"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+
+    assert container["args"][-1] == f"{host}:{port}"
+    assert environment["RETRAIN_RECEIVER_URL"] == f"http://{own}:{port}"
+
+
 def test_large_numbers_stay_whole():
     """Helm's numbers are floats; 78901234 must not become 7.8901234e+07."""
     config = yaml.safe_load(receiver_yaml(case("helm3", "github-app")))

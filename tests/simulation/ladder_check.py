@@ -279,8 +279,10 @@ class Follower:
 
 
 def model_of(row: Row) -> str:
-    """The model of an alert, also where no policy named it."""
-    return str(row["model"] or row["fingerprint"].split("-")[1:2] or "?")
+    """The model of an alert, also where no policy named it; empty if that was lost."""
+    if row["model"] or "-" not in row["fingerprint"]:
+        return str(row["model"] or "")
+    return str(row["fingerprint"].split("-")[1])
 
 
 def policy_for(book: Playbook, alertname: str) -> Policy | None:

@@ -1,0 +1,246 @@
+"""Bugs put back on purpose: known ways to get this wrong, each made by changing one part."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.ladder import LADDER
+from receiver.core.ports import Dispatcher
+from receiver.core.runs import Run, RunStatus
+from receiver.flows import deciding, dispatching, following, intake, looking_up
+from receiver.flows.committer import Committer
+from receiver.flows.intake import Arrival, Receipt
+from receiver.store.dispatch_rows import DispatchRows
+from receiver.store.store import StoreUnavailable, Tx
+from receiver.store.tables import dispatches
+from tests.simulation.replicas import Parts, Step
+from tests.simulation.stores import Interrupted
+from tests.simulation.world import World
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug.
+
+    Attributes:
+        make: Changes the parts of a process, or a module's function.
+
+    """
+
+    name: str
+    make: Callable[[Patch], Parts]
+
+
+class Changed:
+    """A dispatcher with something changed."""
+
+    def __init__(self, real: Dispatcher) -> None:
+        self._real = real
+        self.lookup_window = real.lookup_window
+        self.run_timeout = real.run_timeout
+        self.always_shows_id = real.always_shows_id
+
+    def start(self, dispatch: Dispatch) -> Run:
+        return self._real.start(dispatch)
+
+    def find(self, dispatch: Dispatch) -> Run | None:
+        return self._real.find(dispatch)
+
+    def poll(self, dispatch: Dispatch) -> RunStatus:
+        return self._real.poll(dispatch)
+
+
+class Blind(Changed):
+    """Takes doubt for certainty."""
+
+    def start(self, dispatch: Dispatch) -> Run:
+        try:
+            return super().start(dispatch)
+        except DispatchError as error:
+            raise DispatchError(str(error), Failure.UNAVAILABLE) from error
+
+
+class Hasty(Changed):
+    """Takes absence for proof at once."""
+
+    def __init__(self, real: Dispatcher) -> None:
+        super().__init__(real)
+        self.lookup_window = timedelta(0)
+
+
+def cooldown_in_memory(_patch: Patch) -> Parts:
+    """A restart forgets every cooldown."""
+
+    def forget(store: Interrupted) -> None:
+        with store.engine.begin() as db:
+            db.execute(text("UPDATE models SET cooldown_until = NULL"))
+
+    return Parts(on_start=forget)
+
+
+def check_then_act(_patch: Patch) -> Parts:
+    """Facts are read before the lock, and nothing in the database stands behind."""
+
+    def change(store: Interrupted, world: World) -> None:
+        real = store.begin
+
+        @contextmanager
+        def begin() -> Iterator[Tx]:
+            with store.engine.connect() as db:
+                db.execute(text("DROP INDEX IF EXISTS ux_dispatches_live_model"))
+            with Interrupted.begin(store) as tx:
+                names = [str(name) for name in tx._db.scalars(text("SELECT name FROM models"))]
+                before = tx.lock_models(names)
+            if world.hub.running is not None and not world.healing:
+                world.hub.pause(world.random.choice((0.0, 0.2, 2.0)))
+            with real() as tx:
+                read = tx.lock_models
+                tx.lock_models = lambda names: {**read(names), **{
+                    name: before[name] for name in names if name in before
+                }}
+                yield tx
+
+        store.begin = begin
+
+    return Parts(store=change)
+
+
+def blind_retry(_patch: Patch) -> Parts:
+    """A lost answer is treated like a refused connection."""
+    return Parts(client=Blind)
+
+
+def no_grace(_patch: Patch) -> Parts:
+    """The window is shorter than the target's listing lag."""
+    return Parts(client=Hasty)
+
+
+class Polite(Committer):
+    """Says yes before anything is stored."""
+
+    def submit(self, arrival: Arrival) -> Future[Receipt]:
+        super().submit(arrival)
+        answer: Future[Receipt] = Future()
+        answer.set_result(Receipt("", ()))
+        return answer
+
+
+def acknowledged_early(_patch: Patch) -> Parts:
+    """The 2xx does not wait for the commit."""
+
+    def committer(store: Interrupted) -> Committer:
+        def take_in(arrivals: Sequence[Arrival]) -> list[Receipt]:
+            try:
+                return intake.take_in(store, arrivals)
+            except StoreUnavailable:
+                return [Receipt("", ()) for _ in arrivals]
+
+        return Polite(take_in)
+
+    return Parts(committer=committer)
+
+
+def timer_off(_patch: Patch) -> Parts:
+    """What is held is forgotten until Alertmanager speaks again."""
+
+    def lanes(real: dict[str, Step]) -> dict[str, Step]:
+        return {name: step for name, step in real.items() if name != "timer"}
+
+    return Parts(lanes=lanes)
+
+
+def short_lease(patch: Patch) -> Parts:
+    """A lease ends during the call, and nobody checks whose claim it is."""
+    for flow in (dispatching, following):
+        patch.setattr(flow, "LEASE", timedelta(seconds=2))
+    patch.setattr(DispatchRows, "save_dispatch", save_without_claim)
+    real = DispatchRows.begin_attempt
+
+    def begin_attempt(tx: DispatchRows, dispatch: Dispatch, at: datetime) -> None:
+        where = f"dispatch_id = '{dispatch.id}' AND number = {dispatch.attempt}"
+        tx._db.execute(text(f"DELETE FROM attempts WHERE {where}"))  # noqa: S608  our own id
+        real(tx, dispatch, at)
+
+    patch.setattr(DispatchRows, "begin_attempt", begin_attempt)
+    return Parts()
+
+
+def save_without_claim(
+    tx: DispatchRows, dispatch: Dispatch, *, at: datetime, actor: Any = None, moved: bool = True
+) -> bool:
+    """Write, whoever holds the claim now."""
+    claim = dispatches.c.claim
+    newest = tx._db.scalar(dispatches.select().with_only_columns(claim).where(
+        dispatches.c.id == dispatch.id
+    ))
+    return SAVE(tx, replace(dispatch, claim=newest), at=at, actor=actor, moved=moved)
+
+
+SAVE = DispatchRows.save_dispatch
+
+
+def resolved_clears(patch: Patch) -> Parts:
+    """A resolved alert ends the cooldown."""
+    real = deciding._resolve
+
+    def resolve(ledger: Any, matched: Any) -> None:
+        real(ledger, matched)
+        if matched.identity is not None:
+            model = ledger.models[matched.identity.model]
+            ledger.update(replace(model, cooldown_until=None))
+
+    patch.setattr(deciding, "_resolve", resolve)
+    return Parts()
+
+
+def stale_fires(patch: Patch) -> Parts:
+    """A late copy of something resolved counts at once."""
+    rungs = tuple(rung for rung in LADDER if rung.__name__ != "_stale")
+    real = intake.decide_alert
+    patch.setattr(
+        intake, "decide_alert", lambda ledger, one, origin: real(ledger, one, origin, rungs)
+    )
+    return Parts()
+
+
+def wall_clock_trusted(patch: Patch) -> Parts:
+    """The look-up window is over when the wall clock says so."""
+
+    def waited(_watch: Any, dispatch: Dispatch, now: datetime) -> timedelta:
+        return now - (dispatch.doubt_since or now)
+
+    patch.setattr(looking_up.Watch, "waited", waited)
+    return Parts()
+
+
+def retrained_on_resolved(patch: Patch) -> Parts:
+    """Once ordered, it is sent, also if everything was resolved meanwhile."""
+    patch.setattr(dispatching, "_why_gone", lambda _ledger, _dispatch: None)
+    return Parts()
+
+
+MUTANTS = tuple(
+    Mutant(make.__name__, make)
+    for make in (
+        cooldown_in_memory,
+        check_then_act,
+        blind_retry,
+        no_grace,
+        acknowledged_early,
+        timer_off,
+        short_lease,
+        resolved_clears,
+        stale_fires,
+        wall_clock_trusted,
+        retrained_on_resolved,
+    )
+)

@@ -6,6 +6,7 @@ What is forked is the real command in a process of its own, with its own pid to 
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -85,9 +86,10 @@ class Forked:
 
 
 def serve_questions() -> None:
-    """Start and await receivers until the questions end."""
+    """Start and await receivers until the questions end; then none may be left."""
     for module in MODULES:
         importlib.import_module(module)
+    living: set[int] = set()
     for line in sys.stdin:
         match json.loads(line):
             case ["start", arguments, log]:
@@ -95,10 +97,14 @@ def serve_questions() -> None:
                 if answer == 0:
                     become(arguments, log)
                     return
+                living.add(answer)
             case ["wait", pid, options]:
                 ended, status = os.waitpid(pid, options)
+                living.discard(ended)
                 answer = os.waitstatus_to_exitcode(status) if ended else None
         print(json.dumps(answer), flush=True)  # noqa: T201  the pipe to our parent
+    for pid in living:
+        os.kill(pid, signal.SIGKILL)
 
 
 def become(arguments: list[str], log: str) -> None:

@@ -60,6 +60,8 @@ def _attempt(
         changed = _record_start(store, dispatch, run)
     if changed.state is DispatchState.UNKNOWN:
         watch.waited(changed, changed.doubt_since or changed.created_at)
+    elif changed.state is DispatchState.RUNNING:
+        watch.followed(changed, changed.sent_at or changed.created_at)
 
 
 def _prepare(tx: Tx, playbook: Playbook, claimed: Dispatch) -> Dispatch | None:

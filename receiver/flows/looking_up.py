@@ -45,11 +45,9 @@ class Watch:
     def forget(self, dispatch: Dispatch) -> None:
         """The doubt, or the run, is over; so is what other replicas ended long ago."""
         oldest = self.clock.elapsed() - KEPT
-        self._since = {
-            key: since
-            for key, since in self._since.items()
-            if key[0] != dispatch.id and since > oldest
-        }
+        for key, since in list(self._since.items()):  # other loops use it at the same time
+            if key[0] == dispatch.id or since < oldest:
+                self._since.pop(key, None)
 
     def _least(self, dispatch_id: str, began: datetime, now: datetime) -> timedelta:
         elapsed = self.clock.elapsed()

@@ -120,6 +120,8 @@ class Alerting:
     """
 
     def __init__(self, folder: Path, webhook: str) -> None:
+        self._prometheus = program("prometheus")
+        self._alertmanager = program("prometheus-alertmanager", "alertmanager")
         self._folder = folder
         self._programs = ExitStack()
         self._webhook = webhook
@@ -127,19 +129,15 @@ class Alerting:
         self.exporter = Exporter()
 
     def __enter__(self) -> Self:
-        prometheus, alertmanager = (
-            program("prometheus"),
-            program("prometheus-alertmanager", "alertmanager"),
-        )
         with ExitStack() as started:
             started.enter_context(self.exporter)
             self._programs = started
             self._write()
             for number in (0, 1):
-                self._start_alertmanager(alertmanager, number)
+                self._start_alertmanager(number)
             self._start(
                 "prometheus",
-                prometheus,
+                self._prometheus,
                 "--config.file=prometheus.yml",
                 "--storage.tsdb.path=prometheus",
                 f"--web.listen-address=127.0.0.1:{self._ports[4]}",
@@ -164,10 +162,10 @@ class Alerting:
         )
         (self._folder / "alertmanager.yml").write_text(ALERTMANAGER.format(webhook=self._webhook))
 
-    def _start_alertmanager(self, path: str, number: int) -> None:
+    def _start_alertmanager(self, number: int) -> None:
         self._start(
             f"alertmanager-{number}",
-            path,
+            self._alertmanager,
             "--config.file=alertmanager.yml",
             f"--storage.path=alertmanager-{number}",
             f"--web.listen-address=127.0.0.1:{self._ports[number]}",

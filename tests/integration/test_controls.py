@@ -262,6 +262,24 @@ def test_a_retry_waits_for_nothing_but_another_run_in_flight(history):
         redress.retry(history.store, history.playbook, ANA, dispatch_id)
 
 
+def test_a_refused_retry_keeps_the_cooldown_of_a_later_run(history):
+    """A refusal gives back what the retry took, not what was taken since the first order."""
+    dispatch_id = parked(history)
+    history.target.accidents = []
+    history.clock.pass_(DRIFT.cooldown)
+    history.tick()
+    history.run_to_its_end()
+    taken = history.model().cooldown_until
+    assert taken > history.now() + HOUR
+    history.target.accidents = [refused]
+
+    redress.retry(history.store, history.playbook, ANA, dispatch_id)
+    history.work()
+
+    assert history.states()[0] is DispatchState.REFUSED
+    assert history.model().cooldown_until == taken
+
+
 def test_only_what_went_wrong_can_be_retried(history):
     """A run that goes on, or ended, is not repeated this way."""
     history.deliver(alert())

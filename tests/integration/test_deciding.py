@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from receiver.core.models import next_check
+from receiver.core.models import PauseScope, next_check
 from receiver.core.runs import RunState
+from receiver.flows import controls
+from receiver.flows.acts import Act
 from receiver.flows.intake import arrive, take_in, try_out
 from receiver.flows.reloading import apply_configuration
 from tests.examples import DRIFT, alert, notification, observing, playbook, resolved
@@ -14,6 +16,7 @@ from tests.fakes import NOON, refused, unavailable
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+ANA = Act("ana", "because")
 
 
 def test_two_alerts_of_one_model_are_one_run(history):
@@ -328,6 +331,20 @@ def test_a_configuration_that_did_not_change_decides_nothing_anew(history):
 
     assert not apply_configuration(history.store, history.playbook, "{}")
     assert not history.tick()
+
+
+def test_an_act_does_not_put_off_what_a_reload_made_due(history):
+    """Until the timer came by, the entries still say what the old configuration said."""
+    history.playbook = playbook(observing(), config_hash="observing")
+    apply_configuration(history.store, history.playbook, "{}")
+    assert history.reasons(alert()) == ["observed"]
+    history.playbook = playbook()
+    apply_configuration(history.store, history.playbook, "{}")
+
+    controls.resume(history.store, history.playbook, ANA, PauseScope.EVERYTHING, "")
+
+    assert history.tick()
+    assert history.log()[-1].reason == "triggered"
 
 
 def test_an_alert_whose_policy_is_gone_leaves_its_set_at_the_next_check(history):

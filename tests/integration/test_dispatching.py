@@ -385,6 +385,30 @@ def test_a_run_that_outlives_its_time_is_handed_to_a_human(history):
     assert "run_timeout" in history.dispatches()[0].detail
 
 
+def test_a_clock_that_jumps_over_run_timeout_gives_no_run_up(history):
+    """The run goes on, so the model stays held: only time that really went by counts."""
+    history.deliver(alert())
+    history.send()
+
+    history.clock.jump(history.target.run_timeout + timedelta(days=1))
+    history.work()
+
+    assert history.states() == [DispatchState.RUNNING]
+
+
+def test_after_a_restart_the_time_of_a_run_is_counted_anew(history):
+    """What the wall clock did before nobody knows; a run that hangs is parked all the same."""
+    history.deliver(alert())
+    history.wait(history.target.run_timeout / 2, step=timedelta(hours=1))
+    history.restart()
+
+    history.wait(history.target.run_timeout, step=timedelta(hours=1))
+    assert history.states() == [DispatchState.RUNNING]
+    history.wait(timedelta(hours=2), step=timedelta(hours=1))
+
+    assert history.states()[0] is DispatchState.PARKED
+
+
 def test_a_poll_that_fails_is_tried_again(history):
     """A target that is down for a while changes nothing about the run."""
     history.deliver(alert())

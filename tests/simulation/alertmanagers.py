@@ -14,6 +14,9 @@ from tests.simulation.world import Kind, World
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Alertmanager's back-off between tries within one flush."""
 
+QUICK, DEAF = 10.0, 5 * MINUTE
+"""Prometheus tells it at once; or it hears nothing, and soon takes that for an end."""
+
 
 class Answered(Protocol):
     """Told once whether the answer was 2xx."""
@@ -168,7 +171,7 @@ class Alertmanager:
         self.world = world
         self.position = position
         self.name = f"am{position}"
-        self.lag = world.between(0.1, 10)
+        self.lag = world.between(0.1, QUICK)
         self.peers: list[Alertmanager] = []
         self.alone = False
         self.down = False
@@ -227,23 +230,26 @@ class Alertmanager:
         group = self.groups.get(key)
         if group is not None and (group.sent is None or group.sent.at < sent.at):
             group.sent = sent
+            group.touch(self.world.hub.now)  # it may believe something else
 
     def trouble(self) -> None:
-        """It dies, loses its peers, or forgets what it sent; for a while."""
+        """It dies, loses its peers, or hears late from Prometheus; for a while."""
         if self.world.healing:
             return
-        what = self.world.random.choice(("down", "alone", "forgets"))
+        what = self.world.random.choice(("down", "alone", "deaf", "deaf"))
         self.world.note(self.name, Kind.FAULT, f"Alertmanager: {what}")
         self.alone = self.alone or what == "alone"
-        if what != "alone":
+        self.lag = DEAF if what == "deaf" else self.lag
+        if what == "down":
             self.down = True
             for group in self.groups.values():
                 group.forget()
-        self.world.hub.after(self.world.between(1, HOUR), self.recover)
+        self.world.hub.after(self.world.between(1, 4 * HOUR), self.recover)
 
     def recover(self) -> None:
-        """It is back, without its memory of what it sent."""
+        """It is back; if it was down, without its memory of what it sent."""
         self.down = self.alone = False
+        self.lag = min(self.lag, QUICK)
         for alert in self._prometheus.alerts:
             self._group(alert).touch(self.world.hub.now + MINUTE)
 

@@ -42,8 +42,11 @@ class Book:
         new = self._stores.rows(DECISIONS.format(last=self._newest))
         (counted,) = self._stores.rows("SELECT count(*) AS number FROM decisions")
         if counted["number"] != len(self._seen) + len(new):
-            new = [row for row in self._stores.rows(DECISIONS.format(last=0))
-                   if row["id"] not in self._seen]
+            new = [
+                row
+                for row in self._stores.rows(DECISIONS.format(last=0))
+                if row["id"] not in self._seen
+            ]
         self._seen.update(row["id"] for row in new)
         self._newest = max((self._newest, *(row["id"] for row in new)))
         return new

@@ -119,7 +119,9 @@ class History:
                 world.hub.at(world.between(MINUTE, plan.ends - MINUTE), accident)
 
     def _jump(self) -> None:
-        seconds = self.world.random.choice((-2 * HOUR, -5 * MINUTE, 5 * MINUTE, 2 * HOUR, 7 * HOUR))
+        seconds = self.world.random.choice(
+            (-2 * HOUR, -5 * MINUTE, 5 * MINUTE, 2 * HOUR, 7 * HOUR)
+        )
         self.replicas[0].set_clock(seconds)
 
     def _act(self) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from receiver.core.models import PauseScope
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Mode, Policy, first_match
 from tests.simulation.operators import Ordered
@@ -24,7 +23,9 @@ Row = Mapping[str, Any]
 class Follower:
     """Goes through a history's notes and knows, at each, what the receiver ought to know."""
 
-    def __init__(self, notes: list[Note], found: Violations, books: Mapping[str, Playbook]) -> None:
+    def __init__(
+        self, notes: list[Note], found: Violations, books: Mapping[str, Playbook]
+    ) -> None:
         self._notes = notes
         self._found = found
         self._books = books
@@ -104,35 +105,33 @@ class Follower:
         if row["reason"] == "triggered" and policy is not None:
             self._order(note, row, policy, model, ordered=False)
 
-    def _allowed(
-        self, note: Note, row: Row, policy: Policy | None, model: Standing
-    ) -> set[str]:
+    def _allowed(self, note: Note, row: Row, policy: Policy | None, model: Standing) -> set[str]:
         """The reasons that this decision may have."""
         if policy is None:
             return {"unmatched"}
-        now, delivered = note.wall, row["source"] != "timer"
-        allowed: set[str] = set()
-        if delivered:
-            if row["status"] == "resolved":
-                return {"resolved"}
-            key = (row["fingerprint"], row["starts_at"])
-            passed = self._passed.get(key)
-            if passed is not None and abs(now - passed) < policy.dedup_window:
-                return {"duplicate"}
-            ended, surely = self._resolved.get(key, (EVER, False))
-            if surely and now - ended < policy.alert_expiry:
-                return {"stale"}
-            if key in self._resolved:
-                allowed.add("stale")
-        else:
+        if row["source"] == "timer":
             entry = model.firing.get(row["fingerprint"])
-            if entry is None or not entry.counts(now):
-                return {"nothing: this alert does not fire"}
-        if self._pauses.holding(model_of(row), policy, now):
-            return allowed | {"paused"}
+            fires = entry is not None and entry.counts(note.wall)
+            return self._held(note, row, policy, model) if fires else {"nothing: it does not fire"}
+        if row["status"] == "resolved":
+            return {"resolved"}
+        key, now = (row["fingerprint"], row["starts_at"]), note.wall
+        passed = self._passed.get(key)
+        if passed is not None and abs(now - passed) < policy.dedup_window:
+            return {"duplicate"}
+        ended, surely = self._resolved.get(key, (EVER, False))
+        if surely and now - ended < policy.alert_expiry:
+            return {"stale"}
+        perhaps = {"stale"} if key in self._resolved else set()
+        return perhaps | self._held(note, row, policy, model)
+
+    def _held(self, note: Note, row: Row, policy: Policy, model: Standing) -> set[str]:
+        """What the rungs from `paused` on may say."""
+        if self._pauses.holding(model_of(row), policy, note.wall):
+            return {"paused"}
         if model.live is not None:
-            return allowed | {"in_flight"}
-        return allowed | self._after_cooldown(policy, model, now)
+            return {"in_flight"}
+        return self._after_cooldown(policy, model, note.wall)
 
     @staticmethod
     def _after_cooldown(policy: Policy, model: Standing, now: datetime) -> set[str]:
@@ -297,6 +296,3 @@ def _promise(reason: str, allowed: set[str]) -> str:
 def check_ladder(notes: list[Note], found: Violations, plan: Any) -> None:
     """Check every decision against the ladder, and that nothing held is forgotten."""
     Follower(notes, found, playbooks(plan)).go()
-
-
-__all__ = ["PauseScope", "check_ladder"]

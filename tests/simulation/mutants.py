@@ -104,9 +104,10 @@ def check_then_act(_patch: Patch) -> Parts:
                 world.hub.pause(world.random.choice((0.0, 0.2, 2.0)))
             with real() as tx:
                 read = tx.lock_models
-                tx.lock_models = lambda names: {**read(names), **{
-                    name: before[name] for name in names if name in before
-                }}
+                tx.lock_models = lambda names: {
+                    **read(names),
+                    **{name: before[name] for name in names if name in before},
+                }
                 yield tx
 
         store.begin = begin
@@ -179,9 +180,9 @@ def save_without_claim(
 ) -> bool:
     """Write, whoever holds the claim now."""
     claim = dispatches.c.claim
-    newest = tx._db.scalar(dispatches.select().with_only_columns(claim).where(
-        dispatches.c.id == dispatch.id
-    ))
+    newest = tx._db.scalar(
+        dispatches.select().with_only_columns(claim).where(dispatches.c.id == dispatch.id)
+    )
     return SAVE(tx, replace(dispatch, claim=newest), at=at, actor=actor, moved=moved)
 
 

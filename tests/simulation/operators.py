@@ -69,9 +69,7 @@ class Operators:
         act = Act("ana", order.comment)
         replica.work("operator", lambda: self._do(replica, act, order))
 
-    def _draw(
-        self, replica: "Replica"
-    ) -> tuple[str, PauseScope, str, timedelta | None] | None:
+    def _draw(self, replica: "Replica") -> tuple[str, PauseScope, str, timedelta | None] | None:
         random = self._world.random
         model = f"m{random.randint(1, self._world.plan.models)}"
         scope, name = random.choice(

@@ -111,7 +111,9 @@ class Replica:
         self.store = store
         self._committing = False
         self._committer = self.parts.committer(store)
-        clients = {name: self.parts.client(Client(site, self)) for name, site in self.sites.items()}
+        clients = {
+            name: self.parts.client(Client(site, self)) for name, site in self.sites.items()
+        }
         self._clients = clients
         self.worker = Worker(store, self._clock, self._setup(), missing=MissingTarget)
         steps: dict[str, Step] = {"timer": self.worker._recheck}
@@ -146,10 +148,18 @@ class Replica:
     def _apply(self) -> None:
         playbook = self.playbook
         self.world.note(
-            self.name, Kind.RELOAD, f"{playbook.config_hash} is loaded", (playbook.config_hash, None)
+            self.name,
+            Kind.RELOAD,
+            f"{playbook.config_hash} is loaded",
+            (playbook.config_hash, None),
         )
         changed = apply_configuration(self.store, playbook, playbook.config_hash)
-        self.world.note(self.name, Kind.RELOAD, f"{playbook.config_hash} is in force", (playbook.config_hash, changed))
+        self.world.note(
+            self.name,
+            Kind.RELOAD,
+            f"{playbook.config_hash} is in force",
+            (playbook.config_hash, changed),
+        )
 
     def crash(self, why: str) -> None:
         """The process dies at once; another one starts after a while."""
@@ -201,6 +211,7 @@ class Replica:
 
     def work(self, name: str, do: Callable[[], Any]) -> None:
         """Let the process do something in a thread of its own."""
+
         def done() -> None:
             try:
                 do()
@@ -235,9 +246,7 @@ class Replica:
             elif good:
                 receipt = future.result()
                 reasons = ", ".join(one.reason.value for one in receipt.decisions)
-                self.world.note(
-                    who, Kind.ACK, f"{token}: 200 {reasons}", (notification, receipt)
-                )
+                self.world.note(who, Kind.ACK, f"{token}: 200 {reasons}", (notification, receipt))
             else:
                 self.world.note(who, Kind.NACK, f"{token}: 503")
             answered(good=good)

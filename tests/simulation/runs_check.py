@@ -158,8 +158,7 @@ def _settled(
             found.add("G2", since, f"said to be over, but run {run.id} goes on")
         if policy is not None and note.wall + SLACK < since.wall + policy.settle:
             found.add("G2", note, f"run {run.id} has not settled")
-    elif state == "parked" and run.known and run.gone_at > since.at and run.ends > note.at:
-        if since.at - run.began < truth.run_timeout - 60:
-            age = timedelta(seconds=round(since.at - run.began))
-            found.add("G9", note, f"run {run.id} goes on; it was parked when it was {age} old")
-
+    goes_on = run.known and run.ends > note.at and run.gone_at > since.at
+    age = since.at - run.began
+    if state == "parked" and goes_on and age < truth.run_timeout - 60:
+        found.add("G9", note, f"run {run.id} goes on; it was parked {age / 60:.0f} minutes old")

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from receiver.core.models import PauseScope
 from receiver.core.policies import Policy
 
-FOREVER = datetime.max.replace(tzinfo=None)
 MINUTE = timedelta(minutes=1)
 
 

@@ -130,9 +130,7 @@ class Client:
     def start(self, dispatch: Dispatch) -> Run:
         site, world = self._site, self._world
         self._replica.meets("before a POST")
-        post = Post(
-            dispatch.id, dispatch.model, dispatch.attempt, dispatch.ordered, world.hub.now
-        )
+        post = Post(dispatch.id, dispatch.model, dispatch.attempt, dispatch.ordered, world.hub.now)
         site.posts.append(post)
         said = f"POST for {dispatch.id}, attempt {dispatch.attempt} of {dispatch.model}"
         world.note(site.name, Kind.POST, said, post)
@@ -208,8 +206,14 @@ class Client:
                 self._world.hub.pause(seconds)
             self._replica.meets("during a POST")
         except Killed:
-            begun = any(run.dispatch_id == dispatch.id and run.attempt == dispatch.attempt
-                        for run in self._site.runs[-5:]) if started else False
+            begun = (
+                any(
+                    run.dispatch_id == dispatch.id and run.attempt == dispatch.attempt
+                    for run in self._site.runs[-5:]
+                )
+                if started
+                else False
+            )
             if not begun and self._world.random.random() < 0.5:
                 self._begin_later(dispatch)
             raise
@@ -218,9 +222,7 @@ class Client:
         """The target works on the request after nobody waits for its answer any more."""
         world, site = self._world, self._site
         latest = world.hub.now + self._window
-        world.hub.after(
-            world.between(0, 0.5 * self._window), lambda: site.begin(dispatch, latest)
-        )
+        world.hub.after(world.between(0, 0.5 * self._window), lambda: site.begin(dispatch, latest))
 
     def slow(self, dispatch: Dispatch, _post: Post) -> Run:
         """The answer takes nearly as long as a call may."""

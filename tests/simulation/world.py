@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from tests.fakes import NOON, Killed
+from tests.fakes import NOON
 from tests.simulation.plans import Plan, seeded
-from tests.simulation.tasks import Hub, Task
+from tests.simulation.tasks import Hub
 
 
 class Kind(StrEnum):
@@ -119,6 +119,3 @@ class World:
     def moment(self, at: float) -> datetime:
         """The true time, as Prometheus and Alertmanager know it, to the millisecond."""
         return NOON + timedelta(seconds=round(at, 3))
-
-
-__all__ = ["Kind", "Killed", "Note", "ProcessClock", "Task", "WallClock", "World"]

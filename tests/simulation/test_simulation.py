@@ -1,0 +1,47 @@
+"""Seeded histories on the real flows and the real store: no promise is ever broken."""
+
+import os
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.running import examine
+from tests.simulation.telling import tell
+
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
+PARTS = 20
+
+ENOUGH = 100
+"""A bug that was put back must be caught by one of so many seeds."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_promise_is_broken(stores, part):
+    """Whatever happens in whatever order, DESIGN section 8 holds."""
+    for seed in range(part * SEEDS // PARTS, (part + 1) * SEEDS // PARTS):
+        lived, outcome = examine(seed, stores)
+
+        assert not outcome.violations, "\n".join(tell(lived, outcome.violations))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.timeout(900)
+def test_a_bug_that_is_put_back_is_caught(stores, mutant):
+    """The checker would see it: within 100 seeds a promise is broken."""
+    for seed in range(ENOUGH):
+        with pytest.MonkeyPatch.context() as patch:
+            _, outcome = examine(seed, stores, mutant.make(patch))
+        if outcome.violations:
+            break
+
+    assert outcome.violations, f"{mutant.name} lived through {ENOUGH} seeds"
+
+
+def test_a_seed_tells_the_same_story_again(stores):
+    """A failing seed can be looked at as often as it takes."""
+    stories = []
+    for _ in range(2):
+        lived, outcome = examine(7, stores)
+        stories.append(list(tell(lived, outcome.violations)))
+
+    assert stories[0] == stories[1]

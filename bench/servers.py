@@ -24,7 +24,10 @@ targets:
       base_url: {github}
       inputs: {{user_id: "{{user_id}}"}}
   retrain-pipeline:
-    kfp: {{endpoint: "http://127.0.0.1:9", pipeline: retrain, parameters: {{user_id: "{{user_id}}"}}}}
+    kfp:
+      endpoint: "http://127.0.0.1:9"
+      pipeline: retrain
+      parameters: {{user_id: "{{user_id}}"}}
 policies:
   - name: model-quality
     match: ['alertname=~"HighModelMAE|LowModelR2"']

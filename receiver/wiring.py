@@ -71,7 +71,7 @@ class Receiver:
         clock = SystemClock()
         self.store = Store.open(
             config.storage.url,
-            clock,
+            clock if config.storage.sqlite_path else None,
             min_free=config.storage.min_free,
             network_filesystem=config.storage.network_filesystem,
         )
@@ -95,8 +95,9 @@ class Receiver:
 
     def start(self) -> None:
         """Take up what is stored, then begin to work."""
-        with self.store.begin() as tx:
-            tx.release_leases(tx.now())
+        if self.store.alone:  # else other replicas hold leases, and those of the dead end
+            with self.store.begin() as tx:
+                tx.release_leases(tx.now())
         self._apply(self._config)
         with self.store.read() as db:
             targets = queries.live_targets(db)

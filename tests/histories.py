@@ -35,8 +35,9 @@ class History:
     def restart(self) -> None:
         """What a process keeps in its memory is lost."""
         self.watch = Watch(self.clock)
-        with self.store.begin() as tx:
-            tx.release_leases(tx.now())
+        if self.store.alone:
+            with self.store.begin() as tx:
+                tx.release_leases(tx.now())
 
     def deliver(self, *alerts: Alert) -> list[Decision]:
         """Alertmanager posts these alerts."""

@@ -20,6 +20,7 @@ from receiver.config.sections import (
     GithubSection,
     KfpSection,
     PolicySection,
+    StorageSection,
     TargetSection,
     check_storage_url,
 )
@@ -37,8 +38,16 @@ def check(file: FileSection, folder: Path) -> Iterator[Problem]:
     """Find what no single setting shows. Settings that could not be read are None here."""
     yield from _check_storage(file, folder)
     yield from _check_auth(file, folder)
+    shared = _is_shared(file.storage, folder)
     for name, target in file.targets.items():
         yield from _check_target(("targets", name), target, folder)
+        if shared and target.kfp and target.kfp.endpoint == LOCAL:
+            yield Problem(
+                ("targets", name, "kfp", "endpoint"),
+                "local pipelines need SQLite storage: other replicas can't see a run on this "
+                "machine; write the address of a Kubeflow cluster, or storage: "
+                "{url: sqlite:///receiver.db}",
+            )
     names: set[str] = set()
     for number, policy in enumerate(file.policies):
         place: Place = ("policies", number)
@@ -71,6 +80,17 @@ def _check_storage(file: FileSection, folder: Path) -> Iterator[Problem]:
         yield from _tried(
             ("storage", "url_file"), lambda path: check_storage_url(read_secret(path)), path
         )
+
+
+def _is_shared(storage: StorageSection, folder: Path) -> bool:
+    """Whether other replicas may use the same storage. What can't be read is told elsewhere."""
+    url = storage.url
+    if storage.url_file:
+        try:
+            url = check_storage_url(read_secret(in_folder(folder, storage.url_file)))
+        except ValueError:
+            return False
+    return url is not None and url.startswith("postgresql")
 
 
 def _check_auth(file: FileSection, folder: Path) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from receiver.flows.intake import tell_triggered
 from receiver.flows.ledger import Ledger
 from receiver.store.log_rows import Answer
 from receiver.store.store import Store, Tx
+from receiver.store.turns import Turn
 from receiver.telemetry import decisions, log
 
 ANSWERS_KEPT = timedelta(hours=24)
@@ -44,6 +45,7 @@ def once(store: Store, act: Act, do: Callable[[Tx], Decision]) -> int:
     """Do it, or find what the same request did before."""
     with store.begin() as tx:
         if act.key is not None:
+            tx.take_turn(Turn.ANSWER, f"{act.actor}\n{act.key}")
             known = tx.answer(act.actor, act.key, tx.now() - ANSWERS_KEPT)
             if known is not None and known.request != act.request:
                 raise Conflict("this Idempotency-Key was used for another request")

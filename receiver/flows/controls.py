@@ -14,6 +14,7 @@ from receiver.core.times import clock_time
 from receiver.flows.acts import Act, NotFound, acted, once
 from receiver.flows.ledger import Ledger
 from receiver.store.store import Store, Tx
+from receiver.store.turns import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ def _ledger_of(tx: Tx, playbook: Playbook, scope: PauseScope, name: str, named: 
         return ledger
     if scope is PauseScope.POLICY and playbook.policy(name) is None:
         raise NotFound(f"there is no policy {name}")
+    # A model that is decided at this moment would be held by a pause that is being lifted.
+    tx.take_turn(Turn.PAUSE)
     return Ledger(tx, playbook, models=tx.models_with_alerts())
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from receiver.core.alerts import Alert, Notification, Source
@@ -75,7 +76,7 @@ def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
         receipts = _commit(store, arrivals)
     except RowRefused:
         if len(arrivals) == 1:
-            receipts = [_commit_one_by_one(store, arrivals[0])]
+            receipts = [store.run(lambda tx: _decide_one_by_one(tx, arrivals[0]))]
         else:
             return [receipt for arrival in arrivals for receipt in take_in(store, [arrival])]
     for arrival, receipt in zip(arrivals, receipts, strict=True):
@@ -85,17 +86,20 @@ def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
 
 def try_out(store: Store, arrival: Arrival) -> Receipt:
     """Decide a notification as `take_in` would, and store nothing."""
-    with store.begin() as tx:
+
+    def try_it(tx: Tx) -> Receipt:
         receipt = _decide_all(tx, [arrival])[0]
         tx.undo()
-    return receipt
+        return receipt
+
+    return store.run(try_it)
 
 
 def _commit(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
     store.require_room()
     commit_alerts.observe(sum(len(arrival.matched) for arrival in arrivals))
-    with commit_duration.time(), store.begin() as tx:
-        return _decide_all(tx, arrivals)
+    with commit_duration.time():
+        return store.run(lambda tx: _decide_all(tx, arrivals))
 
 
 def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
@@ -137,29 +141,31 @@ def _ledger(tx: Tx, playbook: Playbook, matched: Sequence[Matched]) -> Ledger:
     )
 
 
-def _commit_one_by_one(store: Store, arrival: Arrival) -> Receipt:
+def _decide_one_by_one(tx: Tx, arrival: Arrival) -> Receipt:
     """Give each alert a part of the transaction that can fail alone."""
-    with store.begin() as tx:
-        now = tx.now()
-        notification_id = tx.new_id(now)
-        tx.add_notifications(
-            [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
-        )
-        origin = Origin(arrival.source, notification_id, notification_id)
-        taken: list[Decision] = []
-        recovered: list[str] = []
-        for one in arrival.matched:
-            try:
-                with tx.savepoint():
-                    ledger = _ledger(tx, arrival.playbook, [one])
-                    decision = decide_alert(ledger, one, origin)
-                    ledger.save()
-                recovered += ledger.recovered
-            except RowRefused as error:
-                decision = _unstorable(tx, arrival, one.alert, origin, str(error))
-                tx.add_decisions([decision])
-            taken.append(decision)
-        return Receipt(notification_id, tuple(taken), tuple(recovered))
+    with suppress(RowRefused), tx.savepoint():
+        # All models at once: locked one after the other they would be out of order.
+        _ledger(tx, arrival.playbook, arrival.matched)
+    now = tx.now()
+    notification_id = tx.new_id(now)
+    tx.add_notifications(
+        [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
+    )
+    origin = Origin(arrival.source, notification_id, notification_id)
+    taken: list[Decision] = []
+    recovered: list[str] = []
+    for one in arrival.matched:
+        try:
+            with tx.savepoint():
+                ledger = _ledger(tx, arrival.playbook, [one])
+                decision = decide_alert(ledger, one, origin)
+                ledger.save()
+            recovered += ledger.recovered
+        except RowRefused as error:
+            decision = _unstorable(tx, arrival, one.alert, origin, str(error))
+            tx.add_decisions([decision])
+        taken.append(decision)
+    return Receipt(notification_id, tuple(taken), tuple(recovered))
 
 
 def _unstorable(tx: Tx, arrival: Arrival, alert: Alert, origin: Origin, why: str) -> Decision:

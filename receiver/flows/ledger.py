@@ -22,6 +22,7 @@ from receiver.core.playbook import Playbook
 from receiver.core.policies import Identity, Policy
 from receiver.store.model_rows import Delivery
 from receiver.store.store import Tx
+from receiver.store.turns import Turn
 
 
 class Ledger:
@@ -49,6 +50,7 @@ class Ledger:
     ) -> None:
         self.tx = tx
         self.playbook = playbook
+        tx.take_turn(Turn.PAUSE, shared=True)
         homes = tx.homes_of(fingerprints)
         self.models: dict[str, Model] = tx.lock_models({*models, *homes.values()})
         self.now: datetime = tx.now()
@@ -60,6 +62,7 @@ class Ledger:
         self._homes: dict[str, str] = {}
         for entry in tx.firing_sets(self.models):
             self._place(entry)
+        tx.require_homeless(set(fingerprints) - self._homes.keys())
         self._deliveries = tx.deliveries(fingerprints, self.now)
         self._touched: set[str] = set()
         self._kept: set[str] = set()

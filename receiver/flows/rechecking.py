@@ -31,12 +31,7 @@ def due_models(store: Store) -> list[str]:
 
 def recheck(store: Store, playbook: Playbook, names: list[str]) -> bool:
     """Decide these models anew, if their time has come. Whether that ordered a run."""
-    with store.begin() as tx:
-        ledger = _ledger(tx, playbook, set(names))
-        for name in names:
-            _recheck(ledger, name)
-        taken = ledger.decisions
-        ledger.save()
+    taken = store.run(lambda tx: _recheck_all(tx, playbook, names))
     for decision in taken:
         decisions.labels(decision.reason.value).inc()
         if decision.reason is Reason.TRIGGERED:
@@ -50,21 +45,30 @@ def postpone(store: Store, name: str, pause: timedelta) -> None:
         tx.postpone_check(name, tx.now() + pause)
 
 
-def _ledger(tx: Tx, playbook: Playbook, names: set[str]) -> Ledger:
-    """Lock the due models, and those that a new configuration gives their alerts to."""
+def _recheck_all(tx: Tx, playbook: Playbook, names: list[str]) -> list[Decision]:
+    """Lock the due models, and those that a new configuration gives their alerts to; decide."""
     alerts = tx.firing_sets(names)
     identities = [playbook.match(as_alert(alert)).identity for alert in alerts]
-    return Ledger(
+    seen = {alert.fingerprint for alert in alerts}
+    ledger = Ledger(
         tx,
         playbook,
         models={*names, *(identity.model for identity in identities if identity)},
-        fingerprints={alert.fingerprint for alert in alerts},
+        fingerprints=seen,
     )
+    for name in names:
+        _recheck(ledger, name, seen)
+    taken = ledger.decisions
+    ledger.save()
+    return taken
 
 
-def _recheck(ledger: Ledger, name: str) -> None:
+def _recheck(ledger: Ledger, name: str, seen: set[str]) -> None:
+    # Another replica's timer may have been here while this one waited for the lock.
     due = ledger.models[name].next_check_at
     for entry in ledger.alerts_of(name):
+        if entry.fingerprint not in seen:
+            continue  # it came while we waited for the lock: its model is due again at once
         if entry.expires_at <= ledger.now:
             _expire(ledger, entry)
         elif due is not None and due <= ledger.now and entry.counts(ledger.now):

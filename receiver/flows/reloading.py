@@ -2,6 +2,7 @@
 
 from receiver.core.playbook import Playbook
 from receiver.store.store import Store
+from receiver.store.turns import Turn
 
 
 def apply_configuration(store: Store, playbook: Playbook, body: str) -> bool:
@@ -11,9 +12,9 @@ def apply_configuration(store: Store, playbook: Playbook, body: str) -> bool:
     configuration differs from the one that was in force before, also before a restart.
     """
     with store.begin() as tx:
+        tx.take_turn(Turn.CONFIGURE)  # of replicas that start together the first changes something
         now = tx.now()
         changed = tx.add_config(playbook.config_hash, body, now)
         if changed:
-            tx.end_backoffs()
             tx.check_all(now)
     return changed

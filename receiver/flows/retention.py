@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from receiver.store.store import Store
+from receiver.store.turns import Turn
 from receiver.telemetry import log
 
 STEP = 500
@@ -25,14 +26,16 @@ class Ages:
 def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
     """Delete what is too old. How many rows that were.
 
-    The horizon is written first: it is the only thing that the log's triggers let through.
+    The horizon is written first: it is the only thing that the log's triggers let through. One
+    replica is enough for it.
     """
-    with store.begin() as tx:
-        now = tx.now()
-        tx.move_horizon(decisions=now - ages.decisions, skips=now - ages.skips)
     gone = 0
     while not stopping():
         with store.begin() as tx:
+            if not tx.try_turn(Turn.FORGET):
+                break
+            now = tx.now()
+            tx.move_horizon(decisions=now - ages.decisions, skips=now - ages.skips)
             step = tx.forget(
                 decisions=now - ages.decisions,
                 skips=now - ages.skips,

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Row, and_, func, insert, not_, select, update
 
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
+from receiver.store.column_types import storable
 from receiver.store.tables import attempts, dispatches, seen_ids, transitions
+from receiver.store.upserts import insert_into
 
 
 class DispatchRows:
@@ -41,7 +43,7 @@ class DispatchRows:
     def dispatch(self, dispatch_id: str) -> Dispatch | None:
         """One dispatch by its id."""
         row = self._db.execute(
-            select(dispatches).where(dispatches.c.id == dispatch_id)
+            select(dispatches).where(dispatches.c.id == storable(dispatch_id))
         ).one_or_none()
         return None if row is None else dispatch_of(row)
 
@@ -116,13 +118,17 @@ class DispatchRows:
         return True
 
     def take_over(self, dispatch: Dispatch) -> Dispatch:
-        """Take the claim from whoever holds it: an operator's act comes first."""
-        self._db.execute(
+        """Take the claim from whoever holds it: an operator's act comes first.
+
+        A worker may have claimed it since it was read: a claim waits for no model.
+        """
+        claim: int = self._db.execute(
             update(dispatches)
             .where(dispatches.c.id == dispatch.id)
             .values(claim=dispatches.c.claim + 1)
-        )
-        return replace(dispatch, claim=dispatch.claim + 1)
+            .returning(dispatches.c.claim)
+        ).scalar_one()
+        return replace(dispatch, claim=claim)
 
     def begin_attempt(self, dispatch: Dispatch, at: datetime) -> None:
         """Write down, before the call, that attempt `dispatch.attempt` is being made."""
@@ -155,9 +161,9 @@ class DispatchRows:
 
     def remember_id_shown(self, place: str, now: datetime) -> None:
         """Note that this place shows our ids, so that absence proves something there."""
-        known = self._db.scalar(select(seen_ids.c.place).where(seen_ids.c.place == place))
-        if known is None:
-            self._db.execute(insert(seen_ids).values(place=place, seen_at=now))
+        if not self.shows_ids(place):
+            again = insert_into(self._db, seen_ids).on_conflict_do_nothing()
+            self._db.execute(again, {"place": place, "seen_at": now})
 
     def shows_ids(self, place: str) -> bool:
         """Whether this place has shown one of our ids."""

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy import Connection, inspect, select, text
+
+from receiver.store.turns import Turn, take_turn
 
 HEAD = "0001"
 """The newest migration; a test compares it with the folder."""
@@ -10,17 +12,29 @@ HEAD = "0001"
 KNOWN = ("0001",)
 
 
-def migrate(engine: Engine) -> None:
-    """Run the migrations that are due, in one transaction.
+def is_due(db: Connection) -> bool:
+    """Whether a migration that we know has not run yet.
+
+    A revision that we don't know was made by a later release, whose tables we can still use.
+    """
+    revision = revision_of(db)
+    return revision is None or (revision != HEAD and revision in KNOWN)
+
+
+def migrate(db: Connection) -> None:
+    """Run the migrations that are due, in this transaction, once for all replicas.
 
     Alembic costs 11 MiB and a third of a second, so it is loaded only if there is something to
-    do. A revision that we don't know was made by a later release, whose tables we can still use.
+    do.
     """
-    with engine.connect() as db:
-        revision = revision_of(db)
-    if revision == HEAD or (revision is not None and revision not in KNOWN):
-        return
-    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as db, db.begin():
+    if db.dialect.name == "postgresql":
+        # Another replica may be migrating much data: wait as long as that takes. But whoever
+        # waits for a table keeps all who come later from using it: not for long.
+        db.execute(text("SET LOCAL statement_timeout = 0"))
+        db.execute(text("SET LOCAL lock_timeout = 0"))
+        take_turn(db, Turn.MIGRATE)
+        db.execute(text("SET LOCAL lock_timeout = '5s'"))
+    if is_due(db):
         upgrade(db)
 
 

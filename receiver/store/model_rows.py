@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, Select, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Select, delete, or_, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
+from receiver.store.column_types import storable
+from receiver.store.errors import BeginAgain
 from receiver.store.tables import (
     deliveries,
     dispatches,
@@ -17,6 +18,7 @@ from receiver.store.tables import (
     models,
     pauses,
 )
+from receiver.store.upserts import insert_into, upsert
 
 CHUNK = 500
 """Values in one IN (...): far below every engine's limit."""
@@ -51,18 +53,30 @@ class ModelRows:
         rows = self._in_chunks(query, firing_alerts.c.fingerprint, fingerprints)
         return {row.fingerprint: row.model for row in rows}
 
+    def require_homeless(self, fingerprints: Collection[str]) -> None:
+        """Raise `BeginAgain` if one of these alerts is in a set now: it came there meanwhile.
+
+        A model that is not locked yet would have to be locked out of order, and two transactions
+        could then wait for each other.
+        """
+        if self._db.dialect.name != "sqlite" and self.homes_of(fingerprints):
+            raise BeginAgain("an alert moved to another model meanwhile")
+
     def lock_models(self, names: Collection[str]) -> dict[str, Model]:
-        """Make missing rows and lock all, in sorted order; read them after that."""
+        """Make missing rows and lock all, in sorted order; read them after that.
+
+        Never lock and read in one statement: on READ COMMITTED it waits for the lock, and then
+        answers from before it.
+        """
         ordered = sorted(names)
         if not ordered:
             return {}
         self._db.execute(
-            self._insert(models).on_conflict_do_nothing(),
+            insert_into(self._db, models).on_conflict_do_nothing(),
             [{"name": name, "labels": {}, "refusals": 0} for name in ordered],
         )
         if self._db.dialect.name != "sqlite":  # an IMMEDIATE transaction is alone already
-            lock = select(models.c.name).order_by(models.c.name).with_for_update()
-            for _ in self._in_chunks(lock, models.c.name, ordered):
+            for _ in self._in_chunks(LOCK, models.c.name, ordered):
                 pass
         return {row.name: model_of(row) for row in self._in_chunks(MODELS, models.c.name, ordered)}
 
@@ -84,7 +98,7 @@ class ModelRows:
             }
             for model in changed
         ]
-        self._upsert(models, ("name",), rows)
+        upsert(self._db, models, ("name",), rows)
 
     def firing_sets(self, names: Collection[str]) -> list[FiringAlert]:
         """The firing alerts of these models, oldest first."""
@@ -98,7 +112,7 @@ class ModelRows:
             {column.name: getattr(alert, column.name) for column in firing_alerts.columns}
             for alert in alerts
         ]
-        self._upsert(firing_alerts, ("fingerprint",), rows)
+        upsert(self._db, firing_alerts, ("fingerprint",), rows)
 
     def remove_firing(self, fingerprints: Collection[str]) -> None:
         """Take entries out of their sets."""
@@ -110,9 +124,17 @@ class ModelRows:
         return list(self._db.scalars(select(firing_alerts.c.model).distinct()))
 
     def check_all(self, now: datetime) -> None:
-        """Let the timer decide every firing alert anew: the configuration changed."""
-        firing = select(firing_alerts.c.model)
-        self._db.execute(update(models).where(models.c.name.in_(firing)).values(next_check_at=now))
+        """Let the timer decide every firing alert anew: the configuration changed.
+
+        It also ends the back-offs: what a target refused may have been mended.
+        """
+        refused = models.c.backoff_until.is_not(None)
+        firing = models.c.name.in_(select(firing_alerts.c.model))
+        names = list(self._db.scalars(LOCK.where(or_(refused, firing))))
+        for chunk in chunks(names):
+            these = update(models).where(models.c.name.in_(chunk))
+            self._db.execute(these.where(firing).values(next_check_at=now))
+            self._db.execute(these.where(refused).values(backoff_until=None, refusals=0))
 
     def postpone_check(self, name: str, until: datetime) -> None:
         """Keep a model that can't be decided from holding up the others."""
@@ -120,16 +142,8 @@ class ModelRows:
 
     def knows_model(self, name: str) -> bool:
         """Whether any alert or operator has named this model before."""
-        query = select(models.c.name).where(models.c.name == name, models.c.policy.is_not(None))
+        query = select(models.c.policy).where(models.c.name == storable(name))
         return self._db.scalar(query) is not None
-
-    def end_backoffs(self) -> None:
-        """Let every model that a target refused try again now: the configuration changed."""
-        self._db.execute(
-            update(models)
-            .where(models.c.backoff_until.is_not(None))
-            .values(backoff_until=None, refusals=0)
-        )
 
     def deliveries(
         self, fingerprints: Collection[str], now: datetime
@@ -145,7 +159,7 @@ class ModelRows:
             {column.name: getattr(delivery, column.name) for column in deliveries.columns}
             for delivery in changed
         ]
-        self._upsert(deliveries, ("fingerprint", "starts_at"), rows)
+        upsert(self._db, deliveries, ("fingerprint", "starts_at"), rows)
 
     def pauses(self) -> list[Pause]:
         """Every pause; those that ended are still among them."""
@@ -154,7 +168,7 @@ class ModelRows:
     def save_pause(self, pause: Pause) -> None:
         """Set a pause, in place of an earlier one of the same scope."""
         row = {column.name: getattr(pause, column.name) for column in pauses.columns}
-        self._upsert(pauses, ("scope", "name"), [row])
+        upsert(self._db, pauses, ("scope", "name"), [row])
 
     def end_pause(self, scope: PauseScope, name: str) -> bool:
         """Lift a pause. False if there was none."""
@@ -169,19 +183,8 @@ class ModelRows:
         for chunk in chunks(sorted(values)):
             yield from self._db.execute(query.where(column.in_(chunk)))
 
-    def _insert(self, table: Table) -> Any:
-        if self._db.dialect.name == "sqlite":
-            return sqlite.insert(table)
-        return postgresql.insert(table)
 
-    def _upsert(self, table: Table, key: Sequence[str], rows: list[dict[str, Any]]) -> None:
-        if not rows:
-            return
-        statement = self._insert(table)
-        changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in key}
-        upsert: Insert = statement.on_conflict_do_update(index_elements=list(key), set_=changed)
-        self._db.execute(upsert, rows)
-
+LOCK = select(models.c.name).order_by(models.c.name).with_for_update()
 
 LATEST = [
     dispatches.c.id.label("latest_id"),

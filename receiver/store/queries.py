@@ -11,6 +11,7 @@ from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
 from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
 from receiver.store.tables import (
+    FILTERS,
     attempts,
     configs,
     decisions,
@@ -29,18 +30,7 @@ MOST_ROWS = 500
 ID_SLACK = timedelta(hours=1)
 """How far a decision's id may run ahead of its time: batches and small steps back of the clock."""
 
-DECISION_FILTERS = (
-    "model",
-    "policy",
-    "alertname",
-    "fingerprint",
-    "status",
-    "reason",
-    "outcome",
-    "source",
-    "dispatch_id",
-    "notification_id",
-)
+DECISION_FILTERS = FILTERS
 
 DISPATCH_FILTERS = ("model", "policy", "target", "state")
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Column, Connection, Table, and_, delete, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
@@ -19,6 +19,7 @@ from receiver.store.tables import (
     pauses,
     transitions,
 )
+from receiver.store.upserts import upsert
 
 
 class RetentionRows:
@@ -28,13 +29,8 @@ class RetentionRows:
 
     def move_horizon(self, *, decisions: datetime, skips: datetime) -> None:
         """Write down what may be deleted from now on."""
-        moved = self._db.execute(
-            update(horizon).values(decisions_before=decisions, skips_before=skips)
-        )
-        if moved.rowcount == 0:
-            self._db.execute(
-                insert(horizon).values(id=1, decisions_before=decisions, skips_before=skips)
-            )
+        row = {"id": 1, "decisions_before": decisions, "skips_before": skips}
+        upsert(self._db, horizon, ("id",), [row])
 
     def forget(
         self,
@@ -83,7 +79,8 @@ class RetentionRows:
     def _forget_deliveries(self, now: datetime, limit: int) -> int:
         table = deliveries
         old = select(table.c.fingerprint, table.c.starts_at).where(table.c.forget_at <= now)
-        rows = self._db.execute(old.limit(limit)).all()
+        # Locked, so that one that is remembered anew at this moment is not forgotten.
+        rows = self._db.execute(old.limit(limit).with_for_update(skip_locked=True)).all()
         for row in rows:
             self._db.execute(
                 delete(table).where(

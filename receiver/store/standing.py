@@ -128,17 +128,19 @@ def _first_models(db: Connection, now: datetime) -> list[ModelStanding]:
         dispatches.c.sent_at,
         dispatches.c.ended_at,
     ).outerjoin_from(models, dispatches, dispatches.c.id == models.c.dispatch_id)
+    rows = db.execute(query.order_by(models.c.name).limit(MOST_MODELS))
+    # Taken apart by place: asking each row for names costs as much as the query.
     return [
         ModelStanding(
-            name=row.name,
-            state=ModelState(row.state),
-            firing_alerts=row.firing,
-            held_until=latest_of(row.cooldown_until, row.backoff_until),
-            run_sent_at=row.sent_at,
-            run_ended_at=row.ended_at,
-            run_state=DispatchState(row.run_state) if row.run_state else None,
+            name=name,
+            state=ModelState(state),
+            firing_alerts=alerts,
+            held_until=latest_of(cooldown, backoff),
+            run_sent_at=sent,
+            run_ended_at=ended,
+            run_state=DispatchState(run_state) if run_state else None,
         )
-        for row in db.execute(query.order_by(models.c.name).limit(MOST_MODELS))
+        for name, cooldown, backoff, state, alerts, run_state, sent_at, ended_at in rows
     ]
 
 

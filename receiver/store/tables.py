@@ -28,6 +28,10 @@ from receiver.store.column_types import Instant, Json, Plain, Span
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
+# Models are locked in the order of their names, which Python and every server must agree on.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
+
 def one_of(column: str, values: Any) -> CheckConstraint:
     """Refuse anything else, in the database itself."""
     listed = ", ".join(f"'{value}'" for value in sorted(values))
@@ -43,7 +47,7 @@ metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_nam
 models = Table(
     "models",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", Name, primary_key=True),
     Column("policy", Text),
     Column("labels", Json, nullable=False),
     Column("episode_started_at", Instant),
@@ -122,6 +126,32 @@ notifications = Table(
     Index("ix_notifications_received_at", "received_at"),
 )
 
+# What the log can be filtered by.
+FILTERS = (
+    "model",
+    "policy",
+    "alertname",
+    "fingerprint",
+    "status",
+    "reason",
+    "outcome",
+    "source",
+    "dispatch_id",
+    "notification_id",
+)
+
+
+def filter_index(column: str) -> tuple[Index, Index]:
+    """Let each single filter of the log read its page in order: the index ends with the id.
+
+    SQLite ends every index with the row's number, which is the id; PostgreSQL must be told.
+    """
+    return (
+        Index(f"ix_decisions_{column}", column, info={"engine": "sqlite"}),
+        Index(f"ix_decisions_{column}_id", column, "id", info={"engine": "postgresql"}),
+    )
+
+
 decisions = Table(
     "decisions",
     metadata,
@@ -152,18 +182,7 @@ decisions = Table(
     one_of("status", AlertStatus),
     one_of("reason", (*Reason, *LATER_REASONS)),
     one_of("outcome", Outcome),
-    # SQLite ends every index with the row's number, which is the id: each single filter
-    # reads its page in order. PostgreSQL is given the id by the migration.
-    Index("ix_decisions_model", "model"),
-    Index("ix_decisions_policy", "policy"),
-    Index("ix_decisions_alertname", "alertname"),
-    Index("ix_decisions_fingerprint", "fingerprint"),
-    Index("ix_decisions_status", "status"),
-    Index("ix_decisions_reason", "reason"),
-    Index("ix_decisions_outcome", "outcome"),
-    Index("ix_decisions_source", "source"),
-    Index("ix_decisions_dispatch_id", "dispatch_id"),
-    Index("ix_decisions_notification_id", "notification_id"),
+    *(index for name in FILTERS for index in filter_index(name)),
 )
 
 # The only thing that lets a decision be deleted: the horizon that retention wrote before.

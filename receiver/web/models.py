@@ -44,10 +44,10 @@ class Models:
         require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
         only(request, ASKED)
         after, rows = cursor(request), limit(request)
-        now = self._service.clock.now()
 
         def read() -> dict[str, Any]:
             with self._service.store.read() as db:
+                now = self._service.store.now(db)
                 found, next_cursor = queries.list_models(db, after=after, limit=rows)
                 sets = queries.alerts_of_models(db, [model.name for model in found])
                 pauses = queries.list_pauses(db)
@@ -150,8 +150,8 @@ class Models:
         )
 
     def _whole(self, name: str) -> dict[str, Any] | None:
-        now = self._service.clock.now()
         with self._service.store.read() as db:
+            now = self._service.store.now(db)
             model = queries.find_model(db, name)
             if model is None:
                 return None

@@ -13,7 +13,9 @@ from tests.commands import EVIL, Ended
 from tests.described import DescribedPeer
 from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
+from tests.postgres import SharedDatabase, serving
 from tests.posts import entry, post
+from tests.replicas import Replicas
 from tests.serving import host, serve
 
 MEMORY = Path("/dev/shm")  # noqa: S108  Linux keeps it in memory
@@ -42,12 +44,67 @@ def folder(tmp_path):
         yield Path(path)
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres):
+    """A database on it with its tables, and nobody connected, so that it can be copied."""
+    with postgres.database() as name:
+        Store.open(postgres.url(name), HandClock()).close()
+        yield name
+
+
+@pytest.fixture(scope="session")
+def shared(postgres, template):
+    """The database that most tests on PostgreSQL use, one after the other."""
+    with postgres.database(template) as name:
+        shared = SharedDatabase(postgres, name)
+        yield shared
+        shared.close()
+
+
 @pytest.fixture
-def store(folder, clock, migrated):
+def replicas(postgres, template):
+    """Several replicas on a PostgreSQL database of their own."""
+    with postgres.database(template) as name, Replicas(postgres, name) as replicas:
+        yield replicas
+
+
+@pytest.fixture
+def sqlite_url(folder, migrated):
     shutil.copy(migrated, folder / "receiver.db")
-    store = Store.open(f"sqlite:///{folder}/receiver.db", clock)
-    yield store
-    store.close()
+    return f"sqlite:///{folder}/receiver.db"
+
+
+@pytest.fixture
+def postgres_url(shared):
+    shared.empty()
+    return shared.url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """An empty database with its tables, on each engine."""
+    kind = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}
+    return request.getfixturevalue(kind[request.param])
+
+
+@pytest.fixture
+def store(request, url, clock):
+    if url.startswith("sqlite"):
+        store = Store.open(url, clock)
+        yield store
+        store.close()
+    else:
+        engine = request.getfixturevalue("shared").store.engine
+        store = Store(engine, clock, path=None, min_free=0)
+        store._prepare()
+        yield store
 
 
 @pytest.fixture

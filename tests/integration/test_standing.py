@@ -301,6 +301,7 @@ def test_a_scrape_costs_little_more_when_there_are_many_models(store_with):
     assert cost(many) < 4 * cost(few)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_scrape_survives_a_store_that_is_gone(history):
     """It says so, and the other metrics are still there."""
     value = gauges(lambda: None, free_bytes=lambda: 7)

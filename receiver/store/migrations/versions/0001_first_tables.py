@@ -37,6 +37,8 @@ SQLITE = (
 )
 
 POSTGRESQL = (
+    # Tells replicas apart: see decision_ids.
+    "CREATE SEQUENCE replica_numbers MINVALUE 0 MAXVALUE 15 CYCLE",
     f"""
     CREATE FUNCTION decisions_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -59,6 +61,7 @@ POSTGRESQL = (
 
 
 def upgrade() -> None:
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
     op.create_table(
         "answers",
         sa.Column("actor", sa.Text(), nullable=False),
@@ -137,16 +140,21 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_decisions_alertname", "decisions", ["alertname"], unique=False)
-    op.create_index("ix_decisions_dispatch_id", "decisions", ["dispatch_id"], unique=False)
-    op.create_index("ix_decisions_fingerprint", "decisions", ["fingerprint"], unique=False)
-    op.create_index("ix_decisions_model", "decisions", ["model"], unique=False)
-    op.create_index("ix_decisions_notification_id", "decisions", ["notification_id"], unique=False)
-    op.create_index("ix_decisions_outcome", "decisions", ["outcome"], unique=False)
-    op.create_index("ix_decisions_policy", "decisions", ["policy"], unique=False)
-    op.create_index("ix_decisions_reason", "decisions", ["reason"], unique=False)
-    op.create_index("ix_decisions_source", "decisions", ["source"], unique=False)
-    op.create_index("ix_decisions_status", "decisions", ["status"], unique=False)
+    # SQLite ends every index with the row's number, which is the id; PostgreSQL must be told.
+    suffix, then = ("", []) if is_sqlite else ("_id", ["id"])
+    for column in (
+        "model",
+        "policy",
+        "alertname",
+        "fingerprint",
+        "status",
+        "reason",
+        "outcome",
+        "source",
+        "dispatch_id",
+        "notification_id",
+    ):
+        op.create_index(f"ix_decisions_{column}{suffix}", "decisions", [column, *then])
     op.create_table(
         "deliveries",
         sa.Column("fingerprint", sa.Text(), nullable=False),
@@ -241,7 +249,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "models",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("policy", sa.Text(), nullable=True),
         sa.Column("labels", sa.Text(), nullable=False),
         sa.Column("episode_started_at", sa.BigInteger(), nullable=True),
@@ -318,6 +328,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("dispatch_id", "number"),
     )
 
-    triggers = SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL
-    for trigger in triggers:
-        op.execute(trigger)
+    for statement in SQLITE if is_sqlite else POSTGRESQL:
+        op.execute(statement)

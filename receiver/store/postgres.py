@@ -1,0 +1,83 @@
+"""PostgreSQL: one database that several replicas share."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import text as sql
+
+from receiver.store.errors import StoreRefused
+
+CONNECTING: dict[str, Any] = {
+    "application_name": "retrain-receiver",
+    "client_encoding": "utf8",
+    "connect_timeout": 5,
+    # A host that vanished sends no reset: without these we would wait for it for hours.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Settings of a connection, unless the URL has them."""
+
+SESSION = """
+SELECT set_config('lock_timeout', '{patience}s', false),
+       set_config('statement_timeout', '30s', false),
+       -- A replica that stands still must not hold its models for longer than this.
+       set_config('idle_in_transaction_session_timeout', '30s', false),
+       set_config('TimeZone', 'UTC', false),
+       -- What is acknowledged must survive power loss. A stronger setting is left alone.
+       CASE current_setting('synchronous_commit')
+       WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
+"""
+
+READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""A view that does not change meanwhile."""
+
+CLOCK = select(func.clock_timestamp(type_=DateTime(timezone=True)))
+
+
+def postgres_engine(url: str, *, patience: int) -> Engine:
+    """An engine that survives restarts of its server. Raises `StoreRefused`."""
+    query = make_url(url).query
+    try:
+        engine = create_engine(
+            url,
+            connect_args={name: CONNECTING[name] for name in CONNECTING if name not in query},
+            # What was locked is read by later statements, and those must see what was committed
+            # while we waited for the lock.
+            isolation_level="READ COMMITTED",
+            # Three replicas at their peak stay below the usual limit of 100 connections.
+            pool_size=8,
+            max_overflow=16,
+            pool_timeout=patience,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            use_native_hstore=False,
+        )
+    except ModuleNotFoundError as error:
+        raise StoreRefused(
+            f"{error.name} is not installed; PostgreSQL needs retrain-receiver[postgresql]"
+        ) from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.autocommit = True
+        connection.execute(SESSION.format(patience=patience)).close()
+        connection.autocommit = False
+
+    return engine
+
+
+def require_fit(db: Connection) -> None:
+    """Refuse a database that can't hold what strangers write. Raises `StoreRefused`."""
+    encoding = db.scalar(sql("SELECT current_setting('server_encoding')"))
+    if encoding != "UTF8":
+        raise StoreRefused(
+            f"the database's encoding is {encoding}; create it anew with ENCODING 'UTF8'"
+        )
+
+
+def database_time(db: Connection) -> datetime:
+    """The one clock that all replicas share, now; `now()` would be the transaction's beginning."""
+    return db.execute(CLOCK).scalar_one().astimezone(UTC)

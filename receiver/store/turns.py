@@ -1,0 +1,49 @@
+"""Turns: what replicas must not do at the same time, besides deciding one model."""
+
+from enum import IntEnum
+from zlib import crc32
+
+from sqlalchemy import Connection, Integer, Select, func, literal, select
+
+PROGRAM = 727_620_000
+"""Tells our turns from other programs' advisory locks in the same database."""
+
+
+class Turn(IntEnum):
+    """Kinds of turns. Never renumber one: the release before takes them too."""
+
+    MIGRATE = 1
+    PAUSE = 2  # deciding shares it: nothing is decided while many models are paused or resumed
+    CONFIGURE = 3
+    FORGET = 4
+    ANSWER = 5  # to one Idempotency-Key
+
+
+class Turns:
+    """A transaction's turns.
+
+    They are taken before models are locked, so that no two transactions wait for each other.
+    """
+
+    _db: Connection
+
+    def take_turn(self, turn: Turn, name: str = "", *, shared: bool = False) -> None:
+        """Wait for the turn. Several can have it at the same time if each of them shares it."""
+        take_turn(self._db, turn, name, shared=shared)
+
+    def try_turn(self, turn: Turn) -> bool:
+        """Take the turn if nobody has it."""
+        if self._db.dialect.name == "sqlite":
+            return True
+        return bool(self._db.scalar(_asking("pg_try_advisory_xact_lock", turn, "")))
+
+
+def take_turn(db: Connection, turn: Turn, name: str = "", *, shared: bool = False) -> None:
+    """Hold an advisory lock until the transaction ends. On SQLite a writer is alone anyway."""
+    if db.dialect.name != "sqlite":
+        db.execute(_asking(f"pg_advisory_xact_lock{'_shared' if shared else ''}", turn, name))
+
+
+def _asking(function: str, turn: Turn, name: str) -> Select[tuple[object]]:
+    kind = literal(PROGRAM + turn, Integer)
+    return select(getattr(func, function)(kind, literal(crc32(name.encode()) - 2**31, Integer)))

@@ -1,0 +1,295 @@
+"""What only PostgreSQL has: its clock, its locks, its restarts, a connection that is cut."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from receiver.flows.intake import arrive, take_in
+from receiver.store import store as module
+from receiver.store.column_types import to_micros
+from receiver.store.decision_ids import REPLICAS
+from receiver.store.store import Store, StoreRefused, StoreUnavailable
+from tests.cutting import CuttingProxy
+from tests.examples import alert, notification, playbook
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def one(replicas):
+    return replicas.start()
+
+
+@pytest.fixture
+def two(replicas):
+    return replicas.start()
+
+
+def setting(store, name):
+    with store.read() as db:
+        return db.scalar(text(f"SELECT current_setting('{name}')"))
+
+
+class TestTime:
+    """Replicas must agree on it."""
+
+    def test_it_is_asked_after_the_locks_were_taken(self, replicas):
+        """Who waited for a lock decides later than the one who held it, on every machine."""
+        stores = [replicas.open(None), replicas.open(None)]
+
+        def lock(tx):
+            return tx.lock_models(["42"]), tx.now()
+
+        with replicas.held(stores[0], stores[0].run, lock):
+            waiting = replicas.begin(stores[1].run, lock)
+            replicas.await_waiting()
+            released = replicas.time()
+
+        assert waiting.result()[1] > released
+
+    def test_it_is_utc_and_moves_within_a_transaction(self, replicas):
+        """Microseconds, with a zone, whatever zone the server lives in."""
+        replicas.backdoor.execute(
+            f"ALTER DATABASE {replicas.database} SET timezone TO 'Asia/Kathmandu'"
+        )
+        store = replicas.open(None)
+        with store.begin() as tx:
+            first, second = tx.now(), tx.now()
+
+        assert first.tzinfo is UTC
+        assert first < second
+        assert abs(second - replicas.time()) < timedelta(minutes=1)
+
+    def test_reads_use_it_too(self, replicas):
+        """What is due is due for all replicas at the same moment."""
+        store = replicas.open(None)
+        with store.read() as db:
+            assert store.now(db) < store.now(db)
+
+
+class TestSession:
+    """What every connection asks for, whatever the server's defaults are."""
+
+    def test_what_is_acknowledged_is_durable(self, replicas, one):
+        """Also where the server's own setting would lose it."""
+        assert replicas.backdoor.execute("SHOW synchronous_commit") == [("off",)]
+        assert setting(one.store, "synchronous_commit") == "on"
+
+    def test_a_stronger_promise_is_left_alone(self, replicas):
+        """An operator may wait for a standby."""
+        replicas.backdoor.execute(
+            f"ALTER DATABASE {replicas.database} SET synchronous_commit TO 'remote_apply'"
+        )
+        assert setting(replicas.open(replicas.clock), "synchronous_commit") == "remote_apply"
+
+    def test_a_view_does_not_change_meanwhile_and_writes_see_what_was_committed(self, one, two):
+        """Whatever the server's default is."""
+        with one.store.read() as db, two.store.begin() as tx:
+            count = text("SELECT count(*) FROM models")
+            assert db.scalar(count) == 0
+            assert tx._db.scalar(count) == 0
+            one.deliver(alert())
+            assert db.scalar(count) == 0
+            assert tx._db.scalar(count) == 1
+
+    def test_a_replica_that_stands_still_holds_nothing_for_long(self, one, two):
+        """Its session is ended by the server; what it began is undone."""
+
+        def stand_still(tx):
+            tx.lock_models(["42"])
+            tx._db.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+            assert two.reasons(alert()) == ["triggered"]
+            tx.models_with_alerts()
+
+        with pytest.raises(StoreUnavailable):
+            one.store.run(stand_still)
+
+        assert setting(one.store, "idle_in_transaction_session_timeout") == "30s"
+
+    def test_a_missing_driver_is_told_with_its_cure(self, monkeypatch, clock):
+        """It comes with an extra."""
+        monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+        with pytest.raises(StoreRefused, match=r"retrain-receiver\[postgresql\]"):
+            Store.open("postgresql+psycopg://nobody@/nothing", clock)
+
+
+class TestUnavailable:
+    """The store can't commit now: 503, and nothing was stored."""
+
+    def test_a_lock_is_not_waited_for_for_ever(self, replicas, one, monkeypatch):
+        """503 soon; Alertmanager comes back."""
+        monkeypatch.setattr(module, "LOCK_TIMEOUT_SECONDS", 0.1)
+        hasty = replicas.start()
+
+        with replicas.held(one.store, one.reasons, alert()):
+            with pytest.raises(StoreUnavailable, match="lock timeout"):
+                hasty.deliver(alert())
+            assert hasty.reasons(alert("43")) == ["triggered"]
+
+        assert hasty.reasons(alert()) == ["duplicate"]
+
+    @pytest.mark.parametrize(
+        ("statement", "said"),
+        [
+            ("SET TRANSACTION READ ONLY", "read-only"),  # a standby
+            ("SELECT pg_terminate_backend(pg_backend_pid())", "terminating|closed"),
+            ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", "53100"),  # the disk is full
+            ("DO $$ BEGIN RAISE SQLSTATE '57014'; END $$", "57014"),  # it took too long
+            ("SET LOCAL ROLE pg_monitor", "permission denied"),
+        ],
+    )
+    def test_the_store_is_at_fault_not_the_content(self, one, statement, said):
+        """503; nothing is recorded as invalid, and the next one is served."""
+
+        def meet_it(tx):
+            tx._db.execute(text(statement))
+            tx.lock_models(["42"])
+
+        with pytest.raises(StoreUnavailable, match=said):
+            one.store.run(meet_it)
+
+        assert one.reasons(alert()) == ["triggered"]
+
+    def test_a_trouble_of_the_store_is_none_of_a_single_alert(self, one):
+        """Also inside a part that may fail alone."""
+
+        def meet_it(tx):
+            with tx.savepoint():
+                tx._db.execute(text("SET TRANSACTION READ ONLY"))
+                tx.lock_models(["42"])
+
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            one.store.run(meet_it)
+
+    def test_nobody_there(self, clock):
+        """A start without its database ends with what the driver says."""
+        with pytest.raises(StoreUnavailable, match="connection"):
+            Store.open("postgresql+psycopg://nobody@127.0.0.1:9/nothing", clock)
+
+
+class TestRestart:
+    """The server crashes and comes back."""
+
+    def test_between_two_transactions_nobody_notices(self, postgres, one):
+        """Dead connections are found before they are used."""
+        one.deliver(alert("1"))
+        postgres.restart()
+
+        assert one.reasons(alert("1"), alert("2")) == ["duplicate", "triggered"]
+
+    def test_within_a_transaction_it_is_undone(self, postgres, one):
+        """503; then it heals without help."""
+
+        def crash(tx):
+            tx.lock_models(["lost"])
+            postgres.restart()
+            tx.lock_models(["42"])
+
+        with pytest.raises(StoreUnavailable):
+            one.store.run(crash)
+
+        assert one.reasons(alert()) == ["triggered"]
+        with one.store.begin() as tx:
+            assert not tx.knows_model("lost")
+
+    def test_while_it_is_down_everything_is_told_so(self, postgres, one):
+        """Reading and writing; both work again when it is back."""
+        postgres.stop()
+        try:
+            with pytest.raises(StoreUnavailable):
+                one.deliver(alert())
+            with pytest.raises(StoreUnavailable):
+                one.log()
+        finally:
+            postgres.start()
+
+        assert one.reasons(alert()) == ["triggered"]
+
+    def test_under_load_nothing_acknowledged_is_lost(self, replicas, postgres):
+        """Three replicas commit while the server crashes again and again."""
+        stores = [replicas.open(replicas.clock) for _ in range(3)]
+        acknowledged, ended = set(), threading.Event()
+
+        def post(number):
+            n = 0
+            while not ended.is_set():
+                n += 1
+                arrival = arrive(notification(alert(f"{number}-{n}")), playbook())
+                try:
+                    (receipt,) = take_in(stores[number], [arrival])
+                except StoreUnavailable:
+                    continue
+                acknowledged.update(decision.id for decision in receipt.decisions)
+
+        with ThreadPoolExecutor(3) as posting:
+            futures = [posting.submit(post, number) for number in range(3)]
+            try:
+                for _ in range(3):
+                    enough = len(acknowledged) + 20
+                    eventually(lambda enough=enough: len(acknowledged) > enough)
+                    postgres.restart()
+                enough = len(acknowledged) + 20
+                eventually(lambda: len(acknowledged) > enough)
+            finally:
+                ended.set()
+            for future in futures:
+                future.result()
+
+        with stores[0].read() as db:
+            stored = set(db.scalars(text("SELECT id FROM decisions")))
+        assert acknowledged <= stored
+
+
+class TestCommit:
+    """What is stored if nobody heard the answer."""
+
+    @pytest.mark.parametrize(
+        ("answered", "again"), [("before", "triggered"), ("after", "duplicate")]
+    )
+    def test_one_whose_answer_is_lost_may_be_told_again(self, replicas, postgres, answered, again):
+        """Cut before or after the server heard COMMIT: 503, and no second run."""
+        with CuttingProxy(postgres.socket, b"COMMIT\0", after=answered == "after") as proxy:
+            history = replicas.start(through=proxy.folder)
+            proxy.armed = True
+
+            with pytest.raises(StoreUnavailable):
+                history.deliver(alert())
+
+            assert proxy.cuts == 1
+            assert history.reasons(alert()) == [again]
+            assert len(history.dispatches()) == 1
+
+
+class TestNumbers:
+    """Ids of decisions."""
+
+    def test_no_two_replicas_can_take_the_same_one(self, one, two):
+        """Even at the same microsecond, which the hand-moved clock makes of all decisions."""
+        taken = [d.id for history in (one, two) for d in history.deliver(alert(), alert("43"))]
+
+        assert len(set(taken)) == 4
+        assert {number % REPLICAS for number in taken[:2]} != {n % REPLICAS for n in taken[2:]}
+        assert all(number >= to_micros(one.now()) for number in taken)
+        assert all(number < 2**53 for number in taken)
+
+    def test_who_writes_under_the_number_of_another_gets_a_new_one(self, replicas, one, two):
+        """Only if many replicas started since: the transaction is begun again at once."""
+        two.store._ids.share(one.store._ids._number)
+
+        with replicas.held(one.store, one.reasons, alert("1")):
+            second = replicas.begin(two.reasons, alert("2"))
+            replicas.await_waiting()
+
+        assert second.result() == ["triggered"]
+        assert two.store._ids._number != one.store._ids._number
+
+    def test_a_new_replica_continues_behind_the_log(self, replicas, one):
+        """Also if the clock went back."""
+        (last,) = one.deliver(alert("1"))
+        replicas.clock.jump(-timedelta(days=1))
+
+        (first,) = replicas.start().deliver(alert("2"))
+
+        assert first.id > last.id

@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo simulate test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ install: .venv/.installed ## make the virtual environment with locked, hashed de
 
 demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retraining run (ARGS=--once ends by itself)
 	@$(BIN)/retrain-receiver demo $(ARGS)
+
+simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 tells one story
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000)) $(ARGS)
 
 test: .venv/.installed .venv-kfp/.installed ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

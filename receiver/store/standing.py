@@ -140,7 +140,7 @@ def _first_models(db: Connection, now: datetime) -> list[ModelStanding]:
             run_ended_at=ended,
             run_state=DispatchState(run_state) if run_state else None,
         )
-        for name, cooldown, backoff, state, alerts, run_state, sent_at, ended_at in rows
+        for name, cooldown, backoff, state, alerts, run_state, sent, ended in rows
     ]
 
 

@@ -7,9 +7,10 @@ from receiver.core.alerts import Notification
 from tests.simulation.alertmanagers import Alertmanager, Answered
 from tests.simulation.book import Book
 from tests.simulation.operators import Operators
+from tests.simulation.parts import Parts
 from tests.simulation.plans import HOUR, MINUTE, Plan, draw
 from tests.simulation.prometheus import Prometheus
-from tests.simulation.replicas import Parts, Replica
+from tests.simulation.replicas import Replica
 from tests.simulation.settings import TARGETS, playbooks
 from tests.simulation.stores import Stores
 from tests.simulation.targets import Site
@@ -21,6 +22,7 @@ class Lived:
     """What happened in one history, for the checker and for the story.
 
     Attributes:
+        steps: How many steps at which a process may die were made before the faults stopped.
         broken: An error that ended it; None if it came to its end.
 
     """
@@ -29,6 +31,7 @@ class Lived:
     notes: list[Note]
     sites: dict[str, Site]
     ended: float
+    steps: int
     broken: BaseException | None = field(default=None)
 
 
@@ -76,19 +79,21 @@ class History:
         self.world.note("seed", Kind.PLAN, str(self.plan))
         end = self.plan.ends + self.plan.heals
         broken: BaseException | None = None
+        steps = 0
         try:
             self._plan_accidents()
             for replica in self.replicas:
                 hub.after(0, replica.begin)
             self.prometheus.start()
             hub.run(self.plan.ends)
+            steps = self.world.steps
             self._heal()
             hub.run(end)
         except Exception as error:  # noqa: BLE001  the checker tells it, with the story
             broken = error
         self.world.healing = True
         self._stop()
-        return Lived(self.plan, self.world.notes, self.sites, hub.now, broken)
+        return Lived(self.plan, self.world.notes, self.sites, hub.now, steps, broken)
 
     def post(self, who: str, notification: Notification, answered: Answered) -> None:
         """Lead a POST to one of the replicas that are up."""
@@ -176,6 +181,7 @@ class History:
                 task.kill()
 
 
-def live(seed: int, stores: Stores, parts: Parts | None = None) -> Lived:
-    """Live through the history of a seed."""
-    return History(draw(seed), stores, parts or Parts()).live()
+def live(plan: Plan | int, stores: Stores, parts: Parts | None = None) -> Lived:
+    """Live through the history of a plan, or of a seed."""
+    drawn = draw(plan) if isinstance(plan, int) else plan
+    return History(drawn, stores, parts or Parts()).live()

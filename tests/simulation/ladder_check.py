@@ -61,7 +61,7 @@ class Follower:
             self._count_anew()
         elif note.kind is Kind.DOWN:
             self._up.discard(note.who)
-        elif note.kind in {Kind.CLOCK, Kind.FAULT}:
+        elif note.kind is Kind.CLOCK or (note.kind is Kind.FAULT and note.who in self._loaded):
             self._count_anew()
 
     def _count_anew(self) -> None:

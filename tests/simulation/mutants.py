@@ -20,7 +20,7 @@ from receiver.flows.intake import Arrival, Receipt
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.store import StoreUnavailable, Tx
 from receiver.store.tables import dispatches
-from tests.simulation.replicas import Parts, Step
+from tests.simulation.parts import Parts, Step
 from tests.simulation.stores import Interrupted
 from tests.simulation.world import World
 

@@ -1,8 +1,9 @@
 """What one history is like: everything that is drawn once, from its seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
 
@@ -26,6 +27,7 @@ class Plan:
         listing: `always` shows our ids, `run-name` once it was polled, or `hidden`.
         follow_pace: How often a process looks after its runs, at most.
         crash, store_fault, stall: Chance at each step of a process.
+        crash_at: The number of a step at which a process surely dies; 0 for none.
 
     """
 
@@ -64,6 +66,7 @@ class Plan:
     alertmanager_faults: int
     prometheus_faults: int
     silences: int
+    crash_at: int = 0
 
 
 def draw(seed: int, *, replicas: int | None = None) -> Plan:
@@ -74,12 +77,12 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         return value if random.random() < chance else 0
 
     group_interval = random.choice((MINUTE, 5 * MINUTE))
-    repeat_interval = random.choice((HOUR, 4 * HOUR, 12 * HOUR))
+    repeat_interval = random.choice((HOUR, HOUR, 4 * HOUR, 12 * HOUR))
     return Plan(
         seed=seed,
         replicas=random.choice((1, 1, 2, 3)) if replicas is None else replicas,
         alertmanagers=random.choice((1, 2, 3, 3)),
-        models=random.choice((1, 2, 3)),
+        models=random.choice((1, 2, 3, 4)),
         ends=random.uniform(20, 44) * HOUR,
         heals=8 * HOUR,
         group_by=random.choice((("user_id",), ("alertname", "user_id"), ("alertname",), ())),
@@ -112,3 +115,28 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         prometheus_faults=int(sometimes(random.randint(1, 6))),
         silences=int(sometimes(random.randint(1, 3), 0.3)),
     )
+
+
+FAULTS = (
+    "crash",
+    "store_fault",
+    "stall",
+    "target_trouble",
+    "poll_trouble",
+    "answer_loss",
+    "jumps",
+    "acts",
+    "reloads",
+    "outages",
+    "alertmanager_faults",
+    "prometheus_faults",
+    "silences",
+    "max_alerts",
+)
+
+
+def calm(seed: int, **different: Any) -> Plan:
+    """Draw a short history with one replica in which nothing goes wrong, but for `different`."""
+    quiet = dict.fromkeys(FAULTS, 0)
+    short = {"models": 2, "replicas": 1, "ends": 4 * HOUR, "listing": "always"}
+    return replace(draw(seed), **{**quiet, **short, **different})

@@ -10,67 +10,22 @@ from typing import Any
 
 from receiver.core.alerts import Notification
 from receiver.core.playbook import Playbook
-from receiver.core.ports import Clock, Dispatcher
+from receiver.core.ports import Clock
 from receiver.dispatchers.missing import MissingTarget
 from receiver.flows import intake
-from receiver.flows.committer import Committer
 from receiver.flows.intake import Receipt
 from receiver.flows.reloading import apply_configuration
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
 from receiver.store.store import StoreUnavailable
-from receiver.telemetry import worker_errors
 from tests.fakes import Killed
 from tests.simulation.alertmanagers import Answered
 from tests.simulation.book import Book
-from tests.simulation.stores import Interrupted, Stores
+from tests.simulation.parts import FRUITLESS, MOST_STEPS, Lane, Parts, Spinning, Step, errors
+from tests.simulation.stores import Stores
 from tests.simulation.targets import Client, Site
 from tests.simulation.tasks import Task
 from tests.simulation.world import Kind, ProcessClock, WallClock, World
-
-MOST_STEPS = 300
-"""A lane that does not come to rest after so many steps is spinning."""
-
-FRUITLESS = 8
-
-Step = Callable[[], bool]
-
-
-@dataclass
-class Parts:
-    """What a process is built from; a bug put back on purpose changes one of them.
-
-    Attributes:
-        client: Wraps the dispatcher of a target.
-        lanes: Leaves lanes out.
-        committer: Makes the part that answers Alertmanager.
-        on_start: Something done to the store when a process starts.
-        store: Changes the store.
-
-    """
-
-    client: Callable[[Dispatcher], Dispatcher] = lambda client: client
-    lanes: Callable[[dict[str, Step]], dict[str, Step]] = lambda lanes: lanes
-    committer: Callable[[Interrupted], Committer] = lambda store: Committer(
-        lambda arrivals: intake.take_in(store, arrivals)
-    )
-    on_start: Callable[[Interrupted], None] = lambda _store: None
-    store: Callable[[Interrupted, World], None] = lambda _store, _world: None
-
-
-class Spinning(Exception):  # noqa: N818  says what is true
-    """A lane works without getting anything done."""
-
-
-@dataclass(slots=True)
-class Lane:
-    """One loop of the worker: when it looks next, and how often it looked in vain."""
-
-    step: Step
-    wakes: float = float("inf")
-    busy: bool = False
-    seen_due: object = None
-    in_vain: int = 0
 
 
 @dataclass
@@ -182,7 +137,8 @@ class Replica:
         """What may happen to a process at each of its steps."""
         world = self.world
         self._live_or_die()
-        if world.strikes(world.plan.crash):
+        world.steps += 1
+        if world.strikes(world.plan.crash) or world.steps == world.plan.crash_at:
             self.crash(f"killed {where}")
             raise Killed
         if world.strikes(world.plan.stall):
@@ -321,13 +277,3 @@ class Replica:
             raise AssertionError(f"{name}: an error that nobody foresaw was only survived")
         lane.in_vain = 0 if steps else lane.in_vain + 1
         self.wake()
-
-
-def errors() -> float:
-    """How many unforeseen errors a worker has survived."""
-    return sum(
-        sample.value
-        for metric in worker_errors.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_total")
-    )

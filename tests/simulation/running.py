@@ -10,7 +10,8 @@ import structlog
 from tests.fakes import HandClock
 from tests.simulation.checker import check
 from tests.simulation.history import Lived, live
-from tests.simulation.replicas import Parts
+from tests.simulation.parts import Parts
+from tests.simulation.plans import Plan
 from tests.simulation.stores import SqliteStores, Stores
 from tests.simulation.violations import Violation
 
@@ -31,12 +32,12 @@ def silence_the_log() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
-def examine(seed: int, stores: Stores, parts: Parts | None = None) -> tuple[Lived, Outcome]:
-    """Live through one seed and check it."""
-    lived = live(seed, stores, parts)
+def examine(plan: Plan | int, stores: Stores, parts: Parts | None = None) -> tuple[Lived, Outcome]:
+    """Live through one history and check it."""
+    lived = live(plan, stores, parts)
     violations = check(lived, stores.open(HandClock()))
     counts = Counter(note.kind.value for note in lived.notes)
-    return lived, Outcome(seed, tuple(violations), counts)
+    return lived, Outcome(lived.plan.seed, tuple(violations), counts)
 
 
 _STORES: list[SqliteStores] = []

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.plans import MINUTE, calm
 from tests.simulation.running import examine
 from tests.simulation.telling import tell
 
@@ -22,6 +23,20 @@ def test_no_promise_is_broken(stores, part):
         lived, outcome = examine(seed, stores)
 
         assert not outcome.violations, "\n".join(tell(lived, outcome.violations))
+
+
+@pytest.mark.parametrize("trouble", [0.0, 1.0])
+def test_a_death_at_any_single_step_breaks_no_promise(stores, trouble):
+    """It dies at its Nth step, for every N, with a target that works and with one that fails."""
+    step, steps = 1, 0
+    while step == 1 or step <= steps:
+        plan = calm(3, target_trouble=trouble, crash_at=step, downtime=MINUTE)
+        lived, outcome = examine(plan, stores)
+
+        assert not outcome.violations, "\n".join(tell(lived, outcome.violations))
+        steps = max(steps, lived.steps)
+        step += 1
+    assert outcome.counts["down"] == 1
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

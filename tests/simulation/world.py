@@ -92,6 +92,7 @@ class World:
     Attributes:
         wall: The clock by which is decided: the only replica's, or the database's.
         healing: Faults have stopped.
+        steps: How many steps at which a process may die were made.
 
     """
 
@@ -102,6 +103,7 @@ class World:
         self.wall = WallClock(self.hub)
         self.notes: list[Note] = []
         self.healing = False
+        self.steps = 0
         self.cure: Callable[[], None] = lambda: None
 
     def note(self, who: str, kind: Kind, text: str, data: Any = None) -> None:

@@ -1,0 +1,65 @@
+"""What a process is built from, and the lanes that it works in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from receiver.core.ports import Dispatcher
+from receiver.flows import intake
+from receiver.flows.committer import Committer
+from receiver.telemetry import worker_errors
+from tests.simulation.stores import Interrupted
+from tests.simulation.world import World
+
+MOST_STEPS = 300
+"""A lane that does not come to rest after so many steps is spinning."""
+
+FRUITLESS = 8
+
+Step = Callable[[], bool]
+
+
+@dataclass
+class Parts:
+    """What a process is built from; a bug put back on purpose changes one of them.
+
+    Attributes:
+        client: Wraps the dispatcher of a target.
+        lanes: Leaves lanes out.
+        committer: Makes the part that answers Alertmanager.
+        on_start: Something done to the store when a process starts.
+        store: Changes the store.
+
+    """
+
+    client: Callable[[Dispatcher], Dispatcher] = lambda client: client
+    lanes: Callable[[dict[str, Step]], dict[str, Step]] = lambda lanes: lanes
+    committer: Callable[[Interrupted], Committer] = lambda store: Committer(
+        lambda arrivals: intake.take_in(store, arrivals)
+    )
+    on_start: Callable[[Interrupted], None] = lambda _store: None
+    store: Callable[[Interrupted, World], None] = lambda _store, _world: None
+
+
+class Spinning(Exception):  # noqa: N818  says what is true
+    """A lane works without getting anything done."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One loop of the worker: when it looks next, and how often it looked in vain."""
+
+    step: Step
+    wakes: float = float("inf")
+    busy: bool = False
+    seen_due: object = None
+    in_vain: int = 0
+
+
+def errors() -> float:
+    """How many unforeseen errors a worker has survived."""
+    return sum(
+        sample.value
+        for metric in worker_errors.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )

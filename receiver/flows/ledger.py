@@ -53,6 +53,7 @@ class Ledger:
         tx.take_turn(Turn.PAUSE, shared=True)
         homes = tx.homes_of(fingerprints)
         self.models: dict[str, Model] = tx.lock_models({*models, *homes.values()})
+        self._read = dict(self.models)
         self.now: datetime = tx.now()
         self.pauses: list[Pause] = tx.pauses()
         self.decisions: list[Decision] = []
@@ -177,7 +178,8 @@ class Ledger:
             self._sets[self._homes[fingerprint]][fingerprint] for fingerprint in self._kept
         )
         self.tx.save_deliveries(self._deliveries[key] for key in self._remembered)
-        self.tx.save_models(self._checked(name) for name in sorted(self._touched))
+        checked = [self._checked(name) for name in sorted(self._touched)]
+        self.tx.save_models(model for model in checked if model != self._read[model.name])
 
     def _checked(self, name: str) -> Model:
         model = self.models[name]

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, and_, func, insert, not_, select, update
 
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
+from receiver.store.bulk import insert_into, insert_rows
 from receiver.store.column_types import storable
 from receiver.store.tables import attempts, dispatches, seen_ids, transitions
-from receiver.store.upserts import insert_into
 
 
 class DispatchRows:
@@ -24,9 +24,10 @@ class DispatchRows:
         rows = [dispatch_row(dispatch) for dispatch in ordered]
         if not rows:
             return
-        self._db.execute(insert(dispatches), rows)
-        self._db.execute(
-            insert(transitions),
+        insert_rows(self._db, dispatches, rows)
+        insert_rows(
+            self._db,
+            transitions,
             [
                 {
                     "dispatch_id": row["id"],

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
 from receiver.core.times import stamp
+from receiver.store.bulk import insert_rows
 from receiver.store.tables import answers, configs, decisions, notifications, rejections
 
 KEPT_REJECTIONS = 100
@@ -51,14 +52,12 @@ class LogRows:
             }
             for notification_id, received_at, source, sender, notification in arrived
         ]
-        if rows:
-            self._db.execute(insert(notifications), rows)
+        insert_rows(self._db, notifications, rows)
 
     def add_decisions(self, taken: Iterable[Decision]) -> None:
         """Append to the audit log."""
         rows = [decision_row(decision) for decision in taken]
-        if rows:
-            self._db.execute(insert(decisions), rows)
+        insert_rows(self._db, decisions, rows)
 
     def add_rejection(
         self, *, at: datetime, sender: str, status_code: int, detail: str, body: bytes, size: int

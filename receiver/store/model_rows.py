@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, Select, delete, or_, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
+from receiver.store.bulk import insert_into, upsert
 from receiver.store.column_types import storable
 from receiver.store.errors import BeginAgain
 from receiver.store.tables import (
@@ -18,7 +19,6 @@ from receiver.store.tables import (
     models,
     pauses,
 )
-from receiver.store.upserts import insert_into, upsert
 
 CHUNK = 500
 """Values in one IN (...): far below every engine's limit."""

@@ -7,6 +7,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
 from receiver.core.dispatches import ATTENTION, LIVE
+from receiver.store.bulk import upsert
 from receiver.store.column_types import to_micros
 from receiver.store.tables import (
     answers,
@@ -19,7 +20,6 @@ from receiver.store.tables import (
     pauses,
     transitions,
 )
-from receiver.store.upserts import upsert
 
 
 class RetentionRows:

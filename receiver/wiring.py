@@ -27,6 +27,7 @@ from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
 from receiver.gauges import watch_store
 from receiver.store import queries
+from receiver.store.apart import migrate_apart
 from receiver.store.standing import standing_of
 from receiver.store.store import Store
 from receiver.telemetry import (
@@ -74,6 +75,7 @@ class Receiver:
             clock if config.storage.sqlite_path else None,
             min_free=config.storage.min_free,
             network_filesystem=config.storage.network_filesystem,
+            migrate=migrate_apart,
         )
         self._config = config
         self._reloading = threading.Lock()

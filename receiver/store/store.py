@@ -107,24 +107,21 @@ class Store:
         *,
         min_free: int = 0,
         network_filesystem: bool = False,
+        migrate: Callable[["Store"], None] | None = None,
     ) -> "Store":
         """Open the database and bring its tables up to date.
 
         Without a clock, the database's own tells the time: several replicas must agree on it.
+        `migrate` is called if a migration is due; without it, that runs in this process.
         Raises `StoreRefused`, `StoreUnavailable`.
         """
         path = sqlite_path(url)
-        if path is None:
-            engine = postgres_engine(url, patience=LOCK_TIMEOUT_SECONDS)
-        else:
-            engine = sqlite_engine(
-                path, patience=LOCK_TIMEOUT_SECONDS, network_filesystem=network_filesystem
-            )
+        engine = engine_of(url, network_filesystem=network_filesystem)
         store = cls(engine, clock, path=path, min_free=min_free)
         if path is not None:
             store._file_lock = lock_file(path)
         try:
-            store._prepare()
+            store._prepare(migrate or Store.migrate)
         except BaseException:
             store.close()
             raise
@@ -187,15 +184,19 @@ class Store:
         except DRIVER_ERRORS as error:
             raise failure_of(error) from error
 
-    def _prepare(self) -> None:
+    def migrate(self) -> None:
+        """Run the migrations that are due. Raises `StoreUnavailable`."""
+        with self._connection(sqlite_begin="IMMEDIATE") as db:
+            migrate(db)
+
+    def _prepare(self, migrate: Callable[["Store"], None]) -> None:
         """Bring the tables up to date, and our ids behind those of the log."""
         with self.read() as db:
             if not self.alone:
                 require_fit(db)
             due = is_due(db)
         if due:
-            with self._connection(sqlite_begin="IMMEDIATE") as db:
-                migrate(db)
+            migrate(self)
         with self.read() as db:
             self._ids.start_after(db.scalar(select(func.max(decisions.c.id))) or 0)
         self._take_number()
@@ -224,6 +225,16 @@ class Store:
             raise StoreUnavailable(
                 f"only {free} bytes are free, storage.min_free is {self._min_free}"
             )
+
+
+def engine_of(url: str, *, network_filesystem: bool) -> Engine:
+    """The engine behind a storage URL. Raises `StoreRefused`."""
+    path = sqlite_path(url)
+    if path is None:
+        return postgres_engine(url, patience=LOCK_TIMEOUT_SECONDS)
+    return sqlite_engine(
+        path, patience=LOCK_TIMEOUT_SECONDS, network_filesystem=network_filesystem
+    )
 
 
 NEXT_NUMBER = text("SELECT nextval('replica_numbers')")

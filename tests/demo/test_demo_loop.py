@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kfp_environment import need_kfp_environment
+from tests.demo.kfp_environment import need_kfp_environment
 
 from receiver.demo.asking import DemoError, NoAnswerError
 from receiver.demo.screen import Screen

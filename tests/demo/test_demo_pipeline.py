@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kfp_environment import DEMO, kfp_python, need_kfp_environment, prepare, run_pipeline
+from tests.demo.kfp_environment import DEMO, kfp_python, need_kfp_environment, prepare, run_pipeline
 
 from receiver.demo.evaluation import Quality, mean_absolute_error, r2_score
 from receiver.demo.live import TARGET, read_table, write_table

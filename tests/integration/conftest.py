@@ -103,7 +103,7 @@ def store(request, url, clock):
     else:
         engine = request.getfixturevalue("shared").store.engine
         store = Store(engine, clock, path=None, min_free=0)
-        store._prepare()
+        store._prepare(Store.migrate)
         yield store
 
 

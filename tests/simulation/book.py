@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from tests.simulation.stores import DECISIONS, DUE, TRANSITIONS, Stores
+from tests.simulation.stores import DECISIONS, DUE, Stores
 from tests.simulation.world import Kind, World
 
 
@@ -19,23 +19,33 @@ class Book:
     def __init__(self, world: World, stores: Stores) -> None:
         self._world = world
         self._stores = stores
-        self._newest = self._transition = 0
+        self._newest = 0
+        self._moves: set[tuple[str, int]] = set()
         self._seen: set[int] = set()
         self._due: dict[str, datetime] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def read(self) -> None:
         """Note what is new."""
-        news = [(Kind.DECISION, row, told_decision(row)) for row in self._new_decisions()] + [
-            (Kind.DISPATCH, row, told_transition(row))
-            for row in self._stores.rows(TRANSITIONS.format(last=self._transition))
-        ]
-        for kind, row, text in news:
-            if kind is Kind.DISPATCH:
-                self._transition = max(self._transition, row["row"])
-            self._world.note("receiver", kind, text, row)
+        for row in self._new_decisions():
+            self._world.note("receiver", Kind.DECISION, told_decision(row), row)
+        for row in self._stores.rows(self._stores.transitions.format(last=len(self._moves))):
+            key = (row["dispatch_id"], row["number"])
+            if key not in self._moves:
+                self._moves.add(key)
+                self._world.note("receiver", Kind.DISPATCH, told_transition(row), row)
         self._due = None
         self.on_change()
+
+    def due(self) -> Mapping[str, datetime]:
+        """When each lane has something to do, by the deciding clock."""
+        if self._due is None:
+            found: dict[str, datetime] = {}
+            for row in self._stores.rows(DUE):
+                if row["due"] is not None:
+                    found[row["lane"]] = min(found.get(row["lane"], row["due"]), row["due"])
+            self._due = found
+        return self._due
 
     def _new_decisions(self) -> list[Mapping[str, Any]]:
         """Each row once, even if another replica's clock gave it a smaller id than the last."""
@@ -50,16 +60,6 @@ class Book:
         self._seen.update(row["id"] for row in new)
         self._newest = max((self._newest, *(row["id"] for row in new)))
         return new
-
-    def due(self) -> Mapping[str, datetime]:
-        """When each lane has something to do, by the deciding clock."""
-        if self._due is None:
-            found: dict[str, datetime] = {}
-            for row in self._stores.rows(DUE):
-                if row["due"] is not None:
-                    found[row["lane"]] = min(found.get(row["lane"], row["due"]), row["due"])
-            self._due = found
-        return self._due
 
 
 def told_decision(row: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from receiver.flows.intake import Receipt
 from receiver.flows.reloading import apply_configuration
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
-from receiver.store.store import StoreUnavailable
+from receiver.store.store import BeginAgain, StoreUnavailable
 from tests.fakes import Killed
 from tests.simulation.alertmanagers import Answered
 from tests.simulation.book import Book
@@ -146,7 +146,8 @@ class Replica:
             self._live_or_die()
         if "transaction" in where and world.strikes(world.plan.store_fault):
             world.note(self.name, Kind.FAULT, f"the database is cut off {where}")
-            raise StoreUnavailable("cut")
+            lost = BeginAgain if "before" in where and world.random.random() < 0.5 else None
+            raise (lost or StoreUnavailable)("cut")
 
     def _live_or_die(self) -> None:
         running = self.world.hub.running

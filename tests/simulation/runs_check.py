@@ -72,9 +72,15 @@ class Truth:
         """Whether an operator had ordered it by then."""
         return any(moment <= at for moment in self.ordered_at[dispatch_id])
 
+    def state_before(self, note: Note) -> str:
+        """Where the dispatch stood before this change."""
+        moves = self.moves[note.data["dispatch_id"]]
+        return str(moves[moves.index(note) - 1].data["state"])
+
     def state_at(self, dispatch_id: str, at: float) -> tuple[str, Note]:
         """Where a dispatch stood then, and since which note."""
-        note = next(note for note in reversed(self.moves[dispatch_id]) if note.at <= at)
+        moves = self.moves[dispatch_id]
+        note = next((note for note in reversed(moves) if note.at <= at), moves[0])
         return str(note.data["state"]), note
 
 
@@ -125,40 +131,41 @@ def _never_too_soon(truth: Truth, model: str, found: Violations) -> None:
 
 
 def _keeps_distance(truth: Truth, earlier: Post, post: Post, found: Violations) -> None:
-    """The deciding clock shows the whole cooldown between two sends, and the settling after."""
-    note, before = truth.posted[id(post)], truth.posted[id(earlier)]
+    """When it was decided, the deciding clock showed the cooldown's end, and the settling's."""
+    note, decided = truth.posted[id(post)], truth.triggers[post.dispatch_id]
     policy = truth.policies[earlier.dispatch_id]
-    state, since = truth.state_at(earlier.dispatch_id, post.at)
+    state, since = truth.state_at(earlier.dispatch_id, decided.at)
     if state not in FINAL:
-        found.add("G2", note, f"{earlier.dispatch_id} is {state}")
+        found.add("G2", note, f"{earlier.dispatch_id} was {state} when this one was decided")
         return
     runs = [run for run in truth.runs_of[earlier.dispatch_id] if run.attempt == earlier.attempt]
     if policy is None or (not runs and state in {"superseded", "refused"}):
         return  # nothing ran, and nobody doubts it
-    if note.wall + SLACK < since_sent(before, truth, earlier) + policy.cooldown:
-        found.add("G2", note, f"within the cooldown of {earlier.dispatch_id}")
+    if decided.wall + SLACK < since_sent(truth, earlier) + policy.cooldown:
+        found.add("G2", note, f"decided within the cooldown of {earlier.dispatch_id}")
     for run in runs:
-        _settled(truth, run, (since, state), note, found)
+        _settled(truth, run, since, (decided, post), found)
 
 
-def since_sent(before: Note, truth: Truth, earlier: Post) -> datetime:
+def since_sent(truth: Truth, earlier: Post) -> datetime:
     """When the attempt was written down, by the deciding clock."""
     notes: Iterable[Note] = truth.moves[earlier.dispatch_id]
     sendings = [one for one in notes if one.data["state"] == "sending" and one.at <= earlier.at]
-    return sendings[-1].wall if sendings else before.wall
+    return sendings[-1].wall if sendings else truth.posted[id(earlier)].wall
 
 
 def _settled(
-    truth: Truth, run: TrueRun, ended: tuple[Note, str], note: Note, found: Violations
+    truth: Truth, run: TrueRun, since: Note, after: tuple[Note, Post], found: Violations
 ) -> None:
-    since, state = ended
-    policy = truth.policies[run.dispatch_id]
+    decided, post = after
+    note, policy = truth.posted[id(post)], truth.policies[run.dispatch_id]
+    state, before = since.data["state"], truth.state_before(since)
     if state in {"succeeded", "failed", "cancelled"}:
         if run.ends > since.at:
             found.add("G2", since, f"said to be over, but run {run.id} goes on")
-        if policy is not None and note.wall + SLACK < since.wall + policy.settle:
-            found.add("G2", note, f"run {run.id} has not settled")
-    goes_on = run.known and run.ends > note.at and run.gone_at > since.at
+        if policy is not None and decided.wall + SLACK < since.wall + policy.settle:
+            found.add("G2", note, f"decided although run {run.id} has not settled")
+    goes_on = run.ends > post.at and run.gone_at > since.at
     age = since.at - run.began
-    if state == "parked" and goes_on and age < truth.run_timeout - 60:
+    if state == "parked" and before == "running" and goes_on and age < truth.run_timeout - 60:
         found.add("G9", note, f"run {run.id} goes on; it was parked {age / 60:.0f} minutes old")

@@ -5,18 +5,22 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, event, func, select
+import psycopg
+from psycopg.rows import dict_row
+from sqlalchemy import Engine, event
 
 from receiver.core.ids import ENTROPY_BYTES, time_id
 from receiver.core.ports import Clock
 from receiver.store.column_types import from_micros
-from receiver.store.store import DecisionIds, Store, Tx
-from receiver.store.tables import decisions
+from receiver.store.store import Store, Tx
 from tests.fakes import HandClock
+from tests.postgres import PostgresServer, SharedDatabase
+from tests.simulation.plans import seeded
 
 MEMORY = Path("/dev/shm")  # noqa: S108  Linux keeps it in memory
 
@@ -30,10 +34,15 @@ SELECT id, decided_at, source, policy, model, fingerprint, status, starts_at, re
 FROM decisions WHERE id > {last} ORDER BY id"""
 
 TRANSITIONS = """
-SELECT t.rowid AS row, t.dispatch_id, t.number, t.at, t.state, t.detail, d.model, d.policy,
-       d.decision_id, d.ordered
+SELECT t.dispatch_id, t.number, t.at, t.state, t.detail, d.model, d.policy
 FROM transitions t JOIN dispatches d ON d.id = t.dispatch_id
-WHERE t.rowid > {last} ORDER BY t.rowid"""
+ORDER BY t.at, t.dispatch_id, t.number"""
+
+ROWS_OF_SQLITE = (
+    "ORDER BY t.at, t.dispatch_id, t.number",
+    "WHERE t.rowid > {last} ORDER BY t.rowid",
+)
+"""There new rows are found by their number; elsewhere all are read."""
 
 DUE = f"""
 SELECT 'timer' AS lane, min(next_check_at) AS due FROM models
@@ -52,24 +61,26 @@ class Interrupted(Store):
     meets: Interruption
     written: Callable[[], None]
     chances: Random
-    clock: Clock
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
         self.meets("before a transaction")
         with super().begin() as tx:
             tx.new_id = lambda now: time_id(now, self.chances.randbytes(ENTROPY_BYTES))
-            tx.now = self.clock.now
             yield tx
         self.written()
         self.meets("after a transaction")
 
-    def now(self, _db: Any) -> Any:
-        return self.clock.now()
-
 
 class Stores(Protocol):
-    """Makes stores: one database, emptied for each history."""
+    """Makes stores: one database, emptied for each history.
+
+    Attributes:
+        transitions: The query for those that are new since `{last}` of them, or for all.
+
+    """
+
+    transitions: str
 
     def fresh(self) -> None:
         """Forget what earlier histories left."""
@@ -84,33 +95,32 @@ class Stores(Protocol):
 class SqliteStores:
     """A file in memory; the same engine serves every history, for its statements are compiled."""
 
+    transitions = TRANSITIONS.replace(*ROWS_OF_SQLITE)
+
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-        first = Store.open(f"sqlite:///{self._folder}/receiver.db", HandClock())
-        self._first = first
-        self.engine: Engine = first.engine
-        event.listen(self.engine, "connect", not_durable)
-        self.engine.dispose()
-        self._raw: sqlite3.Connection = self.engine.raw_connection().driver_connection
+        self._first = Store.open(f"sqlite:///{self._folder}/receiver.db", HandClock())
+        self._engine = self._first.engine
+        event.listen(self._engine, "connect", not_durable)
+        self._engine.dispose()
+        self._raw: sqlite3.Connection = self._engine.raw_connection().driver_connection
         self._raw.row_factory = sqlite3.Row
         self._pristine = sqlite3.connect(":memory:")
         self._raw.backup(self._pristine)
+        self._numbers = count()
 
     def fresh(self) -> None:
         self._pristine.backup(self._raw)
-        self._ids = DecisionIds()
+        self._numbers = count()
 
     def open(self, clock: Clock, *, alone: bool = True) -> Interrupted:
-        store = Interrupted(self.engine, clock, path=None, min_free=0)
-        if not alone:  # the file belongs to one process; what several need to agree on is theirs
-            store._ids = self._ids
-        with self.engine.connect() as db:
-            store._ids.start_after(db.scalar(select(func.max(decisions.c.id))) or 0)
-        store.clock = clock
+        store = opened(self._engine, clock)
+        if not alone:  # the file belongs to one process; several agree on ids as on PostgreSQL
+            store._ids.share(next(self._numbers))
         return store
 
     def rows(self, query: str) -> list[Mapping[str, Any]]:
-        return [readable(row) for row in self._raw.execute(query)]
+        return [readable(dict(row)) for row in self._raw.execute(query)]
 
     def close(self) -> None:
         """Remove the file."""
@@ -120,12 +130,51 @@ class SqliteStores:
         shutil.rmtree(self._folder)
 
 
-def readable(row: Any) -> Mapping[str, Any]:
-    """A row by names, its moments as moments."""
-    return {
-        key: from_micros(row[key]) if key in INSTANTS and row[key] is not None else row[key]
-        for key in row.keys()  # noqa: SIM118  sqlite3.Row is no mapping
-    }
+class PostgresStores:
+    """A database on a server of our own, for a sample: each transaction takes longer there."""
+
+    transitions = TRANSITIONS
+
+    def __init__(self, server: PostgresServer, name: str) -> None:
+        self._shared = SharedDatabase(server, name)
+        self._raw = psycopg.connect(
+            self._shared.url.replace("postgresql+psycopg", "postgresql"),
+            autocommit=True,
+            row_factory=dict_row,
+        )
+
+    def fresh(self) -> None:
+        self._shared.empty()
+
+    def open(self, clock: Clock, *, alone: bool = True) -> Interrupted:
+        del alone
+        return opened(self._shared.store.engine, clock)
+
+    def rows(self, query: str) -> list[Mapping[str, Any]]:
+        return [readable(row) for row in self._raw.execute(query)]
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._raw.close()
+        self._shared.close()
+
+
+def opened(engine: Engine, clock: Clock) -> Interrupted:
+    """A store for a new process, on connections that are there already."""
+    store = Interrupted(engine, clock, path=None, min_free=0)
+    store._prepare(Store.migrate)
+    store.meets = lambda _where: None
+    store.written = lambda: None
+    store.chances = seeded("opened")
+    return store
+
+
+def readable(row: dict[str, Any]) -> Mapping[str, Any]:
+    """A row with its moments as moments."""
+    for key in INSTANTS & row.keys():
+        if row[key] is not None:
+            row[key] = from_micros(row[key])
+    return row
 
 
 def not_durable(connection: Any, _record: Any) -> None:

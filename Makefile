@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo simulate test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo simulate bench test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retrain
 
 simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 tells one story
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000)) $(ARGS)
+
+bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
+	@$(BIN)/python -m bench $(ARGS)
 
 test: .venv/.installed .venv-kfp/.installed ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
@@ -66,6 +69,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml --extra postgresql --group dev -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/kfp-local.in -o requirements/kfp-local.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/build.in -o requirements/build.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/chart.in -o requirements/chart.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .demo .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .tools .demo .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -22,7 +22,6 @@ class Lived:
     """What happened in one history, for the checker and for the story.
 
     Attributes:
-        steps: How many steps at which a process may die were made before the faults stopped.
         broken: An error that ended it; None if it came to its end.
 
     """
@@ -31,7 +30,6 @@ class Lived:
     notes: list[Note]
     sites: dict[str, Site]
     ended: float
-    steps: int
     broken: BaseException | None = field(default=None)
 
 
@@ -79,21 +77,19 @@ class History:
         self.world.note("seed", Kind.PLAN, str(self.plan))
         end = self.plan.ends + self.plan.heals
         broken: BaseException | None = None
-        steps = 0
         try:
             self._plan_accidents()
             for replica in self.replicas:
                 hub.after(0, replica.begin)
             self.prometheus.start()
             hub.run(self.plan.ends)
-            steps = self.world.steps
             self._heal()
             hub.run(end)
         except Exception as error:  # noqa: BLE001  the checker tells it, with the story
             broken = error
         self.world.healing = True
         self._stop()
-        return Lived(self.plan, self.world.notes, self.sites, hub.now, steps, broken)
+        return Lived(self.plan, self.world.notes, self.sites, hub.now, broken)
 
     def post(self, who: str, notification: Notification, answered: Answered) -> None:
         """Lead a POST to one of the replicas that are up."""

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.demo.kfp_environment import need_kfp_environment
 
 from receiver.demo.asking import DemoError, NoAnswerError
 from receiver.demo.screen import Screen
+from tests.demo.kfp_environment import need_kfp_environment
 
 ROOT = Path(__file__).parents[2]
 

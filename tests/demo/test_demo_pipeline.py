@@ -3,12 +3,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.demo.kfp_environment import DEMO, kfp_python, need_kfp_environment, prepare, run_pipeline
 
 from receiver.demo.evaluation import Quality, mean_absolute_error, r2_score
 from receiver.demo.live import TARGET, read_table, write_table
 from receiver.demo.model_server import PER_TICK, WINDOW, ModelServer
 from receiver.demo.served import ServedModel
+from tests.demo.kfp_environment import (
+    DEMO,
+    kfp_python,
+    need_kfp_environment,
+    prepare,
+    run_pipeline,
+)
 
 TURNOVER = WINDOW // PER_TICK
 """After so many ticks nothing old is left in the window."""

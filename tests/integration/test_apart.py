@@ -36,5 +36,5 @@ def test_a_migration_that_fails_is_told_in_one_line(folder):
     with sqlite3.connect(folder / "taken.db") as db:
         db.execute("CREATE TABLE decisions (id INTEGER)")
 
-    with pytest.raises(StoreUnavailable, match="the migration failed: .*already exists"):
+    with pytest.raises(StoreUnavailable, match=r"the migration failed: .*already exists"):
         Store.open(f"sqlite:///{folder}/taken.db", None, migrate=migrate_apart)

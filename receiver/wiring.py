@@ -1,19 +1,10 @@
 """Builds the real parts from Config and joins them; no logic."""
 
-import asyncio
 import ipaddress
-import signal
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
@@ -38,15 +29,8 @@ from receiver.telemetry import (
 )
 from receiver.web.app import build_app
 from receiver.web.auth import Tokens
-from receiver.web.protocol import PatientProtocol
+from receiver.web.server import Server
 from receiver.web.service import Loaded, Service
-
-KEEP_ALIVE_SECONDS = 330
-"""Alertmanager keeps idle connections for 5 minutes; if we closed first, a POST could meet it."""
-
-DRAIN_SECONDS = 20
-
-ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 class SystemClock:
@@ -238,67 +222,14 @@ def require_auth_or_loopback(config: Config, host: str) -> None:
         )
 
 
-class Server(uvicorn.Server):
-    """Uvicorn, which also tells the service that it is being asked to end, or to reload."""
-
-    def __init__(self, app: ASGIApp, host: str, port: int, receiver: Receiver) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=host,
-                port=port,
-                loop="uvloop",
-                http=PatientProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,  # it costs nearly half of the throughput
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
-        self._receiver = receiver
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; say so."""
-        await super().startup(sockets)
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload))
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                log().info("listening", url=f"http://{host}:{port}")
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Handle signals while serving; uvicorn's own way would die of them afterwards."""
-        before = {sig: signal.signal(sig, self.handle_exit) for sig in ENDING}
-        try:
-            yield
-        finally:
-            for sig, handler in before.items():
-                signal.signal(sig, handler)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Not ready from now on; what was accepted is finished."""
-        self._receiver.service.draining.set()
-        super().handle_exit(sig, frame)
-
-    def _reload(self) -> None:
-        with suppress(ConfigError):  # said in the log; the old configuration stays in force
-            self._receiver.reload()
-
-
-def serve(config: Config, listen: str, on_start: Callable[[], None] = lambda: None) -> None:
+def serve(config: Config, listen: str) -> None:
     """Run until SIGTERM or SIGINT. Raises `CannotServe`, `StoreRefused`, `StoreUnavailable`."""
     host, port = split_listen(listen)
     require_auth_or_loopback(config, host)
     receiver = Receiver(config)
     try:
         receiver.start()
-        on_start()
-        Server(build_app(receiver.service), host, port, receiver).run()
+        Server(build_app(receiver.service), host, port, receiver.service).run()
     finally:
         receiver.stop()
         log().info("stopped")

@@ -45,9 +45,10 @@ class Committer:
         return answer
 
     def stop(self) -> None:
-        """Commit what waits, then end."""
-        self._waiting.put(None)
-        self._thread.join()
+        """Commit what waits, then end. Nothing to do if it never began."""
+        if self._thread.ident is not None:
+            self._waiting.put(None)
+            self._thread.join()
 
     def _run(self) -> None:
         more = True

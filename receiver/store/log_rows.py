@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
@@ -109,10 +109,6 @@ class LogRows:
                 decision_id=answer.decision_id,
             )
         )
-
-    def count_decisions(self) -> int:
-        """How many decisions the log holds."""
-        return self._db.scalar(select(func.count()).select_from(decisions)) or 0
 
 
 def gate_row(gate: Gate) -> dict[str, Any]:

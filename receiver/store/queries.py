@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, func, select
+from sqlalchemy import Connection, Row, Select, Table, select
 
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
@@ -13,7 +13,6 @@ from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_o
 from receiver.store.tables import (
     FILTERS,
     attempts,
-    configs,
     decisions,
     dispatches,
     firing_alerts,
@@ -147,19 +146,6 @@ def transitions_of(db: Connection, dispatch_id: str) -> Sequence[Row[Any]]:
 def list_rejections(db: Connection, limit: int) -> Sequence[Row[Any]]:
     """Bodies that we could not accept, newest first."""
     return db.execute(select(rejections).order_by(rejections.c.id.desc()).limit(limit)).all()
-
-
-def find_config(db: Connection, config_hash: str) -> str | None:
-    """A configuration that was once in force, without secrets, as JSON."""
-    body: str | None = db.scalar(select(configs.c.body).where(configs.c.hash == config_hash))
-    return body
-
-
-def dispatch_counts(db: Connection) -> dict[tuple[str, str], int]:
-    """How many dispatches stand in each state at each target."""
-    columns = (dispatches.c.target, dispatches.c.state)
-    rows = db.execute(select(*columns, func.count()).group_by(*columns))
-    return {(target, state): count for target, state, count in rows}
 
 
 def waiting_models(db: Connection, now: datetime, limit: int) -> list[str]:

@@ -164,6 +164,11 @@ def test_stopping_commits_what_waits(committer, gate, history):
     committer.start = committer.stop = lambda *_: None
 
 
+def test_a_committer_that_never_began_can_be_stopped(gate):
+    """A start that failed is told as it is, not by what the shutdown met."""
+    Committer(gate).stop()
+
+
 def test_the_workers_get_a_hint_when_a_run_was_ordered(committer, gate, history, hints):
     """And none for what started nothing."""
     gate.opened.set()

@@ -1,6 +1,6 @@
 """Several replicas on one database, and transactions that stop where the test wants it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
+from receiver.core.models import Model
 from receiver.core.ports import Clock
 from receiver.store.store import Store, Tx
 from tests.fakes import FakeTarget, HandClock
@@ -16,26 +17,46 @@ from tests.postgres import Backdoor, PostgresServer
 from tests.waiting import GENEROUS, eventually
 
 
-class StoppingStore(Store):
-    """The real store. Its next transaction can be stopped just before its commit."""
+class Stop:
+    """Where a transaction waits for the test: having locked its models, or before its commit."""
 
-    stop: "Stop | None" = None
+    def __init__(self, at: str) -> None:
+        self.at = at
+        self.reached, self.go = Event(), Event()
+
+    def wait(self) -> None:
+        """Let the test go on; go on when it says so."""
+        self.reached.set()
+        assert self.go.wait(GENEROUS)
+
+
+class StoppingStore(Store):
+    """The real store. Its next transaction can be stopped."""
+
+    stop: Stop | None = None
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
         stop, self.stop = self.stop, None
         with super().begin() as tx:
-            yield tx
-            if stop is not None:
-                stop.reached.set()
-                assert stop.go.wait(GENEROUS)
+            yield StoppingTx(tx, stop) if stop is not None and stop.at == "locked" else tx
+            if stop is not None and stop.at == "commit":
+                stop.wait()
 
 
-class Stop:
-    """Where a transaction waits for the test."""
+class StoppingTx(Tx):
+    """Stops after its first locks."""
 
-    def __init__(self) -> None:
-        self.reached, self.go = Event(), Event()
+    def __init__(self, tx: Tx, stop: Stop) -> None:
+        super().__init__(tx._db, tx._clock, tx._ids)
+        self._stop: Stop | None = stop
+
+    def lock_models(self, names: Collection[str]) -> dict[str, Model]:
+        locked = super().lock_models(names)
+        if self._stop is not None:
+            stop, self._stop = self._stop, None
+            stop.wait()
+        return locked
 
 
 class Replicas:
@@ -72,10 +93,12 @@ class Replicas:
         return self._pool.submit(work, *args)
 
     @contextmanager
-    def held(self, store: Store, work: Callable[..., Any], *args: Any) -> Iterator["Future[Any]"]:
-        """Do it up to its commit, which comes at the block's end."""
+    def held(
+        self, store: Store, work: Callable[..., Any], *args: Any, at: str = "commit"
+    ) -> Iterator["Future[Any]"]:
+        """Do it up to its commit, or until it has `locked`; it goes on at the block's end."""
         assert isinstance(store, StoppingStore)
-        stop = store.stop = Stop()
+        stop = store.stop = Stop(at)
         done = self.begin(work, *args)
         try:
             eventually(lambda: stop.reached.is_set() or done.done(), every=0.005)

@@ -86,5 +86,5 @@ class Notification:
     body: bytes
 
 
-class BadNotification(ValueError):  # noqa: N818  STYLE names it: bad input
+class BadNotification(ValueError):  # noqa: N818  one of three named kinds of error
     """The body is not an Alertmanager notification; the message says why, in one line."""

@@ -127,7 +127,7 @@ class Dispatch:
 
 
 MAX_ATTEMPTS = 3
-"""Attempts whose runs may each have existed (DESIGN section 5); then a human looks."""
+"""Attempts whose runs may each have existed; then a human looks."""
 
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)

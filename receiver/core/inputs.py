@@ -8,7 +8,7 @@ from receiver.core.policies import fill, template_parts
 from receiver.core.targets import Target
 
 ALERTNAME = re.compile(r"[A-Za-z0-9_:.-]{1,100}")
-"""No other text of an alert ever leaves us (DESIGN section 5)."""
+"""No other text of an alert ever leaves us."""
 
 
 def fill_inputs(

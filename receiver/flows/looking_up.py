@@ -34,9 +34,7 @@ class Watch:
 
     def waited(self, dispatch: Dispatch, now: datetime) -> timedelta:
         """Time since the doubt began, by whichever clock says less."""
-        if dispatch.doubt_since is None:
-            return timedelta(0)
-        return self._least(dispatch.id, dispatch.doubt_since, now)
+        return self._least(dispatch.id, dispatch.doubt_since or now, now)
 
     def followed(self, dispatch: Dispatch, now: datetime) -> timedelta:
         """Time since the run was sent for, by whichever clock says less."""

@@ -69,12 +69,10 @@ class ModelRows:
         answers from before it.
         """
         ordered = sorted(names)
-        if not ordered:
-            return {}
-        self._db.execute(
-            insert_into(self._db, models).on_conflict_do_nothing(),
-            [{"name": name, "labels": {}, "refusals": 0} for name in ordered],
-        )
+        known = {row.name for row in self._in_chunks(NAMES, models.c.name, ordered)}
+        missing = [{"name": n, "labels": {}, "refusals": 0} for n in ordered if n not in known]
+        if missing:
+            self._db.execute(insert_into(self._db, models).on_conflict_do_nothing(), missing)
         if self._db.dialect.name != "sqlite":  # an IMMEDIATE transaction is alone already
             for _ in self._in_chunks(LOCK, models.c.name, ordered):
                 pass
@@ -136,6 +134,13 @@ class ModelRows:
             self._db.execute(these.where(firing).values(next_check_at=now))
             self._db.execute(these.where(refused).values(backoff_until=None, refusals=0))
 
+    def check_models(self, names: Collection[str], now: datetime) -> None:
+        """Let the timer decide these models anew."""
+        self.lock_models(names)
+        for chunk in chunks(sorted(names)):
+            these = update(models).where(models.c.name.in_(chunk))
+            self._db.execute(these.values(next_check_at=now))
+
     def postpone_check(self, name: str, until: datetime) -> None:
         """Keep a model that can't be decided from holding up the others."""
         self._db.execute(update(models).where(models.c.name == name).values(next_check_at=until))
@@ -184,7 +189,9 @@ class ModelRows:
             yield from self._db.execute(query.where(column.in_(chunk)))
 
 
-LOCK = select(models.c.name).order_by(models.c.name).with_for_update()
+NAMES = select(models.c.name)
+
+LOCK = NAMES.order_by(models.c.name).with_for_update()
 
 LATEST = [
     dispatches.c.id.label("latest_id"),

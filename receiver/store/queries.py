@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, Select, Table, select
 
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
+from receiver.store.filters import FILTERS
 from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
 from receiver.store.tables import (
-    FILTERS,
     attempts,
     decisions,
     dispatches,

@@ -23,6 +23,7 @@ from receiver.core.decisions import Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
 from receiver.store.column_types import Instant, Json, Plain, Span
+from receiver.store.filters import FILTERS, filter_index
 
 # SQLite makes a column the row's own number only if it is called INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -126,32 +127,6 @@ notifications = Table(
     Index("ix_notifications_received_at", "received_at"),
 )
 
-# What the log can be filtered by.
-FILTERS = (
-    "model",
-    "policy",
-    "alertname",
-    "fingerprint",
-    "status",
-    "reason",
-    "outcome",
-    "source",
-    "dispatch_id",
-    "notification_id",
-)
-
-
-def filter_index(column: str) -> tuple[Index, Index]:
-    """Let each single filter of the log read its page in order: the index ends with the id.
-
-    SQLite ends every index with the row's number, which is the id; PostgreSQL must be told.
-    """
-    return (
-        Index(f"ix_decisions_{column}", column, info={"engine": "sqlite"}),
-        Index(f"ix_decisions_{column}_id", column, "id", info={"engine": "postgresql"}),
-    )
-
-
 decisions = Table(
     "decisions",
     metadata,
@@ -182,7 +157,7 @@ decisions = Table(
     one_of("status", AlertStatus),
     one_of("reason", (*Reason, *LATER_REASONS)),
     one_of("outcome", Outcome),
-    *(index for name in FILTERS for index in filter_index(name)),
+    *(index for column in FILTERS for index in filter_index(column)),
 )
 
 # The only thing that lets a decision be deleted: the horizon that retention wrote before.

@@ -45,5 +45,6 @@ def take_turn(db: Connection, turn: Turn, name: str = "", *, shared: bool = Fals
 
 
 def _asking(function: str, turn: Turn, name: str) -> Select[tuple[object]]:
-    kind = literal(PROGRAM + turn, Integer)
-    return select(getattr(func, function)(kind, literal(crc32(name.encode()) - 2**31, Integer)))
+    number = crc32(name.encode(errors="surrogatepass")) - 2**31  # the second key is signed
+    keys = literal(PROGRAM + turn, Integer), literal(number, Integer)
+    return select(getattr(func, function)(*keys))

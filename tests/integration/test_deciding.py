@@ -323,6 +323,22 @@ def test_a_refusal_backs_off_longer_each_time_and_a_reload_ends_it(history):
     assert history.tick()
 
 
+def test_what_a_replica_decided_by_the_old_configuration_is_decided_anew(history):
+    """Replicas load a new file one after the other; the last one mends what it did meanwhile."""
+    old = playbook(observing(), config_hash="old")
+    apply_configuration(history.store, old, "{}")
+    history.clock.pass_(MINUTE)
+    apply_configuration(history.store, playbook(), "{}")
+    history.playbook = old
+    assert history.reasons(alert()) == ["observed"]
+
+    history.playbook = playbook()
+    assert not apply_configuration(history.store, history.playbook, "{}")
+
+    assert history.tick()
+    assert history.log()[-1].reason == "triggered"
+
+
 def test_a_configuration_that_did_not_change_decides_nothing_anew(history):
     """A restart with the same file leaves every hold as it was."""
     apply_configuration(history.store, history.playbook, "{}")

@@ -8,6 +8,8 @@ from threading import Barrier
 import pytest
 
 from receiver.core.dispatches import DispatchState
+from receiver.core.regexes import Regex
+from receiver.flows import intake
 from receiver.flows.intake import arrive, take_in
 from receiver.flows.moving import LEASE
 from receiver.flows.rechecking import due_models, recheck
@@ -19,6 +21,7 @@ from tests.fakes import NOON
 
 HOUR = timedelta(hours=1)
 PENDING = [DispatchState.PENDING]
+ANY = Regex("[A-Za-z0-9]+")
 
 
 @pytest.fixture
@@ -31,12 +34,25 @@ def two(replicas):
     return replicas.start()
 
 
-def test_who_waits_for_a_model_sees_what_the_first_one_did(replicas, one, two):
-    """Two replicas are told of one model at the same time: one run.
+def meet(history):
+    """Let a model be known: replicas meet at its lock then, and not where its row is made."""
+    history.deliver(resolved(starts_at=NOON - HOUR, ends_at=NOON - HOUR))
+
+
+@pytest.fixture(params=["new", "known"])
+def _acquaintance(request, one):
+    if request.param == "known":
+        meet(one)
+
+
+@pytest.mark.usefixtures("_acquaintance")
+@pytest.mark.parametrize("at", ["locked", "commit"])
+def test_who_waits_for_a_model_sees_what_the_first_one_did(replicas, one, two, at):
+    """Two replicas are told of one model at the same time: one run, and the second knows it.
 
     One statement that locks and reads would wait, and then answer from before the lock.
     """
-    with replicas.held(one.store, one.deliver, alert()) as first:
+    with replicas.held(one.store, one.deliver, alert(), at=at) as first:
         second = replicas.begin(two.deliver, alert(name="LowModelR2"))
         replicas.await_waiting()
 
@@ -46,22 +62,18 @@ def test_who_waits_for_a_model_sees_what_the_first_one_did(replicas, one, two):
     assert len(one.dispatches()) == 1
 
 
-def test_the_lock_gives_what_was_committed_while_it_was_waited_for(replicas, one, two):
-    """The same below the flows, for a model that had no dispatch and no alert before."""
+@pytest.mark.parametrize("at", ["locked", "commit"])
+def test_without_a_cooldown_only_the_run_in_flight_holds_the_second(replicas, one, two, at):
+    """Nothing in the model's own row would: the answer must be from behind the lock."""
+    meet(one)
+    bold = playbook(replace(DRIFT, cooldown=timedelta(0), settle=timedelta(0)))
+    one.playbook = two.playbook = bold
 
-    def locked():
-        with two.store.begin() as tx:
-            return tx.lock_models(["42"])["42"], tx.firing_sets(["42"])
-
-    one.deliver(resolved(starts_at=NOON - HOUR, ends_at=NOON - HOUR))
-    with replicas.held(one.store, one.deliver, alert()):
-        waiting = replicas.begin(locked)
+    with replicas.held(one.store, one.reasons, alert(), at=at) as first:
+        second = replicas.begin(two.reasons, alert(name="LowModelR2"))
         replicas.await_waiting()
 
-    model, firing = waiting.result()
-    assert model.latest is not None
-    assert model.latest.live
-    assert [entry.fingerprint for entry in firing] == ["HighModelMAE-42"]
+    assert (first.result(), second.result()) == (["triggered"], ["in_flight"])
 
 
 def test_copies_from_two_alertmanagers_at_once_count_once(replicas, one, two):
@@ -98,19 +110,50 @@ def test_many_models_in_different_orders_are_one_run_each(replicas, monkeypatch)
     assert len({decision.id for decision in taken}) == len(taken) == 6 * 3 * 50
 
 
-def test_models_are_locked_in_one_order_everywhere(replicas, one, two):
+NAMES = ["b", "Z", "a"]
+
+
+@pytest.fixture
+def poison(replicas):
+    """A notification about all of them, one of whose alerts the database refuses."""
+    replicas.backdoor.execute(
+        "ALTER TABLE decisions ADD CONSTRAINT poison CHECK (fingerprint <> 'poison')"
+    )
+    alerts = [alert(name, fingerprint="poison" if name == "a" else None) for name in NAMES]
+    return arrive(notification(*alerts), playbook(replace(DRIFT, identity={"user_id": ANY})))
+
+
+@pytest.mark.parametrize("way", ["deciding", "one by one", "reloading"])
+def test_models_are_locked_in_one_order_everywhere(replicas, one, two, poison, way):
     """Python's order, whatever the database's own is: else two replicas wait for each other."""
-    names = ["b", "Z", "a"]
-    one.store.run(lambda tx: tx.lock_models(names))
+    ways = {
+        "deciding": lambda tx: tx.lock_models(NAMES),
+        "one by one": lambda tx: intake._decide_one_by_one(tx, poison),
+        "reloading": lambda tx: tx.check_all(two.now()),
+    }
+    take_in(one.store, [poison])
+    replicas.backdoor.execute("UPDATE models SET backoff_until = 0")
 
     with replicas.held(one.store, one.store.run, lambda tx: tx.lock_models(["Z"])):
-        waiting = replicas.begin(two.store.run, lambda tx: tx.lock_models(names))
+        waiting = replicas.begin(two.store.run, ways[way])
         replicas.await_waiting()
 
         assert not replicas.backdoor.is_locked("a")
         assert not replicas.backdoor.is_locked("b")
 
-    assert set(waiting.result()) == set(names)
+    waiting.result()
+
+
+def test_models_are_made_in_the_same_order(replicas, one, two):
+    """Who waits for a row that is being made has made none that comes later."""
+    with replicas.held(one.store, one.store.run, lambda tx: tx.lock_models(["Z"])):
+        waiting = replicas.begin(two.store.run, lambda tx: tx.lock_models(NAMES))
+        replicas.await_waiting()
+
+        third = replicas.start()
+        assert set(third.store.run(lambda tx: tx.lock_models(["a", "b"]))) == {"a", "b"}
+
+    assert set(waiting.result()) == set(NAMES)
 
 
 def test_two_workers_never_hold_the_same_dispatch(replicas, one, two):

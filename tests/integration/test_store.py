@@ -2,15 +2,23 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
+from string import ascii_letters
 
 import pytest
 from sqlalchemy import text
 
+from receiver.core.models import PauseScope
+from receiver.flows import controls, redress
+from receiver.flows.acts import Act, NotFound
+from receiver.flows.controls import Named
 from receiver.flows.intake import arrive, take_in
+from receiver.store import queries
 from receiver.store.store import RowRefused, Store, StoreUnavailable
-from tests.examples import alert, notification
+from tests.examples import DRIFT, alert, notification, playbook
 
 DAY = timedelta(days=1)
+MODEL = PauseScope.MODEL
 
 
 NASTY = {
@@ -38,6 +46,56 @@ def test_strangers_text_is_stored_and_shown_exactly_where_it_matters(history, te
     history.clock.pass_(timedelta(hours=7))
     history.tick()
     assert len(history.dispatches(model="1")) == 2
+
+
+@pytest.mark.parametrize("text_", NASTY.values(), ids=NASTY.keys())
+def test_strangers_text_has_its_place_everywhere(history, text_):
+    """In every field of a notification, in operators' words, in what is asked for."""
+    odd = replace(
+        notification(alert("1"), alert("2", name=text_, fingerprint="2")),
+        receiver=text_,
+        group_key=text_,
+        status=text_,
+        external_url=text_,
+        notification_reason=text_,
+        route_labels={text_: text_},
+        body=text_.encode(errors="surrogatepass"),
+    )
+    book = playbook(replace(DRIFT, matchers=()))
+    act = Act(f"ana {text_}", text_, key=text_[:200], request="pause 1")
+    nobody = Named("drift", {"user_id": "1"})
+
+    (receipt,) = take_in(history.store, [arrive(odd, book, sender=text_)])
+    first = controls.pause(history.store, book, act, MODEL, "1", length=None)
+    again = controls.pause(history.store, book, act, MODEL, "1", length=None)
+
+    assert [decision.reason.value for decision in receipt.decisions] == ["triggered", "triggered"]
+    assert first == again
+    fresh = replace(act, key=None)
+    with pytest.raises(NotFound):
+        controls.retrain(history.store, book, fresh, text_, nobody)
+    with pytest.raises(NotFound):
+        redress.abandon(history.store, book, fresh, text_)
+    with history.store.read() as db:
+        assert queries.find_model(db, text_) is None
+        assert queries.find_dispatch(db, text_) is None
+        assert queries.list_models(db, after=text_, limit=5) is not None
+        assert queries.list_dispatches(db, {}, before=text_, limit=5) is not None
+        for name in queries.DECISION_FILTERS:
+            assert queries.list_decisions(db, {name: text_}, limit=5) is not None
+        for name in queries.DISPATCH_FILTERS:
+            assert queries.list_dispatches(db, {name: text_}, before=None, limit=5) is not None
+
+
+def test_a_name_that_no_index_takes_leaves_its_neighbours_alone(history):
+    """PostgreSQL indexes texts of up to 2.7 kB; what is longer, and no repetition, is invalid."""
+    endless = "".join(Random(1).choices(ascii_letters, k=20_000))  # noqa: S311  a text
+    history.playbook = playbook(replace(DRIFT, matchers=()))
+
+    reasons = history.reasons(alert("1"), alert("2", name=endless), alert("3"))
+
+    assert [reasons[0], reasons[2]] == ["triggered", "triggered"]
+    assert reasons[1] in {"triggered", "invalid"}
 
 
 @pytest.fixture

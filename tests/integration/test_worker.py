@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from receiver.core.explaining import as_alert
+from receiver.core.models import Pause, PauseScope
 from receiver.dispatchers.missing import MissingTarget
 from receiver.flows import rechecking
 from receiver.flows.ledger import Ledger
@@ -87,6 +88,30 @@ def test_a_reload_adds_the_loops_of_new_targets(history, worker):
     history.deliver(alert())
 
     eventually(lambda: len(target.starts) == 1)
+
+
+def test_a_reload_leaves_the_loops_that_run_alone(history, worker):
+    """A target that is still there is not served twice."""
+    worker.start(set())
+    before = dict(worker._lanes)
+
+    worker.change(Setup(history.playbook, {"pipeline": history.target}, Ages()))
+
+    assert worker._lanes == before
+
+
+def test_what_is_still_held_orders_nothing(history, worker):
+    """The timer decides what is due, and that may be another hold."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.clock.pass_(timedelta(hours=7))
+    with history.store.begin() as tx:
+        tx.save_pause(Pause(PauseScope.MODEL, "42", tx.now(), None, "ana", "backfill"))
+
+    assert worker._recheck()
+
+    assert [row.reason for row in history.log(source="timer")] == ["paused"]
+    assert not worker._recheck()
 
 
 def test_a_target_that_left_the_configuration_sends_nothing(history, worker):

@@ -277,6 +277,10 @@ relative paths start at the configuration's folder"""
         ),
         ("storage: {url_file: token}", "storage.url_file: 'a-long-secret' is not a storage"),
         ("storage: {url_file: nope}", "storage.url_file: can't read"),
+        (
+            "storage: {url: 'postgresql://h/d'}\ntargets: {t: {kfp: {pipeline: retrain.yaml}}}",
+            "targets.t.kfp.endpoint: local pipelines need SQLite storage",
+        ),
         # Auth.
         ("auth: {writer: []}", "auth.writer: unknown setting; known here: webhook, operator, rea"),
         (
@@ -584,6 +588,17 @@ def test_a_folders_braces_are_no_fields(tmp_path):
 def test_an_auth_heading_alone_closes_everything(load):
     """Whoever comments out the tokens does not open the door."""
     assert load("auth:\n").auth == dict.fromkeys(Role, ())
+
+
+def test_local_pipelines_need_sqlite_wherever_the_address_is_written(load, problems, tmp_path):
+    """Other replicas can't see a run on this machine; a cluster's runs they can."""
+    (tmp_path / "dsn").write_text("postgresql://u:p@host/db\n")
+    storage = "storage: {url_file: dsn}\n"
+
+    (told,) = problems(storage + "targets: {t: {kfp: {pipeline: retrain.yaml}}}")
+    assert "need SQLite storage" in told
+
+    load(storage + "targets: {t: {kfp: {endpoint: 'http://kfp', pipeline: uploaded}}}")
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -1,4 +1,4 @@
-"""Checks a history against the promises of DESIGN section 8; it knows nothing else."""
+"""Checks a history against the promises of docs/guarantees.md; it knows nothing else."""
 
 import traceback
 

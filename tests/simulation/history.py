@@ -156,7 +156,7 @@ class History:
             site.heal()
         for manager in self.managers:
             manager.speak()
-        self.world.hub.after(2 * HOUR, self._restore)
+        self.world.hub.after(self.plan.heals / 4, self._restore)
 
     def _restore(self) -> None:
         for replica in self.replicas:

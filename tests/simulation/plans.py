@@ -138,5 +138,13 @@ FAULTS = (
 def calm(seed: int, **different: Any) -> Plan:
     """Draw a short history with one replica in which nothing goes wrong, but for `different`."""
     quiet = dict.fromkeys(FAULTS, 0)
-    short = {"models": 2, "replicas": 1, "ends": 4 * HOUR, "listing": "always"}
+    short = {
+        "replicas": 1,
+        "models": 2,
+        "ends": 3 * HOUR,
+        "heals": 3 * HOUR,
+        "listing": "always",
+        "cooldown": timedelta(hours=1),
+        "settle": timedelta(minutes=10),
+    }
     return replace(draw(seed), **{**quiet, **short, **different})

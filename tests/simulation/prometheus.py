@@ -81,7 +81,7 @@ class Prometheus:
             names = world.random.choice((ALERTNAMES, ALERTNAMES[:1]))
             self.alerts += [TrueAlert(model, name, "pod-1") for name in names]
             self.bad[model] = False
-            world.hub.at(world.between(0, 6 * HOUR), lambda model=model: self.worsen(model))
+            world.hub.at(world.between(0, plan.ends / 5), lambda model=model: self.worsen(model))
         for _ in range(plan.prometheus_faults):
             fault = world.random.choice((self.resolve_falsely, self.restart, self.move_pod))
             world.hub.at(world.between(0, plan.ends), fault)

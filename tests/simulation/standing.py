@@ -1,4 +1,4 @@
-"""What DESIGN section 4 says of a model, told from the log alone: what fires, what holds it.
+"""What docs/policies.md says of a model, told from the log alone: what fires, what holds it.
 
 Where the design leaves room, two bounds are kept: before `least` no run may start, after `most`
 nothing may be held back any more.

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, not_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, not_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
@@ -61,23 +63,9 @@ class DispatchRows:
         A claim is only a later `due_at`: if the claimer dies, the dispatch falls due again by
         itself. Its number is what tells a late worker from its successor.
         """
-        due = (
-            select(dispatches.c.id)
-            .where(
-                dispatches.c.target == target,
-                dispatches.c.state.in_([state.value for state in states]),
-                dispatches.c.due_at <= now,
-            )
-            .order_by(dispatches.c.due_at, dispatches.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
         row = self._db.execute(
-            update(dispatches)
-            .where(dispatches.c.id == due)
-            .values(due_at=now + lease, claim=dispatches.c.claim + 1)
-            .returning(dispatches)
+            claiming(tuple(state.value for state in states)),
+            {"of_target": target, "now": now, "until": now + lease},
         ).one_or_none()
         return None if row is None else dispatch_of(row)
 
@@ -185,6 +173,29 @@ class DispatchRows:
                 actor=actor,
             )
         )
+
+
+@cache
+def claiming(states: tuple[str, ...]) -> ReturningUpdate[Any]:
+    """The claim's statement: each loop runs it every second."""
+    due = (
+        select(dispatches.c.id)
+        .where(
+            dispatches.c.target == bindparam("of_target"),
+            dispatches.c.state.in_(states),
+            dispatches.c.due_at <= bindparam("now"),
+        )
+        .order_by(dispatches.c.due_at, dispatches.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    return (
+        update(dispatches)
+        .where(dispatches.c.id == due)
+        .values(due_at=bindparam("until"), claim=dispatches.c.claim + 1)
+        .returning(dispatches)
+    )
 
 
 def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:

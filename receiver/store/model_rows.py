@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, or_, select, update
+from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, or_, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
@@ -49,9 +49,7 @@ class ModelRows:
 
     def homes_of(self, fingerprints: Collection[str]) -> dict[str, str]:
         """The model whose firing set holds each of these alerts."""
-        query = select(firing_alerts.c.fingerprint, firing_alerts.c.model)
-        rows = self._in_chunks(query, firing_alerts.c.fingerprint, fingerprints)
-        return {row.fingerprint: row.model for row in rows}
+        return {row.fingerprint: row.model for row in self._chosen(HOMES, fingerprints)}
 
     def require_homeless(self, fingerprints: Collection[str]) -> None:
         """Raise `BeginAgain` if one of these alerts is in a set now: it came there meanwhile.
@@ -69,14 +67,14 @@ class ModelRows:
         answers from before it.
         """
         ordered = sorted(names)
-        known = {row.name for row in self._in_chunks(NAMES, models.c.name, ordered)}
+        known = {row.name for row in self._chosen(NAMES, ordered)}
         missing = [{"name": n, "labels": {}, "refusals": 0} for n in ordered if n not in known]
         if missing:
             self._db.execute(insert_into(self._db, models).on_conflict_do_nothing(), missing)
         if self._db.dialect.name != "sqlite":  # an IMMEDIATE transaction is alone already
-            for _ in self._in_chunks(LOCK, models.c.name, ordered):
+            for _ in self._chosen(LOCK, ordered):
                 pass
-        return {row.name: model_of(row) for row in self._in_chunks(MODELS, models.c.name, ordered)}
+        return {row.name: model_of(row) for row in self._chosen(MODELS_NAMED, ordered)}
 
     def save_models(self, changed: Iterable[Model]) -> None:
         """Write what deciding changed. The rows are locked by this transaction."""
@@ -100,8 +98,7 @@ class ModelRows:
 
     def firing_sets(self, names: Collection[str]) -> list[FiringAlert]:
         """The firing alerts of these models, oldest first."""
-        rows = self._in_chunks(select(firing_alerts), firing_alerts.c.model, names)
-        alerts = [firing_alert_of(row) for row in rows]
+        alerts = [firing_alert_of(row) for row in self._chosen(FIRING, names)]
         return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
     def save_firing(self, alerts: Iterable[FiringAlert]) -> None:
@@ -128,7 +125,7 @@ class ModelRows:
         """
         refused = models.c.backoff_until.is_not(None)
         firing = models.c.name.in_(select(firing_alerts.c.model))
-        names = list(self._db.scalars(LOCK.where(or_(refused, firing))))
+        names = list(self._db.scalars(LOCKING.where(or_(refused, firing))))
         for chunk in chunks(names):
             these = update(models).where(models.c.name.in_(chunk))
             self._db.execute(these.where(firing).values(next_check_at=now))
@@ -154,8 +151,7 @@ class ModelRows:
         self, fingerprints: Collection[str], now: datetime
     ) -> dict[tuple[str, datetime], Delivery]:
         """What is remembered of these alerts; what should be forgotten is not read."""
-        query = select(deliveries).where(deliveries.c.forget_at > now)
-        rows = self._in_chunks(query, deliveries.c.fingerprint, fingerprints)
+        rows = self._chosen(DELIVERIES, fingerprints, now=now)
         return {(row.fingerprint, row.starts_at): Delivery(**row._mapping) for row in rows}
 
     def save_deliveries(self, changed: Iterable[Delivery]) -> None:
@@ -182,16 +178,12 @@ class ModelRows:
         )
         return ended.rowcount > 0
 
-    def _in_chunks(
-        self, query: Select[Any], column: Any, values: Collection[str]
+    def _chosen(
+        self, query: Select[Any], values: Collection[str], **more: object
     ) -> Iterator[Row[Any]]:
         for chunk in chunks(sorted(values)):
-            yield from self._db.execute(query.where(column.in_(chunk)))
+            yield from self._db.execute(query, {"chosen": chunk, **more})
 
-
-NAMES = select(models.c.name)
-
-LOCK = NAMES.order_by(models.c.name).with_for_update()
 
 LATEST = [
     dispatches.c.id.label("latest_id"),
@@ -203,6 +195,25 @@ LATEST = [
 ]
 
 MODELS = select(models, *LATEST).outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
+
+
+def among(query: Select[Any], column: Column[Any]) -> Select[Any]:
+    """A query that is built once; what it chooses is handed in each time."""
+    return query.where(column.in_(bindparam("chosen", expanding=True)))
+
+
+LOCKING = select(models.c.name).order_by(models.c.name).with_for_update()
+
+HOMES = among(
+    select(firing_alerts.c.fingerprint, firing_alerts.c.model), firing_alerts.c.fingerprint
+)
+NAMES = among(select(models.c.name), models.c.name)
+LOCK = among(LOCKING, models.c.name)
+MODELS_NAMED = among(MODELS, models.c.name)
+FIRING = among(select(firing_alerts), firing_alerts.c.model)
+DELIVERIES = among(
+    select(deliveries).where(deliveries.c.forget_at > bindparam("now")), deliveries.c.fingerprint
+)
 
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select
 
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
@@ -148,16 +148,29 @@ def list_rejections(db: Connection, limit: int) -> Sequence[Row[Any]]:
     return db.execute(select(rejections).order_by(rejections.c.id.desc()).limit(limit)).all()
 
 
+WAITING = (
+    select(models.c.name)
+    .where(models.c.next_check_at <= bindparam("now"))
+    .order_by(models.c.next_check_at)
+    .limit(bindparam("most"))
+)
+
+SILENT = (
+    select(firing_alerts.c.model)
+    .where(firing_alerts.c.expires_at <= bindparam("now"))
+    .distinct()
+    .limit(bindparam("most"))
+)
+
+
 def waiting_models(db: Connection, now: datetime, limit: int) -> list[str]:
     """Models whose hold has ended, longest ago first."""
-    query = select(models.c.name).where(models.c.next_check_at <= now)
-    return list(db.scalars(query.order_by(models.c.next_check_at).limit(limit)))
+    return list(db.scalars(WAITING, {"now": now, "most": limit}))
 
 
 def silent_models(db: Connection, now: datetime, limit: int) -> list[str]:
     """Models with an alert that nobody confirmed for too long."""
-    query = select(firing_alerts.c.model).where(firing_alerts.c.expires_at <= now)
-    return list(db.scalars(query.distinct().limit(limit)))
+    return list(db.scalars(SILENT, {"now": now, "most": limit}))
 
 
 def live_targets(db: Connection) -> set[str]:

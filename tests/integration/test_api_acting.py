@@ -13,6 +13,12 @@ WHY = {"comment": "the reason why"}
 LABELS = {"user_id": "42"}
 
 
+@pytest.fixture
+def url(sqlite_url):
+    """What is tested here stands before the store; the flows are tested on both engines."""
+    return sqlite_url
+
+
 def decided(peer):
     """The audit log."""
     return peer.get("/decisions").json()["decisions"]

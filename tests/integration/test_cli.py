@@ -13,6 +13,12 @@ from tests.posts import entry, post
 from tests.serving import host
 
 
+@pytest.fixture
+def url(sqlite_url):
+    """What is tested here stands before the store; the flows are tested on both engines."""
+    return sqlite_url
+
+
 class TestShowing:
     """decisions, models, explain, dispatches."""
 

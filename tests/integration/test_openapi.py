@@ -16,6 +16,12 @@ from tests.serving import host, service_on
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 
 
+@pytest.fixture
+def url(sqlite_url):
+    """What is tested here stands before the store; the flows are tested on both engines."""
+    return sqlite_url
+
+
 def test_the_document_is_valid():
     """OpenAPI 3.1's own rules hold."""
     validate(DOCUMENT)

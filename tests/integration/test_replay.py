@@ -72,7 +72,11 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else parse_time(text)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("url", "seed"),
+    [("postgresql", 0), *[("sqlite", seed) for seed in range(5)]],
+    indirect=["url"],
+)
 def test_a_whole_log_replays_to_the_same_reasons(history, seed):
     """Whatever happened, each decision follows from what is stored with it."""
     chance = random.Random(seed)  # noqa: S311  a history, no secret

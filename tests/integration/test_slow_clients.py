@@ -19,6 +19,12 @@ POST = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
 
 
 @pytest.fixture
+def url(sqlite_url):
+    """What is tested here stands before the store; the flows are tested on both engines."""
+    return sqlite_url
+
+
+@pytest.fixture
 def hosted(history, tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "HEADERS_SECONDS", 0.2)
     monkeypatch.setattr(bodies, "RECEIPT_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""Each decision has a reason that the documented ladder allows, and nothing held is forgotten (G4)."""
+"""Each decision has a reason that the ladder allows, and nothing held is forgotten (G4)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -9,6 +9,7 @@ from receiver.flows.committer import Committer
 from receiver.flows.intake import Receipt, arrive, take_in
 from receiver.store.store import StoreUnavailable
 from tests.examples import alert, notification
+from tests.waiting import eventually
 
 
 class Gate:
@@ -155,6 +156,7 @@ def test_stopping_commits_what_waits(committer, gate, history):
     futures = [hold_one(committer, gate, history), committer.submit(arrival(history, "2"))]
     stopper = threading.Thread(target=committer.stop)
     stopper.start()
+    eventually(lambda: committer._waiting.qsize() == 2)  # the second, and the wish to end
 
     gate.opened.set()
     stopper.join(60)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.reports import Report
 from receiver.core.runs import Run, RunState, RunStatus
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -60,6 +61,8 @@ class FakeTarget:
         self.listed = True
         self.find_fails: DispatchError | None = None
         self.states: dict[str, RunState] = {}
+        self.reports: dict[str, Report | Exception] = {}
+        self.reads = 0
 
     def run_of(self, dispatch: Dispatch) -> Run:
         return Run(id=f"run-{dispatch.id}", url=None, shows_id=True)
@@ -85,6 +88,13 @@ class FakeTarget:
     def poll(self, dispatch: Dispatch) -> RunStatus:
         state = self.states[dispatch.id]
         return RunStatus(state=state, detail=state.value, shows_id=True)
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        self.reads += 1
+        report = self.reports.get(dispatch.id)
+        if isinstance(report, Exception):
+            raise report
+        return report
 
     def finish(self, state: RunState = RunState.SUCCEEDED) -> None:
         """End every run."""

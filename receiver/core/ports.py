@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from receiver.core.dispatches import Dispatch
+from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
 
 
@@ -48,3 +49,9 @@ class Dispatcher(Protocol):
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
         """How the run `dispatch.run_id` stands now."""
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        """What the ended run `dispatch.run_id` says of what it made; None if it says nothing.
+
+        Raises `BadReport` too, if it says something that can't be understood.
+        """

@@ -18,6 +18,7 @@ from tenacity import (
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
+from receiver.core.reports import Report, report_in_names
 from receiver.core.runs import Run, RunState, RunStatus
 from receiver.dispatchers.github_answers import Answer, error, read_error, start_error
 from receiver.dispatchers.github_client import GithubClient, NoAnswer, Request
@@ -37,9 +38,14 @@ PAGE_SIZE = 100
 LAST_PAGE = 10
 """GitHub lists 1,000 runs at most, however many there are."""
 
+LAST_JOBS_PAGE = 3
+"""A run of more than 300 jobs reports in one of the first."""
+
 READS = 3
 SUCCESSES = frozenset({"success", "neutral"})
 CANCELLATIONS = frozenset({"cancelled", "skipped", "stale"})
+RAN = frozenset({"success", "neutral", "failure"})
+"""Conclusions of jobs and steps that ran: the names of others were never filled in."""
 
 
 class GithubDispatcher:
@@ -111,6 +117,23 @@ class GithubDispatcher:
         if answer.status != 200 or not isinstance(run.get("status"), str):  # noqa: PLR2004  OK
             raise read_error(answer, f"run {dispatch.run_id}", self._client.credentials)
         return RunStatus(_state(run), _words(run), _link(run), _shows(run, dispatch))
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        """Read it from the names of the run's jobs and steps, which `Actions: read` may list."""
+        run = f"{_repository(dispatch)}/actions/runs/{quote(str(dispatch.run_id), safe='')}"
+        names: list[str] = []
+        ends = monotonic() + LONGEST_CALL
+        for page in range(1, LAST_JOBS_PAGE + 1):
+            query = {"filter": "latest", "per_page": str(PAGE_SIZE), "page": str(page)}
+            answer = self._get(dispatch, f"{run}/jobs", ends, query)
+            jobs = answer.content.get("jobs")
+            if answer.status != 200 or not isinstance(jobs, list):  # noqa: PLR2004  OK
+                what = f"the jobs of run {dispatch.run_id}"
+                raise read_error(answer, what, self._client.credentials)
+            names += _names_that_ran(jobs)
+            if len(jobs) < PAGE_SIZE:
+                break
+        return report_in_names(names)
 
     def _post(self, dispatch: Dispatch, ends: float, *, details: bool) -> Answer:
         body: dict[str, Any] = {
@@ -225,6 +248,15 @@ def _is_id(value: object) -> bool:
 
 def _shows(run: Mapping[str, Any], dispatch: Dispatch) -> bool:
     return any(dispatch.id in str(run.get(key)) for key in ("display_title", "name"))
+
+
+def _names_that_ran(jobs: list[Any]) -> Iterator[str]:
+    """The names of jobs that ran and of their steps that ran."""
+    for job in jobs:
+        steps = job.get("steps") if isinstance(job, dict) else None
+        for each in (job, *(steps if isinstance(steps, list) else ())):
+            if isinstance(each, dict) and str(each.get("conclusion")) in RAN:
+                yield str(each.get("name"))
 
 
 def _link(run: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ import kfp_server_api
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
+from receiver.core.reports import MARK, Report, Verdict, merge_reports
 from receiver.core.runs import Run, RunState, RunStatus
 from receiver.dispatchers.kfp_api import KfpApi
 from receiver.dispatchers.pipelines import (
@@ -109,6 +110,22 @@ class KfpDispatcher:
             shown(word).strip("'") + (_reason(found) if state is RunState.FAILED else ""),
             _url(dispatch, dispatch.run_id or ""),
             shows_id=True,
+        )
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        """Read it from the names of the tasks that succeeded.
+
+        KFP 2.x shows names and states of tasks; their output parameters are not in its API.
+        """
+        with _telling(LOOKING):
+            found = self._api(dispatch).get_run(dispatch.run_id or "")
+        succeeded = {
+            str(task.get("display_name"))
+            for task in _tasks(found or {})
+            if task.get("state") == "SUCCEEDED"
+        }
+        return merge_reports(
+            Report(verdict) for verdict in Verdict if f"{MARK}-{verdict}" in succeeded
         )
 
     def _create(self, dispatch: Dispatch) -> Run:
@@ -214,6 +231,13 @@ def _url(dispatch: Dispatch, run: str) -> str | None:
     namespace = dispatch.place.get("namespace", "")
     where = f"/_/pipeline/?ns={quote(namespace, safe='')}" if namespace else "/"
     return f"{ui}{where}#/runs/details/{quote(run, safe='')}"
+
+
+def _tasks(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    match found.get("run_details"):
+        case {"task_details": list(tasks)}:
+            return [task for task in tasks if isinstance(task, dict)]
+    return []
 
 
 def _reason(found: Mapping[str, Any]) -> str:

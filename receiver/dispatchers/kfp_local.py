@@ -23,6 +23,7 @@ from typing import Any
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
+from receiver.core.reports import BadReport, Report, parse_report
 from receiver.core.runs import Run, RunState, RunStatus
 from receiver.dispatchers.pipelines import fill_parameters, read_package, refusal, run_id
 
@@ -37,6 +38,9 @@ NO_PROGRAM = frozenset(
 CURE = (
     "prepare it with `make .venv-kfp/.installed`, or name one that has kfp in the setting `python`"
 )
+REPORT = "retrain_verdict"
+"""The pipeline's output parameter that holds its report."""
+
 OURS = ("PYTHON", "VIRTUAL_ENV", "RETRAIN_RECEIVER_")
 """Variables that describe our own interpreter and service: the child's are others."""
 
@@ -111,6 +115,16 @@ class KfpLocalDispatcher:
             case _:
                 state, detail = RunState.FAILED, "the child process died without a result"
         return RunStatus(state, f"{detail}; see {log}", shows_id=True)
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        """Read it from the pipeline's output parameter of that name."""
+        with _meaning(Failure.UNKNOWN):
+            result = _read_result(self._runs_dir / (dispatch.run_id or ""))
+        outputs = result.get("outputs") if isinstance(result, dict) else None
+        said = outputs.get(REPORT) if isinstance(outputs, dict) else None
+        if said is not None and not isinstance(said, str):
+            raise BadReport(f"{shown(str(said))} is no text; declare {REPORT} as a string")
+        return parse_report(said) if said else None
 
     def _prepare(self, name: str, source: Path, request: Mapping[str, Any]) -> None:
         """Make the run's folder, whole or not at all."""

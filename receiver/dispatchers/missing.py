@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
 
 
@@ -26,6 +27,10 @@ class MissingTarget:
 
     def poll(self, dispatch: Dispatch) -> RunStatus:  # noqa: ARG002
         """Nobody can ask there."""
+        raise self._gone()
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:  # noqa: ARG002
+        """Nobody can read there."""
         raise self._gone()
 
     def _gone(self) -> DispatchError:

@@ -88,6 +88,11 @@ def test_github_takes_our_poll(github, dispatcher):
     assert status.detail == "queued"
 
 
+def test_github_takes_our_question_for_jobs(github, dispatcher):
+    """The filters are known, and the jobs are where we look for them."""
+    assert dispatcher.read_report(dispatch_to_url(github, run_id="30433642")) is None
+
+
 def test_github_refuses_more_inputs_than_it_declares(github, dispatcher):
     """The description is really asked: it knows a limit that our code does not."""
     inputs = {f"input_{n}": "x" for n in range(25)}

@@ -4,7 +4,7 @@ import json
 import ssl
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Condition, Event, Thread
 from typing import Any, Self
@@ -30,6 +30,7 @@ class PeerRun:
     status: str = "queued"
     conclusion: str | None = None
     listed: bool = True
+    jobs: list[dict[str, Any]] = field(default_factory=list)
 
 
 class GithubPeer:
@@ -168,7 +169,12 @@ class GithubPeer:
             return self._token(asked)
         if asked.headers.get("authorization", "").split(" ")[-1] not in self.tokens:
             return 401, {"message": "Bad credentials"}
-        answers = {"dispatch": self._dispatch, "list": self._list, "poll": self._poll}
+        answers = {
+            "dispatch": self._dispatch,
+            "list": self._list,
+            "poll": self._poll,
+            "jobs": self._jobs,
+        }
         return answers[asked.phase](asked) if asked.phase in answers else _not_found()
 
     def _dispatch(self, asked: Asked) -> tuple[int, Any]:
@@ -226,6 +232,27 @@ class GithubPeer:
         if not found or f"/repos/{self.repository}/" not in asked.path:
             return _not_found()
         return 200, self._seen(found[0])
+
+    def _jobs(self, asked: Asked) -> tuple[int, Any]:
+        run_id = asked.path.split("/")[-2]
+        with self.changed:
+            found = [run for run in self.runs if str(run.id) == run_id]
+        if not found or f"/repos/{self.repository}/" not in asked.path:
+            return _not_found()
+        size, page = int(asked.query.get("per_page", "30")), int(asked.query.get("page", "1"))
+        jobs = found[0].jobs
+        shown = jobs[(page - 1) * size : page * size]
+        return 200, {"total_count": len(jobs), "jobs": shown}
+
+    def report(self, run_id: int | str, *steps: str, conclusion: str = "success") -> None:
+        """Give a run one job with steps of these names."""
+        job = {
+            "name": "retrain",
+            "conclusion": conclusion,
+            "steps": [{"name": name, "conclusion": conclusion} for name in steps],
+        }
+        with self.changed:
+            next(run for run in self.runs if run.id == int(run_id)).jobs.append(job)
 
     def _seen(self, run: PeerRun) -> dict[str, Any]:
         path = f"/repos/{self.repository}/actions/runs/{run.id}"

@@ -208,6 +208,7 @@ def _phase(method: str, path: str) -> str:
     patterns = {
         "dispatch": r"POST /repos/[^/]+/[^/]+/actions/workflows/[^/]+/dispatches",
         "list": r"GET /repos/[^/]+/[^/]+/actions/workflows/[^/]+/runs",
+        "jobs": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+/jobs",
         "poll": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+",
         "token": r"POST /app/installations/[^/]+/access_tokens",
     }

@@ -3,13 +3,16 @@
 import ipaddress
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Dispatcher
 from receiver.core.targets import TargetKind
+from receiver.dispatchers.late import LateDispatcher
 from receiver.dispatchers.missing import MissingTarget
 from receiver.flows.committer import Committer
 from receiver.flows.intake import take_in
@@ -65,9 +68,9 @@ class Receiver:
         self._reloading = threading.Lock()
         self._runs_dir = runs_dir(config)
         committer = Committer(lambda arrivals: take_in(self.store, arrivals))
-        self.worker = Worker(
-            self.store, clock, setup_of(config, self._runs_dir), missing=MissingTarget
-        )
+        self._dispatchers = dispatchers_of(config, self._runs_dir)
+        setup = setup_of(config, self._dispatchers)
+        self.worker = Worker(self.store, clock, setup, missing=MissingTarget)
         self.service = Service(
             store=self.store,
             clock=clock,
@@ -78,6 +81,11 @@ class Receiver:
         )
         free = self.store.free_bytes
         watch_store(lambda: standing_of(self.store), free, config.storage.min_free)
+
+    def load_clients(self) -> None:
+        """Load the targets' client libraries now, so that the first dispatch does not wait."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.load()
 
     def start(self) -> None:
         """Take up what is stored, then begin to work."""
@@ -110,10 +118,12 @@ class Receiver:
                 raise
             needs_restart = [] if config.storage == self._config.storage else ["storage"]
             self._config = config
-            self.worker.change(setup_of(config, self._runs_dir))
+            self._dispatchers = dispatchers_of(config, self._runs_dir)
+            self.worker.change(setup_of(config, self._dispatchers))
             self.service.loaded = loaded(config)
             self._apply(config)
             self.worker.hint()
+            self.load_clients()
             return needs_restart
 
     def _apply(self, config: Config) -> None:
@@ -137,14 +147,23 @@ def loaded(config: Config) -> Loaded:
     return Loaded(config, playbook_of(config), Tokens(config.auth))
 
 
-def setup_of(config: Config, runs: Path) -> Setup:
+def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
     """What the workers need of a configuration."""
-    dispatchers = {
-        name: build_dispatcher(settings, runs) for name, settings in config.targets.items()
-    }
     kept = config.retention
     ages = Ages(kept.decisions, kept.skips, kept.notifications)
     return Setup(playbook_of(config), dispatchers, ages)
+
+
+def dispatchers_of(config: Config, runs: Path) -> dict[str, LateDispatcher]:
+    """The targets' dispatchers; their client libraries are not loaded yet."""
+    return {
+        name: LateDispatcher(
+            partial(build_dispatcher, settings, runs),
+            lookup_window=settings.lookup_window,
+            run_timeout=settings.run_timeout,
+        )
+        for name, settings in config.targets.items()
+    }
 
 
 def runs_dir(config: Config) -> Path:
@@ -229,7 +248,8 @@ def serve(config: Config, listen: str) -> None:
     receiver = Receiver(config)
     try:
         receiver.start()
-        Server(build_app(receiver.service), host, port, receiver.service).run()
+        app = build_app(receiver.service)
+        Server(app, host, port, receiver.service, then=receiver.load_clients).run()
     finally:
         receiver.stop()
         log().info("stopped")

@@ -29,14 +29,18 @@ class Dispatcher(Protocol):
         lookup_window: How long after an attempt its run may still be missing from the target's
             listing.
         run_timeout: A run that is older is handed to a human.
-        always_shows_id: Whether every run can be found by its dispatch's id. If not, absence
-            proves something only after one of our ids has been seen there.
 
     """
 
     lookup_window: timedelta
     run_timeout: timedelta
-    always_shows_id: bool
+
+    @property
+    def always_shows_id(self) -> bool:
+        """Whether every run can be found by its dispatch's id.
+
+        If not, absence proves something only after one of our ids has been seen there.
+        """
 
     def find(self, dispatch: Dispatch) -> Run | None:
         """The run that carries this dispatch's id, of any attempt in doubt.

@@ -1,5 +1,7 @@
 """The routes, and who stands behind each."""
 
+from functools import cache
+
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -46,10 +48,10 @@ def build_app(service: Service) -> ASGIApp:
     models = Models(service)
     dispatches = Dispatches(service)
     probes = Probes(service)
-    described = openapi()
+    described = cache(openapi)
 
     async def describe(_request: object) -> JSONResponse:
-        return JSONResponse(described)
+        return JSONResponse(described())
 
     routes = [
         Route("/webhook", webhook.__call__, methods=["POST"]),

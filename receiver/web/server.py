@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -24,9 +24,14 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which also tells the service that it is being asked to end, or to reload."""
+    """Uvicorn, which also tells the service that it is being asked to end, or to reload.
 
-    def __init__(self, app: ASGIApp, host: str, port: int, service: Service) -> None:
+    `then` is what may wait until it listens; it runs in a thread.
+    """
+
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, service: Service, *, then: Callable[[], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -44,6 +49,7 @@ class Server(uvicorn.Server):
             )
         )
         self._service = service
+        self._then = then
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; say so."""
@@ -54,6 +60,7 @@ class Server(uvicorn.Server):
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
                 log().info("listening", url=f"http://{host}:{port}")
+        loop.run_in_executor(None, self._then)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from receiver.core.dispatches import Dispatch
 from receiver.core.ports import Dispatcher
+from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
 
 
@@ -51,3 +52,7 @@ class LateDispatcher:
     def poll(self, dispatch: Dispatch) -> RunStatus:
         """How the run `dispatch.run_id` stands now."""
         return self.load().poll(dispatch)
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        """What the ended run `dispatch.run_id` says of what it made."""
+        return self.load().read_report(dispatch)

@@ -60,5 +60,7 @@ def test_a_dispatcher_is_built_once_and_does_what_the_real_one_does():
 
     assert dispatcher.start(dispatch) == dispatcher.find(dispatch)
     assert dispatcher.poll(dispatch).state is RunState.RUNNING
+    assert dispatcher.read_report(dispatch) is None
+    assert built[0].reads == 1
     assert dispatcher.always_shows_id is True
     assert len(built) == 1

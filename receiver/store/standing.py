@@ -47,9 +47,9 @@ def read_standing(db: Connection, now: datetime) -> Standing:
     """The same, in one view of the store."""
     return Standing(
         dispatches=_open_dispatches(db),
-        states=_models_by_state(db, now),
+        states=models_by_state(db, now),
         unheld_since=_unheld_since(db, now),
-        last_received_at=_last_received_at(db),
+        last_received_at=last_received_at(db),
         models=_first_models(db, now),
         ineffective=_ineffective(db, now),
     )
@@ -81,13 +81,13 @@ def _open_dispatches(db: Connection) -> list[OpenDispatches]:
     ]
 
 
-def _models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
+def models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
     """Only models about which something is to be said are looked at; the others are quiet."""
-    busy = _busy(db, now).subquery()
+    busy = busy_models(db, now).subquery()
     fires = exists().where(firing_alerts.c.model == models.c.name)
     each = (
         select(
-            _state(fires, now).label("state"),
+            state_column(fires, now).label("state"),
             case((fires, models.c.episode_started_at)).label("since"),
         )
         .join(busy, busy.c.name == models.c.name)
@@ -103,7 +103,7 @@ def _models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
     return [ModelsInState(state, *found.get(state.value, (0, None))) for state in ModelState]
 
 
-def _busy(db: Connection, now: datetime) -> Select[Any] | CompoundSelect[Any]:
+def busy_models(db: Connection, now: datetime) -> Select[Any] | CompoundSelect[Any]:
     """Names of models that may not be quiet: all of them under a pause of many."""
     wide = exists().where(pauses.c.scope != PauseScope.MODEL.value, _in_force(now))
     if db.scalar(select(wide)):
@@ -122,7 +122,7 @@ def _first_models(db: Connection, now: datetime) -> list[ModelStanding]:
         models.c.name,
         models.c.cooldown_until,
         models.c.backoff_until,
-        _state(firing > 0, now).label("state"),
+        state_column(firing > 0, now).label("state"),
         firing.label("firing"),
         dispatches.c.state.label("run_state"),
         dispatches.c.sent_at,
@@ -144,7 +144,7 @@ def _first_models(db: Connection, now: datetime) -> list[ModelStanding]:
     ]
 
 
-def _state(fires: ColumnElement[bool], now: datetime) -> ColumnElement[str]:
+def state_column(fires: ColumnElement[bool], now: datetime) -> ColumnElement[str]:
     """A model's state, as `state_of` tells it (a test compares them)."""
     return case(
         (_in(dispatches.c.state, ATTENTION), ModelState.ATTENTION.value),
@@ -181,7 +181,8 @@ def _unheld_since(db: Connection, now: datetime) -> datetime | None:
     return due if due is not None and due <= now else None
 
 
-def _last_received_at(db: Connection) -> datetime | None:
+def last_received_at(db: Connection) -> datetime | None:
+    """When Alertmanager last told us something that was stored."""
     received: datetime | None = db.scalar(
         select(notifications.c.received_at)
         .where(notifications.c.source == Source.ALERTMANAGER.value)

@@ -11,6 +11,7 @@ from receiver.web.decisions import Decisions
 from receiver.web.dispatches import Dispatches
 from receiver.web.models import Models
 from receiver.web.openapi import openapi
+from receiver.web.page.routes import Pages
 from receiver.web.probes import Probes
 from receiver.web.problems import HANDLERS
 from receiver.web.service import Service
@@ -25,7 +26,10 @@ HEADERS = (
 
 
 class Hardened:
-    """Adds the headers that keep browsers from guessing, caching or framing answers."""
+    """Adds the headers that keep browsers from guessing, caching or framing answers.
+
+    A route that says one of them itself knows better.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,7 +39,9 @@ class Hardened:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                said = list(message.get("headers", ()))
+                names = {name for name, _ in said}
+                message["headers"] = said + [one for one in HEADERS if one[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -74,6 +80,7 @@ def build_app(service: Service) -> ASGIApp:
         Route("/-/reload", probes.reload, methods=["POST", "PUT"]),
         Route("/metrics", probes.metrics),
         Route("/openapi.json", describe),
+        *Pages(service).routes(),
     ]
     app = Starlette(routes=routes, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False  # Alertmanager follows a redirect as GET, without body

@@ -28,9 +28,10 @@ def test_the_document_is_valid():
 
 
 def test_every_route_is_described_and_nothing_else(history, tmp_path):
-    """The application's routes and methods are those of the document."""
+    """The application's routes and methods are those of the document; the page is for people."""
     (tmp_path / "receiver.yaml").write_text("{}")
-    routes = build_app(service_on(history, tmp_path / "receiver.yaml"))._app.routes
+    app = build_app(service_on(history, tmp_path / "receiver.yaml"))._app
+    routes = [route for route in app.routes if route.include_in_schema]
 
     served = {
         (route.path, method)
@@ -135,3 +136,14 @@ def test_a_whole_story_is_answered_as_described(history, tmp_path):
         assert peer.post("/pause", b" " * 70_000).status == 413
         assert peer.post("/dispatches/9/retry", why).status == 404
         assert peer.post(f"/dispatches/{dispatches[0]['id']}/retry", why).status == 409
+
+
+def test_only_the_page_is_left_out(history, tmp_path):
+    """Whatever the document does not describe is the operators' page."""
+    (tmp_path / "receiver.yaml").write_text("{}")
+    app = build_app(service_on(history, tmp_path / "receiver.yaml"))._app
+
+    paths = {route.path for route in app.routes if not route.include_in_schema}
+
+    assert "/" in paths
+    assert all(path == "/" or path.startswith("/ui/") for path in paths)

@@ -1,0 +1,175 @@
+"""What the first page shows: the models, what needs a human, what was just decided."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from receiver.core.explaining import Explanation, explain
+from receiver.core.models import (
+    FiringAlert,
+    Model,
+    ModelState,
+    Pause,
+    PauseScope,
+    pause_in_force,
+    state_of,
+)
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Mode
+from receiver.store import page_rows, queries
+from receiver.store.standing import last_received_at, models_by_state
+from receiver.store.store import Store
+from receiver.web.page.sparkline import Point, Sparkline, draw
+from receiver.web.page.timeline import Entry, fold
+from receiver.web.page.told import Hearsay, Told
+
+MODELS_PER_PAGE = 50
+LAST_RUNS = 10
+LAST_VALUES = 60
+RECENT = 60
+MOST_WAITING = 20
+MOST_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One model as the page shows it."""
+
+    model: Model
+    state: ModelState
+    alerts: Sequence[FiringAlert]
+    told: Mapping[str, Told]
+    explained: Explanation
+    pause: Pause | None
+    runs: Sequence[Row[Any]]
+    lines: Sequence[Sparkline]
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """When Alertmanager was last heard, and whether that is worrying."""
+
+    received_at: datetime | None
+    expired_at: datetime | None
+    longest: timedelta
+
+    @property
+    def silent(self) -> bool:
+        """Whether alerts were given up because nobody confirmed them, and nothing came since."""
+        if self.received_at is None or self.expired_at is None:
+            return False
+        return self.received_at < self.expired_at
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The first page."""
+
+    now: datetime
+    models: Sequence[Standing]
+    more: bool
+    counts: Mapping[ModelState, int]
+    waiting: Sequence[Row[Any]]
+    rejections: Sequence[Row[Any]]
+    hearing: Hearing
+    wide_pauses: Sequence[Pause]
+    observing: Sequence[str]
+    recent: Sequence[Entry]
+
+
+class Overviews:
+    """Reads overviews; remembers what alerts told."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._hearsay = Hearsay()
+
+    def read(
+        self, playbook: Playbook, wanted: page_rows.Wanted, *, skip: int, rejections: bool
+    ) -> Overview:
+        """One view of everything."""
+        with self._store.read() as db:
+            now = self._store.now(db)
+            pauses = queries.list_pauses(db)
+            found, more = page_rows.worst_models(
+                db, wanted, skip=skip, limit=MODELS_PER_PAGE, now=now
+            )
+            return Overview(
+                now=now,
+                models=self._standings(db, playbook, found, pauses, now),
+                more=more,
+                counts={one.state: one.count for one in models_by_state(db, now)},
+                waiting=page_rows.waiting_dispatches(db, MOST_WAITING),
+                rejections=queries.list_rejections(db, MOST_WAITING) if rejections else (),
+                hearing=_hearing(db, playbook),
+                wide_pauses=[
+                    p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
+                ],
+                observing=[p.name for p in playbook.policies if p.mode is Mode.OBSERVE],
+                recent=fold(queries.list_decisions(db, {}, limit=RECENT).rows),
+            )
+
+    def one(self, playbook: Playbook, name: str) -> tuple[Standing, datetime] | None:
+        """One model as it stands, and the time; None if nothing named it yet."""
+        with self._store.read() as db:
+            now = self._store.now(db)
+            model = queries.find_model(db, name)
+            if model is None:
+                return None
+            pauses = queries.list_pauses(db)
+            return self._standings(db, playbook, [model], pauses, now)[0], now
+
+    def _standings(
+        self,
+        db: Connection,
+        playbook: Playbook,
+        found: Sequence[Model],
+        pauses: Sequence[Pause],
+        now: datetime,
+    ) -> list[Standing]:
+        names = [model.name for model in found]
+        sets = queries.alerts_of_models(db, names)
+        told = self._hearsay.of(db, [alert for alerts in sets.values() for alert in alerts])
+        runs = page_rows.last_runs(db, names, LAST_RUNS)
+        values = page_rows.last_values(db, names, LAST_VALUES)
+        return [
+            Standing(
+                model=model,
+                state=state_of(model, sets[model.name], pauses, now),
+                alerts=sets[model.name],
+                told=told,
+                explained=explain(model, sets[model.name], pauses, playbook, now),
+                pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
+                runs=runs[model.name],
+                lines=_lines(values[model.name], sets[model.name], told, runs[model.name], now),
+            )
+            for model in found
+        ]
+
+
+def _hearing(db: Connection, playbook: Playbook) -> Hearing:
+    longest = max((p.alert_expiry for p in playbook.policies), default=timedelta(0))
+    return Hearing(last_received_at(db), page_rows.expired_at(db), longest)
+
+
+def _lines(
+    values: Sequence[Row[Any]],
+    alerts: Sequence[FiringAlert],
+    told: Mapping[str, Told],
+    runs: Sequence[Row[Any]],
+    now: datetime,
+) -> list[Sparkline]:
+    """A line for each alert that brought values, those that fire first."""
+    series: dict[str, list[Point]] = {alert.alertname: [] for alert in alerts}
+    for row in reversed(values):
+        if row.value is not None:
+            series.setdefault(row.alertname, []).append(Point(row.decided_at, row.value))
+    thresholds = {alert.alertname: told[alert.fingerprint].threshold for alert in alerts}
+    sent = [run.sent_at for run in runs if run.sent_at is not None]
+    drawn = (
+        draw(name, points, thresholds.get(name), sent, now) for name, points in series.items()
+    )
+    return [line for line in drawn if line is not None][:MOST_LINES]

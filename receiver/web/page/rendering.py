@@ -1,0 +1,100 @@
+"""Templates and static files -> answers that a browser can trust."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from receiver import __version__
+from receiver.core.durations import show_duration
+from receiver.web.page import sparkline, words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HEADERS = {
+    # No inline script or style, and no sink that makes script of text: the page has none.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    # With `no-referrer` a browser would hide the origin of our own forms from us.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+MEDIA_TYPES = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""The static files, all of them: no other name is ever looked for on the disk."""
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """An answer in HTML."""
+    text = environment().get_template(template).render(**values)
+    return Response(text, status, {**HEADERS}, "text/html; charset=utf-8")
+
+
+def static_file(name: str) -> Response | None:
+    """One of our static files; None for any other name."""
+    if name not in MEDIA_TYPES:
+        return None
+    headers = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(_content(name), headers=headers, media_type=MEDIA_TYPES[name])
+
+
+@cache
+def environment() -> "Environment":
+    """The templates' environment, made for the first page: a receiver that nobody looks at
+    does without Jinja2's memory.
+    """  # noqa: D205
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    made = Environment(
+        loader=PackageLoader("receiver.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "visible": words.visible,
+        "link": words.web_link,
+        "plain": words.plain,
+        "number": words.number,
+        "ago": words.ago,
+        "clock": words.clock,
+        "span": show_duration,
+        "pretty": _pretty,
+    }
+    made.globals |= {
+        "sign": words.sign,
+        "STATES": words.STATES,
+        "DISPATCH_STATES": words.DISPATCH_STATES,
+        "OUTCOMES": words.OUTCOMES,
+        "WIDTH": sparkline.WIDTH,
+        "HEIGHT": sparkline.HEIGHT,
+        "VERSION": __version__,
+        "asset": _address,
+    }
+    return made
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (files("receiver.web") / "static" / name).read_bytes()
+
+
+@cache
+def _address(name: str) -> str:
+    """A static file's address, which changes with its content."""
+    return f"/ui/static/{name}?v={hashlib.sha256(_content(name)).hexdigest()[:12]}"

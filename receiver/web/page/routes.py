@@ -1,0 +1,199 @@
+"""GET / and what it leads to: every question of an operator, answered in HTML."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.config import Role
+from receiver.core.models import ModelState
+from receiver.store.page_rows import Wanted
+from receiver.store.store import StoreUnavailable
+from receiver.web.asked import bad, number, only
+from receiver.web.auth import Caller, require
+from receiver.web.page import details, log_page, rendering
+from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
+from receiver.web.page.teaching import lesson_for
+from receiver.web.problems import Problem
+from receiver.web.service import Service
+
+BASIC = {"WWW-Authenticate": 'Basic realm="retrain-receiver", charset="UTF-8"'}
+"""Browsers ask for a password only if Basic stands alone in its header."""
+
+MOST_SKIPPED = 1_000_000
+
+Answering = Callable[[Request], Awaitable[Response]]
+
+
+class Pages:
+    """The pages that only show."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._overviews = Overviews(service.store)
+
+    def routes(self) -> list[Route]:
+        """Every page, by its path."""
+        return [
+            self._route("/", self.overview),
+            self._route("/ui/models/{model}", self.model),
+            self._route("/ui/decisions", self.decisions),
+            self._route("/ui/decisions/{id}", self.decision),
+            self._route("/ui/dispatches/{id}", self.dispatch),
+            self._route("/ui/rejections/{id}", self.rejection),
+            self._route("/ui/static/{name}", self.static),
+        ]
+
+    def _route(self, path: str, answer: Answering) -> Route:
+        return Route(path, in_html(answer), include_in_schema=False)
+
+    async def overview(self, request: Request) -> Response:
+        """The models, worst first, and what needs a human."""
+        caller = self._reader(request)
+        only(request, ("state", "q", "skip"))
+        wanted = Wanted(_state(request), request.query_params.get("q", "").strip())
+        skip = min(number("skip", request.query_params.get("skip", "0")), MOST_SKIPPED)
+        loaded = self._service.loaded
+        seen = await run_in_threadpool(
+            self._overviews.read,
+            loaded.playbook,
+            wanted,
+            skip=skip,
+            rejections=Role.OPERATOR in caller.roles,
+        )
+        return self._page(
+            "overview.html",
+            caller,
+            seen=seen,
+            now=seen.now,
+            wanted=wanted,
+            skip=skip,
+            before=None if skip == 0 else _overview_at(wanted, max(0, skip - MODELS_PER_PAGE)),
+            after=_overview_at(wanted, skip + MODELS_PER_PAGE) if seen.more else None,
+            lesson=lesson_for(request, loaded.config),
+        )
+
+    async def model(self, request: Request) -> Response:
+        """One model: why it is not retrained, its runs, its story."""
+        caller = self._reader(request)
+        only(request, ("done",))
+        name = request.path_params["model"]
+        playbook = self._service.loaded.playbook
+        found = await run_in_threadpool(self._overviews.one, playbook, name)
+        if found is None:
+            raise Problem(404, "no alert named this model yet")
+        standing, now = found
+        story = await run_in_threadpool(log_page.story_of, self._service.store, name)
+        return self._page(
+            "model.html",
+            caller,
+            it=standing,
+            now=now,
+            story=story,
+            policy=playbook.policy(standing.model.policy),
+            done=await self._done(request),
+        )
+
+    async def decisions(self, request: Request) -> Response:
+        """The timeline, by the API's own filters."""
+        caller = self._reader(request)
+        shown = await run_in_threadpool(log_page.read, self._service.store, request)
+        return self._page("decisions.html", caller, log=shown, now=shown.now)
+
+    async def decision(self, request: Request) -> Response:
+        """One decision, whole."""
+        caller = self._reader(request)
+        only(request, ())
+        decision_id = number("decision", request.path_params["id"])
+        found = await run_in_threadpool(details.decision, self._service.store, decision_id)
+        if found is None:
+            raise Problem(404, f"there is no decision {decision_id}, or it was forgotten")
+        return self._page("decision.html", caller, it=found, now=found.now)
+
+    async def dispatch(self, request: Request) -> Response:
+        """One dispatch with its attempts."""
+        caller = self._reader(request)
+        only(request, ("done",))
+        dispatch_id = request.path_params["id"]
+        found = await run_in_threadpool(details.dispatch, self._service.store, dispatch_id)
+        if found is None:
+            raise Problem(404, "there is no such dispatch, or it was forgotten")
+        done = await self._done(request)
+        return self._page("dispatch.html", caller, it=found, now=found.now, done=done)
+
+    async def rejection(self, request: Request) -> Response:
+        """One body that we could not accept."""
+        caller = require(request, self._service.loaded.tokens, Role.OPERATOR)
+        only(request, ())
+        rejection_id = number("rejection", request.path_params["id"])
+        found = await run_in_threadpool(details.rejection, self._service.store, rejection_id)
+        if found is None:
+            raise Problem(404, "there is no such rejection; only the newest are kept")
+        return self._page("rejection.html", caller, it=found, now=found.now)
+
+    async def static(self, request: Request) -> Response:
+        """Style, script and icon: the same for everybody."""
+        found = rendering.static_file(request.path_params["name"])
+        if found is None:
+            raise Problem(404, "there is no such file")
+        return found
+
+    def _reader(self, request: Request) -> Caller:
+        return require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+
+    def _page(self, template: str, caller: Caller, **values: Any) -> Response:
+        acts = False
+        return rendering.page(template, caller=caller, acts=acts, **values)
+
+    async def _done(self, request: Request) -> Any:
+        """The decision that an act has just left, to be confirmed on the page."""
+        text = request.query_params.get("done")
+        if text is None:
+            return None
+        decision_id = number("decision", text)
+        return await run_in_threadpool(details.act_done, self._service.store, decision_id)
+
+
+def in_html(answer: Answering) -> Answering:
+    """Tell people what is wrong in a page, and let a browser ask them for the password."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Problem as problem:
+            headers = BASIC if problem.status == HTTPStatus.UNAUTHORIZED else problem.headers
+            return _problem(problem.status, problem.detail, headers)
+        except StoreUnavailable as error:
+            return _problem(503, f"the store can't be read now: {error}", {"Retry-After": "5"})
+        except HTTPException as error:
+            return _problem(error.status_code, error.detail, dict(error.headers or {}))
+
+    return answered
+
+
+def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:
+    title = HTTPStatus(status).phrase
+    response = rendering.page("problem.html", status, title=title, code=status, detail=detail)
+    response.headers.update(headers)
+    return response
+
+
+def _state(request: Request) -> ModelState | None:
+    text = request.query_params.get("state") or None
+    if text is None:
+        return None
+    if text not in list(ModelState):
+        raise bad(f"state can be {', '.join(ModelState)}")
+    return ModelState(text)
+
+
+def _overview_at(wanted: Wanted, skip: int) -> str:
+    said = {"state": wanted.state or "", "q": wanted.text, "skip": str(skip or "")}
+    query = urlencode({name: value for name, value in said.items() if value})
+    return f"/?{query}" if query else "/"

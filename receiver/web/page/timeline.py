@@ -1,0 +1,68 @@
+"""The story of the log: repeats of one model within an episode are folded into one entry."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row
+
+from receiver.core.decisions import Reason
+
+NEVER_FOLDED = frozenset({Reason.TRIGGERED.value, Reason.OPERATOR.value})
+"""Each of these did something of its own."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One line of the story: a decision, and the like ones of the same model before it.
+
+    Attributes:
+        newest: The latest of them, which is shown.
+        older: The others, newest first.
+
+    """
+
+    newest: Row[Any]
+    older: list[Row[Any]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many decisions it stands for."""
+        return 1 + len(self.older)
+
+    @property
+    def oldest(self) -> Row[Any]:
+        """The first of them."""
+        return self.older[-1] if self.older else self.newest
+
+    @property
+    def alertnames(self) -> list[str]:
+        """The alerts that they were about."""
+        return sorted({row.alertname for row in [self.newest, *self.older] if row.alertname})
+
+
+def fold(rows: Iterable[Row[Any]]) -> Sequence[Entry]:
+    """Fold decisions, newest first.
+
+    A run of like decisions about one model ends where something else was decided about it: the
+    end of an episode (`resolved`, `expired`) too.
+    """
+    entries: list[Entry] = []
+    open_entries: dict[str, Entry] = {}
+    for row in rows:
+        subject = row.model or f"\0{row.alertname}"
+        entry = open_entries.get(subject)
+        if entry is not None and _alike(entry.newest, row):
+            entry.older.append(row)
+            continue
+        entry = open_entries[subject] = Entry(row)
+        entries.append(entry)
+    return entries
+
+
+def _alike(one: Row[Any], other: Row[Any]) -> bool:
+    return one.reason not in NEVER_FOLDED and (one.reason, one.policy, one.dispatch_id) == (
+        other.reason,
+        other.policy,
+        other.dispatch_id,
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
@@ -34,6 +35,12 @@ from receiver.web.app import build_app
 from receiver.web.auth import Tokens
 from receiver.web.server import Server
 from receiver.web.service import Loaded, Service
+
+if TYPE_CHECKING:
+    from receiver.dispatchers.github_tokens import App, TokenFile
+
+LOCAL_PYTHON = Path(".venv-kfp/bin/python")
+"""A missing interpreter is told with its cure when a run is started."""
 
 
 class SystemClock:
@@ -188,34 +195,47 @@ def build_dispatcher(settings: TargetSettings, runs: Path) -> Dispatcher:
     from receiver.dispatchers.kfp_local import KfpLocalDispatcher  # noqa: PLC0415
 
     return KfpLocalDispatcher(
-        # A missing interpreter is told with its cure when a run is started.
-        python=settings.python or Path(".venv-kfp/bin/python"),
+        python=settings.python or LOCAL_PYTHON,
         runs_dir=runs,
         lookup_window=settings.lookup_window,
         run_timeout=settings.run_timeout,
     )
 
 
-def _github(settings: TargetSettings) -> Dispatcher:
-    from receiver.dispatchers.github import App, GithubDispatcher, TokenFile  # noqa: PLC0415
+def check_target(settings: TargetSettings, place: Mapping[str, str]) -> str:
+    """Whether a target lets us in, without starting anything. Raises `DispatchError`."""
+    from receiver.dispatchers import checks  # noqa: PLC0415
 
-    credentials: App | TokenFile
-    if settings.app is not None:
-        credentials = App(
-            id=settings.app.id,
-            installation_id=settings.app.installation_id,
-            private_key_file=settings.app.private_key_file,
-        )
-    elif settings.token_file is not None:
-        credentials = TokenFile(settings.token_file)
-    else:
-        raise AssertionError("the configuration demands token_file or app")
+    if settings.target.kind is TargetKind.GITHUB:
+        return checks.check_github(place, _credentials(settings), settings.ca_file)
+    if settings.target.kind is TargetKind.KFP:
+        return checks.check_kfp(place, settings.token_file, settings.ca_file)
+    return checks.check_local(place, settings.python or LOCAL_PYTHON)
+
+
+def _github(settings: TargetSettings) -> Dispatcher:
+    from receiver.dispatchers.github import GithubDispatcher  # noqa: PLC0415
+
     return GithubDispatcher(
-        credentials=credentials,
+        credentials=_credentials(settings),
         ca_file=settings.ca_file,
         lookup_window=settings.lookup_window,
         run_timeout=settings.run_timeout,
     )
+
+
+def _credentials(settings: TargetSettings) -> "App | TokenFile":
+    from receiver.dispatchers.github_tokens import App, TokenFile  # noqa: PLC0415
+
+    if settings.app is not None:
+        return App(
+            id=settings.app.id,
+            installation_id=settings.app.installation_id,
+            private_key_file=settings.app.private_key_file,
+        )
+    if settings.token_file is not None:
+        return TokenFile(settings.token_file)
+    raise AssertionError("the configuration demands token_file or app")
 
 
 def split_listen(listen: str) -> tuple[str, int]:

@@ -4,10 +4,16 @@ import csv
 import io
 import json
 import socket
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any, Self
+
+import pytest
+
+from receiver.cli import main
 
 EVIL = "\x1b[31m[red]\u202eevil\n"
 SHOWN = r"\x1b[31m[red]\u202eevil\n"
@@ -34,6 +40,27 @@ class Ended:
         """Standard output as CSV."""
         assert self.code == 0, self.err
         return list(csv.DictReader(io.StringIO(self.out, newline="")))
+
+
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Run a command in this process, as the installed one runs it."""
+
+    def run(*args: str, url: str | None = None, token_file: str | None = None) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["retrain-receiver", *args])
+        if url is not None:
+            monkeypatch.setenv("RETRAIN_RECEIVER_URL", url)
+        if token_file is not None:
+            monkeypatch.setenv("RETRAIN_RECEIVER_TOKEN_FILE", token_file)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, said.out, said.err)
+
+    return run
 
 
 def closed_port() -> int:

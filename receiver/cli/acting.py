@@ -16,6 +16,7 @@ from receiver.cli.options import (
     ServerUrl,
     TokenFile,
     examples,
+    labels_of,
     peer,
 )
 from receiver.cli.reports import show_act
@@ -142,12 +143,5 @@ def _body(comment: str, policy: str | None, label: list[str] | None) -> dict[str
     if policy is not None:
         body["policy"] = policy
     if label:
-        body["labels"] = dict(_pair(each) for each in label)
+        body["labels"] = labels_of(label)
     return body
-
-
-def _pair(label: str) -> tuple[str, str]:
-    name, equals, value = label.partition("=")
-    if not name or not equals:
-        raise UsageError(f"--label {label!r} is not NAME=VALUE, as in user_id=42")
-    return name, value

@@ -97,6 +97,18 @@ class Peer:
         with self._open_patiently(request, doubt) as answer, _whole(self.url, doubt):
             return json.load(answer)
 
+    def notify(self, body: bytes, query: Mapping[str, str]) -> Any:
+        """Post a notification of our own, and read what was decided. Raises `AskError`."""
+        request = self._request("/webhook", query, None, body)
+        doubt = "; it may have been taken in: to run the command again does no harm"
+        with self._open_patiently(request, doubt) as answer, _whole(self.url, doubt):
+            return json.load(answer)
+
+    def ready(self) -> None:
+        """Ask whether notifications can be stored. Raises `AskError`."""
+        with self._open(self._request("/-/ready", None)):
+            pass
+
     def _request(
         self,
         path: str,
@@ -186,17 +198,23 @@ def _stranger(url: str, what: str) -> str:
 
 def peer_at(server: str, token_file: Path | None) -> Peer:
     """The receiver at this address. Raises `ValueError`, never with the token in it."""
+    url, opener = address(server, "--server", cure="; use --token-file")
+    token = None if token_file is None else token_in(token_file, "--token-file")
+    return Peer(url, opener, token)
+
+
+def address(url: str, option: str, *, cure: str = "") -> tuple[str, urllib.request.OpenerDirector]:
+    """An option's address, and who opens it. Raises `ValueError` that says how to write it."""
     try:
-        parts = urlsplit(server)
+        parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.query or parts.fragment or not server.isprintable():
-        raise ValueError(f"--server {server!r} is not an address; write http://HOST:PORT")
+    if not usable or parts.query or parts.fragment or not url.isprintable():
+        raise ValueError(f"{option} {url!r} is not an address; write http://HOST:PORT")
     if "@" in parts.netloc:
-        raise ValueError("--server can't hold a password; use --token-file")
-    token = None if token_file is None else _token(token_file)
-    return Peer(server.rstrip("/"), _opener(parts.hostname or ""), token)
+        raise ValueError(f"{option} can't hold a password{cure}")
+    return url.rstrip("/"), _opener(parts.hostname or "")
 
 
 def _opener(host: str) -> urllib.request.OpenerDirector:
@@ -222,13 +240,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _token(path: Path) -> str:
+def token_in(path: Path, option: str) -> str:
+    """The token that an option's file holds. Raises `ValueError`, never with the token in it."""
     try:
         token = path.read_text(encoding="ascii").strip()
     except OSError as error:
-        raise ValueError(f"--token-file {path} can't be read: {error.strerror}") from None
+        raise ValueError(f"{option} {path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         token = ""
     if not token or not token.isprintable():
-        raise ValueError(f"--token-file {path} must hold one token, in ASCII, and nothing else")
+        raise ValueError(f"{option} {path} must hold one token, in ASCII, and nothing else")
     return token

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from receiver import __version__
-from receiver.cli import acting, asking, dispatches
+from receiver.cli import acting, asking, dispatches, measuring, polling, testing
+from receiver.cli import doctor as doctoring
 from receiver.cli.client import AskError
 from receiver.cli.options import examples
 from receiver.cli.output import visible
@@ -24,7 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
     epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume` and `dispatches` ask a "
-    "running receiver. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
+    "running receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and `send-test` both. "
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
 )
 
 ConfigPath = Annotated[
@@ -108,6 +110,10 @@ app.command(epilog=acting.RETRAIN_EXAMPLES)(acting.retrain)
 app.command(epilog=acting.PAUSE_EXAMPLES)(acting.pause)
 app.command(epilog=acting.RESUME_EXAMPLES)(acting.resume)
 app.command(epilog=dispatches.DISPATCHES_EXAMPLES)(dispatches.dispatches)
+app.command(epilog=doctoring.DOCTOR_EXAMPLES)(doctoring.doctor)
+app.command(epilog=measuring.METRICS_EXAMPLES)(measuring.metrics)
+app.command(epilog=polling.CHECK_DRIFT_EXAMPLES)(polling.check_drift)
+app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)
 
 
 def _version() -> NoReturn:

@@ -58,6 +58,18 @@ def peer(server: str, token_file: Path | None) -> Peer:
         raise UsageError(str(error)) from None
 
 
+def labels_of(pairs: list[str] | None) -> dict[str, str]:
+    """What `--label` names. A usage error if one is no pair."""
+    return dict(_pair(each) for each in pairs or [])
+
+
+def _pair(label: str) -> tuple[str, str]:
+    name, equals, value = label.partition("=")
+    if not name or not equals:
+        raise UsageError(f"--label {label!r} is not NAME=VALUE, as in user_id=42")
+    return name, value
+
+
 def examples(*commands: str) -> str:
     """The end of a command's help."""
     # The backspace keeps the lines as they are.

@@ -81,6 +81,11 @@ class KfpApi:
             )
         )
 
+    def list_experiments(self, namespace: str) -> list[dict[str, Any]]:
+        """A first page of experiments: whether we are let in."""
+        listing = self._experiments.experiment_service_list_experiments
+        return _objects(self._ask(listing, page_size=1, **_within(namespace)), "experiments")
+
     def experiment_id(self, name: str, namespace: str) -> str:
         """Find the experiment of that name, or make it; its id."""
         found = self._experiment(name, namespace)

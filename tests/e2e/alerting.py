@@ -149,6 +149,16 @@ class Alerting:
     def __exit__(self, *_: object) -> None:
         self._programs.close()
 
+    @property
+    def prometheus(self) -> str:
+        """Where Prometheus listens."""
+        return f"http://127.0.0.1:{self._ports[4]}"
+
+    @property
+    def alertmanager(self) -> str:
+        """Where the first Alertmanager listens."""
+        return f"http://127.0.0.1:{self._ports[0]}"
+
     def failures(self) -> list[float]:
         """How many requests of each Alertmanager to the webhook have failed."""
         name = 'alertmanager_notification_requests_failed_total{integration="webhook"}'

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.commands import run_here
 from tests.warm import Warm
 
 
@@ -9,3 +10,9 @@ from tests.warm import Warm
 def warm():
     with Warm() as parent:
         yield parent
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Run a command here, as the installed one runs it."""
+    return run_here(monkeypatch, capsys)

@@ -1,15 +1,13 @@
 """A store, a clock and a target for every test of the flows."""
 
 import shutil
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from receiver.cli import main
 from receiver.store.store import Store
-from tests.commands import EVIL, Ended
+from tests.commands import EVIL, run_here
 from tests.described import DescribedPeer
 from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
@@ -146,21 +144,7 @@ def served(tmp_path_factory):
 @pytest.fixture
 def cli(monkeypatch, capsys):
     """Run a command here, as the installed one runs it."""
-
-    def run(*args, url=None, token_file=None):
-        monkeypatch.setattr(sys, "argv", ["retrain-receiver", *args])
-        if url is not None:
-            monkeypatch.setenv("RETRAIN_RECEIVER_URL", url)
-        if token_file is not None:
-            monkeypatch.setenv("RETRAIN_RECEIVER_TOKEN_FILE", token_file)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, said.out, said.err)
-
-    return run
+    return run_here(monkeypatch, capsys)
 
 
 @pytest.fixture

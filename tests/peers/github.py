@@ -44,6 +44,7 @@ class GithubPeer:
         inputs: The workflow's declared inputs; None takes any.
         run_name: Whether the workflow shows the dispatch id in its run-name.
         run_details: `yes`, `ignored` (204 all the same), or the status that refuses the field.
+        workflow_state: `active`, or why the workflow can't be started.
         lists_new_runs: False makes the listing lag until `list_runs()`.
         largest_page: Shorter than asked, as GitHub's sometimes are.
         app: Id, installation and public key (PEM) of the App that gets tokens.
@@ -67,6 +68,7 @@ class GithubPeer:
         self.inputs: set[str] | None = None
         self.run_name = True
         self.run_details: str | int = "yes"
+        self.workflow_state = "active"
         self.lists_new_runs = True
         self.largest_page = 100
         self.app: tuple[int, int, str] | None = None
@@ -170,6 +172,7 @@ class GithubPeer:
         if asked.headers.get("authorization", "").split(" ")[-1] not in self.tokens:
             return 401, {"message": "Bad credentials"}
         answers = {
+            "workflow": self._shown,
             "dispatch": self._dispatch,
             "list": self._list,
             "poll": self._poll,
@@ -211,6 +214,11 @@ class GithubPeer:
             self.runs.append(run)
             self.changed.notify_all()
             return run
+
+    def _shown(self, asked: Asked) -> tuple[int, Any]:
+        if not self._knows(asked):
+            return _not_found()
+        return 200, {"id": 1, "name": "retrain", "state": self.workflow_state}
 
     def _list(self, asked: Asked) -> tuple[int, Any]:
         if not self._knows(asked):
@@ -270,9 +278,8 @@ class GithubPeer:
         }
 
     def _knows(self, asked: Asked) -> bool:
-        return unquote(asked.path).startswith(
-            f"/repos/{self.repository}/actions/workflows/{self.workflow}/"
-        )
+        ours = f"/repos/{self.repository}/actions/workflows/{self.workflow}"
+        return f"{unquote(asked.path)}/".startswith(f"{ours}/")
 
     def _token(self, asked: Asked) -> tuple[int, Any]:
         if self.app is None:

@@ -207,6 +207,7 @@ class _Conversation(BaseHTTPRequestHandler):
 def _phase(method: str, path: str) -> str:
     patterns = {
         "dispatch": r"POST /repos/[^/]+/[^/]+/actions/workflows/[^/]+/dispatches",
+        "workflow": r"GET /repos/[^/]+/[^/]+/actions/workflows/[^/]+",
         "list": r"GET /repos/[^/]+/[^/]+/actions/workflows/[^/]+/runs",
         "jobs": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+/jobs",
         "poll": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+",

@@ -1,0 +1,118 @@
+"""doctor: whether everything is there that an alert needs on its way to a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from receiver.cli import examining
+from receiver.cli.client import FAILED
+from receiver.cli.examining import Finding, State
+from receiver.cli.neighbours import (
+    ALERTMANAGER,
+    PROMETHEUS,
+    AlertmanagerToken,
+    PrometheusToken,
+    PrometheusUrl,
+    alertmanager_at,
+    prometheus_at,
+)
+from receiver.cli.options import (
+    SERVER,
+    Format,
+    Output,
+    ServerUrl,
+    TokenFile,
+    examples,
+    labels_of,
+    peer,
+)
+from receiver.cli.output import STYLES, Column, Screen, print_csv, print_json, visible
+from receiver.cli.testing import TestLabels, labels_of_test, span
+
+DOCTOR_EXAMPLES = examples(
+    "retrain-receiver doctor --prometheus http://prometheus:9090 "
+    "--alertmanager http://alertmanager:9093",
+    "retrain-receiver doctor --config receiver.yaml --label user_id=user01",
+    "retrain-receiver doctor --no-test       send no test alert",
+)
+
+MARKS = {State.OK: "✓", State.WARN: "!", State.FAIL: "✗", State.SKIP: "-"}
+STYLE_OF = {
+    State.OK: STYLES["succeeded"],
+    State.WARN: STYLES["held"],
+    State.FAIL: STYLES["failed"],
+    State.SKIP: STYLES["skip"],
+}
+TABLE = (
+    Column("", lambda row: MARKS[State(row["state"])], lambda row: STYLE_OF[State(row["state"])]),
+    Column("WHAT", lambda row: visible(row["what"])),
+    Column("FOUND", lambda row: visible(row["found"])),
+)
+
+
+def doctor(
+    *,
+    prometheus: PrometheusUrl = PROMETHEUS,
+    prometheus_token_file: PrometheusToken = None,
+    alertmanager: Annotated[
+        str,
+        typer.Option(
+            "--alertmanager", envvar="ALERTMANAGER_URL", metavar="URL", help="Alertmanager."
+        ),
+    ] = ALERTMANAGER,
+    alertmanager_token_file: AlertmanagerToken = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The receiver's file: its policies are compared with the rules, and its targets "
+            "asked whether they take our credentials.",
+        ),
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test/--no-test", help="Whether a test alert is sent.")
+    ] = True,
+    label: TestLabels = None,
+    wait: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="How long the test alert may take to arrive."),
+    ] = "90s",
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Examine the way from metric to run; say what is wrong and how to mend it.
+
+    One line for each of Prometheus, its targets, models and rules, Alertmanager, the receiver,
+    its configuration and targets, and the route: a test alert (retrain_test="true") is sent
+    through Alertmanager and must be decided here. It is observed, never acted on.
+
+    ✓ is well, ! deserves a look, ✗ is wrong, - was not examined. Exit code 1 if something is
+    wrong.
+    """
+    patience, labels = span(wait), labels_of(label)
+    receiver = peer(server, token_file)
+    metrics = prometheus_at(prometheus, prometheus_token_file)
+    alerts = alertmanager_at(alertmanager, alertmanager_token_file)
+    way = examining.Way(metrics, alerts, receiver, config)
+    findings = [*way.examine(labels)]
+    if test:
+        findings.append(way.examine_route(labels_of_test(labels), patience))
+    _show(findings, output)
+    if any(finding.state is State.FAIL for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _show(findings: Sequence[Finding], output: Format) -> None:
+    rows = [
+        {"state": each.state.value, "what": each.what, "found": each.found} for each in findings
+    ]
+    if output is Format.JSON:
+        print_json({"findings": rows})
+    elif output is Format.CSV:
+        print_csv(("state", "what", "found"), rows)
+    else:
+        Screen().table(TABLE, rows)

@@ -1,0 +1,79 @@
+"""Whether a target lets us in: reads what a run would need, and starts nothing."""
+
+import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from urllib.parse import quote
+
+from receiver.core.dispatches import Failure
+from receiver.core.policies import shown
+from receiver.dispatchers.github_answers import error, read_error
+from receiver.dispatchers.github_client import GithubClient, NoAnswer, Request
+from receiver.dispatchers.github_tokens import App, TokenFile
+from receiver.dispatchers.kfp_api import KfpApi
+from receiver.dispatchers.kfp_local import CURE
+from receiver.dispatchers.pipelines import is_package, read_package, refusal
+
+PATIENCE = timedelta(seconds=20)
+SLOW_IMPORT = 60
+"""Seconds: the SDK takes 3 on an idle machine."""
+
+
+def check_github(
+    place: Mapping[str, str], credentials: App | TokenFile, ca_file: Path | None
+) -> str:
+    """Read the workflow. Raises `DispatchError` that says what to mend."""
+    client = GithubClient(credentials, ca_file, PATIENCE)
+    repository, workflow = place["repository"], place["workflow"]
+    path = f"/repos/{quote(repository)}/actions/workflows/{quote(workflow, safe='')}"
+    ends = monotonic() + PATIENCE.total_seconds()
+    try:
+        answer = client.send(Request("GET", place["base_url"], path, ends))
+    except NoAnswer as problem:
+        said = f"{place['base_url']} can't be reached: {problem}"
+        raise error(said, Failure.UNAVAILABLE) from problem
+    state = answer.content.get("state")
+    if answer.status != 200 or state is None:  # noqa: PLR2004  OK
+        raise read_error(answer, f"the workflow {workflow} of {repository}", client.credentials)
+    if state != "active":
+        raise refusal(
+            f"GitHub says that {workflow} is {shown(str(state))}; enable it on the repository's "
+            "Actions page"
+        )
+    return (
+        f"{client.credentials} reads {workflow} of {repository}; that it may also start runs "
+        "(Actions: write) only a run shows"
+    )
+
+
+def check_kfp(place: Mapping[str, str], token_file: Path | None, ca_file: Path | None) -> str:
+    """List experiments and find the pipeline. Raises `DispatchError` that says what to mend."""
+    endpoint, namespace = place["endpoint"], place.get("namespace", "")
+    api = KfpApi(endpoint, token_file=token_file, ca_file=ca_file, timeout=PATIENCE)
+    api.list_experiments(namespace)
+    if is_package(place["pipeline"]):
+        read_package(Path(place["pipeline"]))
+    else:
+        api.newest_version(place["pipeline"], namespace)
+    where = f" in {namespace}" if namespace else ""
+    return f"{endpoint} shows us its experiments{where}; the pipeline is there"
+
+
+def check_local(place: Mapping[str, str], python: Path) -> str:
+    """See that interpreter, SDK and package are there. Raises `DispatchError` with the cure."""
+    read_package(Path(place["pipeline"]))
+    try:
+        tried = subprocess.run(  # noqa: S603  a configured interpreter
+            [python, "-I", "-c", "import kfp.local"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=SLOW_IMPORT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise refusal(f"cannot run {python}: {shown(str(problem), 200)}: {CURE}") from problem
+    if tried.returncode != 0:
+        raise refusal(f"{python} has no kfp SDK: {CURE}")
+    return f"{python} has the kfp SDK; {place['pipeline']} is a compiled pipeline"

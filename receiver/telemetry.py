@@ -14,6 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from receiver import __version__
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import DispatchState, Failure
+from receiver.core.reports import Verdict
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
@@ -112,6 +113,12 @@ run_duration = Histogram(
     buckets=SLOW,
     registry=registry,
 )
+reports = Counter(
+    "retrain_reports_total",
+    "Runs by what they reported of themselves; unreadable: it could not be told.",
+    ["target", "verdict"],
+    registry=registry,
+)
 target_run_timeout = Gauge(
     "retrain_target_run_timeout_seconds",
     "run_timeout of each configured target: a run that is older is parked.",
@@ -139,6 +146,9 @@ rejected = Counter(
 
 ACCEPTED = "accepted"
 """The result of an attempt that the target said yes to."""
+
+NO_VERDICT, UNREADABLE = "none", "unreadable"
+"""What stands for a verdict where there is none."""
 
 ENDS = (
     DispatchState.SUCCEEDED,
@@ -172,6 +182,8 @@ def know_targets(run_timeouts: Mapping[str, timedelta]) -> None:
             transitions.labels(target, state.value)
         for end in ENDS:
             run_duration.labels(target, end.value)
+        for verdict in (*Verdict, NO_VERDICT, UNREADABLE):
+            reports.labels(target, str(verdict))
 
 
 def set_up_logging(*, stream: Any = None) -> None:

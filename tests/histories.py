@@ -14,6 +14,7 @@ from receiver.flows.following import follow_next
 from receiver.flows.intake import arrive, take_in
 from receiver.flows.looking_up import Watch
 from receiver.flows.rechecking import due_models, recheck
+from receiver.flows.reporting import read_next_report
 from receiver.store import queries
 from receiver.store.store import Store
 from tests.examples import notification, playbook
@@ -54,7 +55,8 @@ class History:
 
     def follow(self) -> bool:
         """One step of the loop that follows."""
-        return follow_next(self.store, TARGET, self.target, self.watch)
+        followed = follow_next(self.store, TARGET, self.target, self.watch)
+        return followed or read_next_report(self.store, TARGET, self.target)
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""

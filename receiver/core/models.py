@@ -159,14 +159,28 @@ def with_firing(model: Model, *, cooldown: timedelta, now: datetime) -> Model:
 
 
 def helped(model: Model, ended: FiringAlert) -> bool:
-    """Whether an alert that has just ended had fired until the model's latest run succeeded."""
+    """Whether an alert that has just ended had fired until the model's latest run succeeded.
+
+    One that may be a late copy was no sign of anything.
+    """
     run = model.latest
     return (
         run is not None
         and run.state is DispatchState.SUCCEEDED
         and run.ended_at is not None
         and ended.starts_at <= run.ended_at
+        and ended.stale_until is None
     )
+
+
+def relapsed(before: Model, after: Model, known: FiringAlert | None) -> bool:
+    """Whether an alert that fires brings the same episode back after its last one was resolved.
+
+    `known` is what the set held of this alert: something that looked like a late copy.
+    """
+    was_over = before.emptied_at is not None or (known is not None and known.stale_until)
+    same = after.episode_started_at == before.episode_started_at
+    return bool(was_over) and same
 
 
 def next_check(

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.decisions import Decision, Facts, Reason, facts_of
 from receiver.core.ladder import LADDER, Case, Finding, Rung, decide
-from receiver.core.models import FiringAlert, helped, with_firing
+from receiver.core.models import FiringAlert, helped, relapsed, with_firing
 from receiver.core.playbook import Matched
 from receiver.core.policies import Identity, Mode, Policy
 from receiver.flows.ledger import Ledger, finite
@@ -155,7 +155,10 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         ledger.drop(alert.fingerprint)
     ledger.keep(entry)
     model = replace(ledger.models[identity.model], policy=policy.name, labels=identity.labels)
-    ledger.update(with_firing(model, cooldown=policy.cooldown, now=ledger.now))
+    changed = with_firing(model, cooldown=policy.cooldown, now=ledger.now)
+    ledger.update(changed)
+    if finding.reason is not Reason.STALE and relapsed(model, changed, known):
+        ledger.relapses(identity.model)
 
 
 def _resolve(ledger: Ledger, matched: Matched) -> None:
@@ -170,7 +173,7 @@ def _resolve(ledger: Ledger, matched: Matched) -> None:
         return
     ledger.drop(alert.fingerprint)
     if helped(ledger.models[entry.model], entry) and not ledger.alerts_of(entry.model):
-        ledger.recovered.append(entry.model)
+        ledger.recovers(entry.model)
 
 
 def _confirm(ledger: Ledger, alert: Alert, policy: Policy) -> None:

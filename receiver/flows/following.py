@@ -1,13 +1,14 @@
 """A run is followed to its end."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from receiver.core import cooldowns
 from receiver.core.dispatches import Dispatch, DispatchError, DispatchState
 from receiver.core.durations import show_duration
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Dispatcher
+from receiver.core.run_ends import REPORTING, RunEnd
 from receiver.core.runs import RunState, RunStatus, next_poll
 from receiver.flows.ledger import Ledger
 from receiver.flows.looking_up import Watch
@@ -83,6 +84,8 @@ def _end(ledger: Ledger, dispatch: Dispatch) -> None:
     run_duration.labels(dispatch.target, dispatch.state.value).observe(took.total_seconds())
     model = ledger.models[dispatch.model]
     ledger.update(cooldowns.settle(model, dispatch.settle, ended_at))
+    if dispatch.state is not DispatchState.PARKED:
+        ledger.tx.add_run_end(_run_end(ledger, dispatch, ended_at))
     log().info(
         "run_ended",
         dispatch_id=dispatch.id,
@@ -91,4 +94,19 @@ def _end(ledger: Ledger, dispatch: Dispatch) -> None:
         state=dispatch.state.value,
         duration_seconds=round(took.total_seconds(), 1),
         detail=dispatch.detail,
+    )
+
+
+def _run_end(ledger: Ledger, dispatch: Dispatch, ended_at: datetime) -> RunEnd:
+    return RunEnd(
+        dispatch_id=dispatch.id,
+        model=dispatch.model,
+        policy=dispatch.policy,
+        target=dispatch.target,
+        state=dispatch.state,
+        created_at=dispatch.created_at,
+        ended_at=ended_at,
+        settles_at=ended_at + dispatch.settle,
+        fired=any(alert.counts(ended_at) for alert in ledger.alerts_of(dispatch.model)),
+        report_due_at=ended_at if dispatch.state in REPORTING else None,
     )

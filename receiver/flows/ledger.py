@@ -58,6 +58,8 @@ class Ledger:
         self.pauses: list[Pause] = tx.pauses()
         self.decisions: list[Decision] = []
         self.recovered: list[str] = []
+        self._recoveries: dict[str, datetime] = {}
+        self._relapses: dict[str, datetime] = {}
         self._dispatches: list[Dispatch] = []
         self._sets: dict[str, dict[str, FiringAlert]] = {name: {} for name in self.models}
         self._homes: dict[str, str] = {}
@@ -122,6 +124,20 @@ class Ledger:
         model = self.models[home]
         self.update(model if self._sets[home] else replace(model, emptied_at=self.now))
 
+    def recovers(self, name: str) -> None:
+        """The last alert of a model that its latest run helped was resolved."""
+        last = self.models[name].latest
+        if last is not None:
+            self.recovered.append(name)
+            self._recoveries[last.id] = self.now
+            self._relapses.pop(last.id, None)
+
+    def relapses(self, name: str) -> None:
+        """An alert fires anew in the same episode: a run of it has not helped after all."""
+        model = self.models[name]
+        if model.latest is not None and model.episode_started_at is not None:
+            self._relapses[model.latest.id] = model.episode_started_at
+
     def remember(self, delivery: Delivery) -> None:
         """Carry forward what the `duplicate` and `stale` rungs must know."""
         key = (delivery.fingerprint, delivery.starts_at)
@@ -173,6 +189,7 @@ class Ledger:
         """Write everything that changed, in few statements."""
         self.write_decisions()
         self.tx.add_dispatches(self._dispatches)
+        self.tx.save_recoveries(self._recoveries, self._relapses)
         self.tx.remove_firing(self._dropped)
         self.tx.save_firing(
             self._sets[self._homes[fingerprint]][fingerprint] for fingerprint in self._kept

@@ -12,6 +12,7 @@ from receiver.flows.dispatching import dispatch_next
 from receiver.flows.following import follow_next
 from receiver.flows.looking_up import Watch
 from receiver.flows.rechecking import due_models, postpone, recheck
+from receiver.flows.reporting import read_next_report
 from receiver.flows.retention import Ages, forget
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import log, worker_errors
@@ -151,7 +152,9 @@ class Worker:
         )
 
     def _follow(self, target: str) -> bool:
-        return follow_next(self._store, target, self._dispatcher(target), self._watch)
+        dispatcher = self._dispatcher(target)
+        followed = follow_next(self._store, target, dispatcher, self._watch)
+        return followed or read_next_report(self._store, target, dispatcher)
 
     def _recheck(self) -> bool:
         names = due_models(self._store)

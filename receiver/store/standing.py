@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     CompoundSelect,
     Connection,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    type_coerce,
     union,
 )
 
@@ -23,7 +21,7 @@ from receiver.core.alerts import Source
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
-from receiver.store.column_types import to_micros
+from receiver.store.run_end_rows import ineffective_runs
 from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
 
@@ -51,7 +49,7 @@ def read_standing(db: Connection, now: datetime) -> Standing:
         unheld_since=_unheld_since(db, now),
         last_received_at=last_received_at(db),
         models=_first_models(db, now),
-        ineffective=_ineffective(db, now),
+        ineffective=ineffective_runs(db, now, MOST_MODELS),
     )
 
 
@@ -190,29 +188,6 @@ def last_received_at(db: Connection) -> datetime | None:
         .limit(1)
     )
     return received
-
-
-def _ineffective(db: Connection, now: datetime) -> dict[str, int]:
-    """Runs that should have helped by now, for models that still have a firing alert."""
-    d = dispatches.c
-    firing = select(firing_alerts.c.model).distinct().subquery()
-    settled_at = type_coerce(d.ended_at, BigInteger) + type_coerce(d.settle, BigInteger)
-    # Compared as an expression: the index on the state would read all runs that ever succeeded.
-    succeeded = d.state.concat("") == DispatchState.SUCCEEDED.value
-    query = (
-        select(models.c.name, func.count().label("runs"))
-        .join(firing, firing.c.model == models.c.name)
-        .join(dispatches, d.model == models.c.name)
-        .where(
-            succeeded,
-            d.created_at >= models.c.episode_started_at,
-            settled_at <= to_micros(now),
-        )
-        .group_by(models.c.name)
-        .order_by(models.c.name)
-        .limit(MOST_MODELS)
-    )
-    return {row.name: row.runs for row in db.execute(query)}
 
 
 def _in(column: ColumnElement[Any], states: frozenset[DispatchState]) -> ColumnElement[bool]:

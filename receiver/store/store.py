@@ -29,6 +29,7 @@ from receiver.store.migrate import is_due, migrate
 from receiver.store.model_rows import ModelRows
 from receiver.store.postgres import READING, database_time, postgres_engine, require_fit
 from receiver.store.retention_rows import RetentionRows
+from receiver.store.run_end_rows import RunEndRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
 from receiver.store.tables import decisions
 from receiver.store.turns import Turns
@@ -44,7 +45,7 @@ BEGINNINGS = 5
 T = TypeVar("T")
 
 
-class Tx(ModelRows, DispatchRows, LogRows, RetentionRows, Turns):
+class Tx(ModelRows, DispatchRows, RunEndRows, LogRows, RetentionRows, Turns):
     """One transaction: the writes, and the reads that decide. Times come from `now`."""
 
     def __init__(self, db: Connection, clock: Clock | None, ids: DecisionIds) -> None:

@@ -1,0 +1,107 @@
+"""Run ends: how a run ended, what it said of itself, and whether its model recovered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from receiver.core.dispatches import DispatchState
+from receiver.core.reports import Verdict
+
+
+class Effect(StrEnum):
+    """What a run brought. Shown, and found anew each time: never stored."""
+
+    RECOVERED = "recovered"  # the model's alerts were resolved after it, and stayed so
+    NO_EFFECT = "no_effect"  # it ended well and had time to settle; an alert fires all the same
+    REJECTED = "rejected"  # the run itself says so: counts as no effect
+    SETTLING = "settling"  # too early to tell
+    UNCLEAR = "unclear"  # nothing fired when it ended, so nothing could recover
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+INEFFECTIVE = frozenset({Effect.NO_EFFECT, Effect.REJECTED})
+"""Runs that ended well and helped nobody: the one definition, for counts, rungs and metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What an effect is told from.
+
+    Attributes:
+        state: How the run ended.
+        fired: Whether an alert of the model fired when it ended.
+        recovered: Whether the last one was resolved since, and none fired anew in that episode.
+        settled: Whether `settle` has passed since its end.
+
+    """
+
+    state: DispatchState
+    verdict: Verdict | None
+    fired: bool
+    recovered: bool
+    settled: bool
+
+
+def effect_of(signs: Signs) -> Effect:
+    """Say what a run brought."""
+    if signs.state is not DispatchState.SUCCEEDED:
+        failed = signs.state is DispatchState.FAILED
+        return Effect.FAILED if failed else Effect.CANCELLED
+    if signs.verdict is Verdict.REJECTED:
+        return Effect.REJECTED
+    if signs.recovered:
+        return Effect.RECOVERED
+    if not signs.fired:
+        return Effect.UNCLEAR
+    return Effect.NO_EFFECT if signs.settled else Effect.SETTLING
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What is remembered of a run that ended, longer than its dispatch.
+
+    Attributes:
+        created_at: When its dispatch was ordered: tells its episode.
+        settles_at: From then on a better model must show.
+        recovered_at: When the model's last alert was resolved.
+        metrics: Numbers that it reported.
+        report_detail: Why what it reported can't be told.
+        report_due_at: When its report is read; None once that is over.
+        report_tries: How often that was tried.
+
+    """
+
+    dispatch_id: str
+    model: str
+    policy: str
+    target: str
+    state: DispatchState
+    created_at: datetime
+    ended_at: datetime
+    settles_at: datetime
+    fired: bool
+    recovered_at: datetime | None = None
+    verdict: Verdict | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    report_detail: str = ""
+    report_due_at: datetime | None = None
+    report_tries: int = 0
+
+    def effect(self, now: datetime) -> Effect:
+        """What it brought, as far as that can be told now."""
+        recovered, settled = self.recovered_at is not None, self.settles_at <= now
+        return effect_of(Signs(self.state, self.verdict, self.fired, recovered, settled))
+
+
+REPORTING = frozenset({DispatchState.SUCCEEDED, DispatchState.FAILED})
+"""Ends after which a run may have reported something: a failed one may have rejected its model."""
+
+READ_AGAIN = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1200, 3600))
+"""Waits between tries to read a report; after the last one it stays unread."""
+
+
+def next_read(tries: int, now: datetime) -> datetime | None:
+    """When to try again to read a report after `tries` that failed; None if never."""
+    return now + READ_AGAIN[tries - 1] if tries <= len(READ_AGAIN) else None

@@ -57,9 +57,12 @@ _DEFINITIONS: Mapping[str, _Defined] = {
     "retrain_model_last_run_ended_timestamp_seconds": _Defined(
         "When the model's latest run ended, and how.", ("model", "state")
     ),
+    "retrain_policy_runs": _Defined(
+        "Runs that ended in the last 90 days, by what they brought.", ("policy", "effect")
+    ),
     "retrain_model_ineffective_runs": _Defined(
-        "Runs of the present episode that succeeded and had time to settle, of a model that fires "
-        "all the same. Absent if there are none.",
+        "Runs of the present episode that ended well and helped nobody, of a model that fires. "
+        "Absent if there are none.",
         ("model",),
     ),
 }
@@ -129,6 +132,9 @@ def _show(families: Mapping[str, GaugeMetricFamily], standing: Standing) -> None
         _show_model(show, model)
     for name, count in standing.ineffective.items():
         show("retrain_model_ineffective_runs", [name], count)
+    for policy, effects in standing.effects.items():
+        for effect, count in effects.items():
+            show("retrain_policy_runs", [policy, effect.value], count)
 
 
 def _show_model(

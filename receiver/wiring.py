@@ -157,7 +157,7 @@ def loaded(config: Config) -> Loaded:
 def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
     """What the workers need of a configuration."""
     kept = config.retention
-    ages = Ages(kept.decisions, kept.skips, kept.notifications)
+    ages = Ages(kept.decisions, kept.skips, kept.notifications, kept.runs)
     return Setup(playbook_of(config), dispatchers, ages)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from receiver import __version__
-from receiver.cli import acting, asking, dispatches, measuring, polling, testing
+from receiver.cli import acting, asking, dispatches, measuring, policies, polling, testing
 from receiver.cli import doctor as doctoring
 from receiver.cli.client import AskError
 from receiver.cli.options import examples
@@ -24,9 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # help without rich, which `serve` must never load
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
-    epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume` and `dispatches` ask a "
-    "running receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and `send-test` both. "
-    "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
+    epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `dispatches` and "
+    "`policies` ask a running receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and "
+    "`send-test` both. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
 )
 
 ConfigPath = Annotated[
@@ -114,6 +114,7 @@ app.command(epilog=doctoring.DOCTOR_EXAMPLES)(doctoring.doctor)
 app.command(epilog=measuring.METRICS_EXAMPLES)(measuring.metrics)
 app.command(epilog=polling.CHECK_DRIFT_EXAMPLES)(polling.check_drift)
 app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)
+app.command(epilog=policies.POLICIES_EXAMPLES)(policies.policies)
 
 
 def _version() -> NoReturn:

@@ -37,6 +37,7 @@ DISPATCH_TABLE = (
     column("STATE", "state", style_by="state"),
     column("ATTEMPT", "attempt"),
     column("RUN", "run_id"),
+    column("EFFECT", "effect", style_by="effect"),
     column("DETAIL", "detail"),
 )
 
@@ -60,6 +61,11 @@ DISPATCH_CSV = (
     "ordered",
     "place",
     "inputs",
+    "effect",
+    "recovered_at",
+    "verdict",
+    "metrics",
+    "report_detail",
 )
 """The API's fields of a dispatch; an empty table has a heading too."""
 

@@ -28,8 +28,11 @@ STYLES = {
     "failed": "red",
     "unknown": "yellow",
     "succeeded": "green",
+    "recovered": "green",
+    "no_effect": "yellow",
+    "rejected": "yellow",
 }
-"""By outcome, model's state, dispatch's state."""
+"""By outcome, model's state, dispatch's state, run's effect."""
 
 LEAST_WIDTH = 24
 """What a table's last column keeps on a narrow terminal."""

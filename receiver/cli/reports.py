@@ -39,6 +39,8 @@ RUN_TABLE = (
     column("DISPATCH", "id"),
     column("STATE", "state", style_by="state"),
     column("RUN", "run_id"),
+    column("EFFECT", "effect", style_by="effect"),
+    column("VERDICT", "verdict"),
     column("DETAIL", "detail"),
 )
 
@@ -163,6 +165,13 @@ def show_dispatch(dispatch: Mapping[str, Any], output: Format) -> None:
             ("run page", shown(dispatch["run_url"])),
             ("decision", shown(dispatch["decision_id"])),
             ("ordered", "by an operator" if dispatch["ordered"] else ""),
+            ("verdict", shown(dispatch["verdict"])),
+            ("metrics", shown(dispatch["metrics"])),
+            ("report", shown(dispatch["report_detail"])),
+            (
+                "effect",
+                " ".join([shown(dispatch["effect"]), _utc(dispatch["recovered_at"])]).strip(),
+            ),
         ]
     )
     screen.line()

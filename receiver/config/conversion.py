@@ -66,6 +66,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
             decisions=file.retention.decisions,
             skips=file.retention.skips,
             notifications=file.retention.notifications,
+            runs=file.retention.runs,
         ),
         auth=auth,
         targets=targets,

@@ -85,6 +85,7 @@ class RetentionSection(Section):
     decisions: Span = timedelta(days=90)
     skips: Span = timedelta(days=14)
     notifications: Span = timedelta(days=14)
+    runs: Span = timedelta(days=400)
 
 
 class TokenSection(Section):

@@ -63,6 +63,7 @@ class RetentionSettings:
     decisions: timedelta
     skips: timedelta
     notifications: timedelta
+    runs: timedelta
 
 
 @dataclass(frozen=True, slots=True)

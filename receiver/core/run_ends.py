@@ -1,6 +1,6 @@
 """Run ends: how a run ended, what it said of itself, and whether its model recovered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -56,6 +56,13 @@ def effect_of(signs: Signs) -> Effect:
     if not signs.fired:
         return Effect.UNCLEAR
     return Effect.NO_EFFECT if signs.settled else Effect.SETTLING
+
+
+def median(times: Sequence[timedelta]) -> timedelta | None:
+    """The middle of sorted times; of an even number, half way between the two."""
+    if not times:
+        return None
+    return (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import ModelState
+from receiver.core.run_ends import Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Standing:
         unheld_since: Since when the model that waits longest fires with nothing holding it.
         last_received_at: When Alertmanager last told us something that was stored.
         models: The first ones by name.
-        ineffective: Runs of the present episode that succeeded and settled, by model that fires
-            all the same.
+        ineffective: Runs of the present episode that helped nobody, by model that fires.
+        effects: What the runs of each policy brought lately.
 
     """
 
@@ -75,3 +76,4 @@ class Standing:
     last_received_at: datetime | None = None
     models: Sequence[ModelStanding] = ()
     ineffective: Mapping[str, int] = field(default_factory=dict)
+    effects: Mapping[str, Mapping[Effect, int]] = field(default_factory=dict)

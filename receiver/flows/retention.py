@@ -21,6 +21,7 @@ class Ages:
     decisions: timedelta = timedelta(days=90)
     skips: timedelta = timedelta(days=14)
     notifications: timedelta = timedelta(days=14)
+    runs: timedelta = timedelta(days=400)
 
 
 def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
@@ -41,6 +42,7 @@ def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
                 skips=now - ages.skips,
                 notifications=now - ages.notifications,
                 answers=now - ANSWERS,
+                runs=now - ages.runs,
                 now=now,
                 limit=STEP,
             )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select
 
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
@@ -141,6 +141,18 @@ def transitions_of(db: Connection, dispatch_id: str) -> Sequence[Row[Any]]:
     """A dispatch's history, first state first."""
     query = select(transitions).where(transitions.c.dispatch_id == dispatch_id)
     return db.execute(query.order_by(transitions.c.number)).all()
+
+
+def models_by_policy(db: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """How many models each policy named last, and how many have an alert that it decides."""
+    named = select(models.c.policy, func.count()).group_by(models.c.policy)
+    each = firing_alerts.c
+    firing = select(each.policy, func.count(each.model.distinct())).group_by(each.policy)
+    known = named.where(models.c.policy.is_not(None))
+    return (
+        {str(policy): int(count) for policy, count in db.execute(known)},
+        {str(policy): int(count) for policy, count in db.execute(firing)},
+    )
 
 
 def list_rejections(db: Connection, limit: int) -> Sequence[Row[Any]]:

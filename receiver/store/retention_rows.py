@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Table, and_, delete, or_, select
+from sqlalchemy import Column, Connection, Table, and_, delete, exists, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
 from receiver.core.dispatches import ATTENTION, LIVE
 from receiver.store.bulk import upsert
 from receiver.store.column_types import to_micros
+from receiver.store.run_tables import run_ends
 from receiver.store.tables import (
     answers,
     attempts,
@@ -16,6 +17,7 @@ from receiver.store.tables import (
     deliveries,
     dispatches,
     horizon,
+    models,
     notifications,
     pauses,
     transitions,
@@ -39,6 +41,7 @@ class RetentionRows:
         skips: datetime,
         notifications: datetime,
         answers: datetime,
+        runs: datetime,
         now: datetime,
         limit: int,
     ) -> int:
@@ -48,6 +51,7 @@ class RetentionRows:
             + self._forget_notifications(notifications, limit)
             + self._forget_dispatches(decisions, limit)
             + self._forget_deliveries(now, limit)
+            + self._forget_run_ends(runs, limit)
             + self._forget_rest(answers, now)
         )
 
@@ -75,6 +79,16 @@ class RetentionRows:
             self._db.execute(delete(part).where(part.c.dispatch_id.in_(ids)))
         self._db.execute(delete(table).where(table.c.id.in_(ids)))
         return len(ids)
+
+    def _forget_run_ends(self, before: datetime, limit: int) -> int:
+        """Delete old ones, but none of a model's present or last episode."""
+        table = run_ends
+        present = exists().where(
+            models.c.name == table.c.model, models.c.episode_started_at <= table.c.created_at
+        )
+        return self._delete(
+            table, table.c.dispatch_id, and_(table.c.ended_at < before, ~present), limit
+        )
 
     def _forget_deliveries(self, now: datetime, limit: int) -> int:
         table = deliveries

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.reports import Report, Verdict
@@ -76,16 +76,6 @@ class RunEndRows:
             )
         )
 
-    def forget_run_ends(self, before: datetime, limit: int) -> int:
-        """Delete old ones, but none of a model's present or last episode. How many rows went."""
-        present = exists().where(
-            models.c.name == run_ends.c.model,
-            models.c.episode_started_at <= run_ends.c.created_at,
-        )
-        old = select(run_ends.c.dispatch_id).where(run_ends.c.ended_at < before, ~present)
-        gone = delete(run_ends).where(run_ends.c.dispatch_id.in_(old.limit(limit)))
-        return self._db.execute(gone).rowcount
-
 
 def run_ends_of(db: Connection, dispatch_ids: Collection[str]) -> dict[str, RunEnd]:
     """What became of the runs of these dispatches; at most a page of them."""
@@ -153,7 +143,7 @@ SIGNS = (
 )
 
 
-def _signs(row: Row[Any]) -> Signs:
+def _signs(row: Any) -> Signs:
     """The columns of `SIGNS` as a core value."""
     return Signs(
         DispatchState(row.state),

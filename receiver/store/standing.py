@@ -1,6 +1,6 @@
 """Reads the standing of everything in a few indexed queries: a scrape must stay cheap."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -21,9 +21,12 @@ from receiver.core.alerts import Source
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
-from receiver.store.run_end_rows import ineffective_runs
+from receiver.store.run_end_rows import effects_by_policy, ineffective_runs
 from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
+
+LATELY = timedelta(days=90)
+"""Runs that ended longer ago are not counted."""
 
 MOST_MODELS = 500
 """Models that have series of their own: more would burden Prometheus rather than us."""
@@ -50,6 +53,7 @@ def read_standing(db: Connection, now: datetime) -> Standing:
         last_received_at=last_received_at(db),
         models=_first_models(db, now),
         ineffective=ineffective_runs(db, now, MOST_MODELS),
+        effects=effects_by_policy(db, now - LATELY, now),
     )
 
 

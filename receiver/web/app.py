@@ -12,6 +12,7 @@ from receiver.web.dispatches import Dispatches
 from receiver.web.models import Models
 from receiver.web.openapi import openapi
 from receiver.web.page.routes import Pages
+from receiver.web.policies import Policies
 from receiver.web.probes import Probes
 from receiver.web.problems import HANDLERS
 from receiver.web.service import Service
@@ -74,6 +75,7 @@ def build_app(service: Service) -> ASGIApp:
         Route("/dispatches/{id}", dispatches.one),
         Route("/dispatches/{id}/retry", dispatches.retry, methods=["POST"]),
         Route("/dispatches/{id}/abandon", dispatches.abandon, methods=["POST"]),
+        Route("/policies", Policies(service).list),
         Route("/rejections", probes.rejections),
         Route("/-/healthy", probes.healthy),
         Route("/-/ready", probes.ready),

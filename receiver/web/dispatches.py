@@ -1,18 +1,21 @@
 """GET /dispatches, and what an operator can do about one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
 from receiver.core.dispatches import DispatchState
+from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
 from receiver.flows import redress
 from receiver.store import queries
+from receiver.store.run_end_rows import run_ends_of
 from receiver.web.acts import perform
 from receiver.web.asked import cursor, filters, limit, only
 from receiver.web.auth import require
@@ -57,17 +60,14 @@ class Dispatches:
         wanted = filters(request, queries.DISPATCH_FILTERS, {"state": DispatchState})
         before, rows = cursor(request), limit(request)
 
-        def read() -> queries.Page:
+        def read() -> dict[str, Any]:
             with self._service.store.read() as db:
-                return queries.list_dispatches(db, wanted, before=before, limit=rows)
+                now = self._service.store.now(db)
+                page = queries.list_dispatches(db, wanted, before=before, limit=rows)
+                shown = dispatches_json(db, page.rows, now)
+            return {"dispatches": shown, "next_cursor": page.next_cursor}
 
-        page = await run_in_threadpool(read)
-        return JSONResponse(
-            {
-                "dispatches": [dispatch_json(row) for row in page.rows],
-                "next_cursor": page.next_cursor,
-            }
-        )
+        return JSONResponse(await run_in_threadpool(read))
 
     async def one(self, request: Request) -> Response:
         """One dispatch, with every attempt and transition."""
@@ -81,7 +81,7 @@ class Dispatches:
                 if row is None:
                     return None
                 return {
-                    **dispatch_json(row),
+                    **dispatches_json(db, [row], self._service.store.now(db))[0],
                     "attempts": [_json(each) for each in queries.attempts_of(db, row.id)],
                     "transitions": [_json(each) for each in queries.transitions_of(db, row.id)],
                 }
@@ -114,9 +114,31 @@ class Dispatches:
         )
 
 
-def dispatch_json(row: Row[Any]) -> dict[str, Any]:
-    """A dispatch as the lists show it."""
-    return {name: _shown(getattr(row, name)) for name in COLUMNS}
+def dispatches_json(
+    db: Connection, rows: Sequence[Row[Any]], now: datetime
+) -> list[dict[str, Any]]:
+    """Dispatches as the lists show them, with what became of their runs."""
+    ends = run_ends_of(db, [row.id for row in rows])
+    return [
+        {
+            **{name: _shown(getattr(row, name)) for name in COLUMNS},
+            **run_end_json(ends.get(row.id), now),
+        }
+        for row in rows
+    ]
+
+
+def run_end_json(end: RunEnd | None, now: datetime) -> dict[str, Any]:
+    """What became of a run; nothing but nulls before its end."""
+    if end is None:
+        return dict.fromkeys(("effect", "recovered_at", "verdict", "metrics", "report_detail"))
+    return {
+        "effect": end.effect(now).value,
+        "recovered_at": stamp(end.recovered_at),
+        "verdict": end.verdict.value if end.verdict else None,
+        "metrics": dict(end.metrics),
+        "report_detail": end.report_detail,
+    }
 
 
 def _json(row: Row[Any]) -> dict[str, Any]:

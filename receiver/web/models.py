@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,14 +12,16 @@ from starlette.responses import JSONResponse, Response
 from receiver.config import Role
 from receiver.core.explaining import explain
 from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
+from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
 from receiver.flows import controls
 from receiver.store import queries
 from receiver.store.log_rows import gate_row
+from receiver.store.run_end_rows import run_ends_of
 from receiver.web.acts import perform
 from receiver.web.asked import cursor, limit, only
 from receiver.web.auth import require
-from receiver.web.dispatches import dispatch_json
+from receiver.web.dispatches import dispatches_json, run_end_json
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -51,8 +54,12 @@ class Models:
                 found, next_cursor = queries.list_models(db, after=after, limit=rows)
                 sets = queries.alerts_of_models(db, [model.name for model in found])
                 pauses = queries.list_pauses(db)
+                ends = latest_ends(db, found)
             return {
-                "models": [model_json(model, sets[model.name], pauses, now) for model in found],
+                "models": [
+                    model_json(model, sets[model.name], pauses, now, ends.get(model.name))
+                    for model in found
+                ],
                 "next_cursor": next_cursor,
             }
 
@@ -158,10 +165,12 @@ class Models:
             alerts = queries.alerts_of_models(db, [name])[name]
             pauses = queries.list_pauses(db)
             runs = queries.list_dispatches(db, {"model": name}, before=None, limit=LAST_RUNS)
+            shown_runs = dispatches_json(db, runs.rows, now)
+            end = latest_ends(db, [model]).get(name)
         explained = explain(model, alerts, pauses, self._service.loaded.playbook, now)
         return {
-            **model_json(model, alerts, pauses, now),
-            "runs": [dispatch_json(row) for row in runs.rows],
+            **model_json(model, alerts, pauses, now, end),
+            "runs": shown_runs,
             "explain": {
                 "holds": explained.holds.value if explained.holds else None,
                 "detail": explained.detail,
@@ -175,10 +184,20 @@ def _scope(policy: str | None) -> tuple[PauseScope, str]:
     return (PauseScope.EVERYTHING, "") if policy is None else (PauseScope.POLICY, policy)
 
 
+def latest_ends(db: Connection, models: Sequence[Model]) -> dict[str, RunEnd]:
+    """What became of each model's latest run, by model; nothing before its end."""
+    ends = run_ends_of(db, [model.latest.id for model in models if model.latest])
+    return {end.model: end for end in ends.values()}
+
+
 def model_json(
-    model: Model, alerts: Sequence[FiringAlert], pauses: Sequence[Pause], now: datetime
+    model: Model,
+    alerts: Sequence[FiringAlert],
+    pauses: Sequence[Pause],
+    now: datetime,
+    end: RunEnd | None,
 ) -> dict[str, Any]:
-    """A model as the lists show it."""
+    """A model as the lists show it; `end` is what became of its latest run."""
     pause = pause_in_force(pauses, model=model.name, policy=model.policy, now=now)
     latest = model.latest
     return {
@@ -208,6 +227,7 @@ def model_json(
             "sent_at": stamp(latest.sent_at),
             "ended_at": stamp(latest.ended_at),
             "detail": latest.detail,
+            **run_end_json(end, now),
         },
     }
 

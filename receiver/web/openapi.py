@@ -8,7 +8,7 @@ from receiver import __version__
 from receiver.config import Role
 from receiver.core.alerts import Source
 from receiver.store.queries import MOST_ROWS
-from receiver.web import decisions, dispatches, models
+from receiver.web import decisions, dispatches, models, policies
 from receiver.web.acts import LONGEST_KEY
 from receiver.web.asked import USUAL_ROWS
 from receiver.web.decisions import CSV, NDJSON
@@ -155,6 +155,13 @@ def _paths() -> dict[str, Any]:
         "/dispatches/{id}/abandon": {
             "parameters": [dispatch],
             "post": _act("Give it up on our side", ("comment",)),
+        },
+        "/policies": {
+            "get": _read(
+                "The policies, and how often retraining helped",
+                "Policies",
+                _asked(policies.ASKED, {}),
+            ),
         },
         "/rejections": {
             "get": _operation(

@@ -16,6 +16,7 @@ from receiver.store.tables import attempts, decisions, dispatches, transitions
 from receiver.web import decisions as decisions_route
 from receiver.web import dispatches as dispatches_route
 from receiver.web.asked import ActBody
+from receiver.web.run_schemas import POLICY, RUN_END
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -109,7 +110,7 @@ def _others(table: Table) -> list[str]:
 
 
 DECISION = _columns(decisions, decisions_route.COLUMNS, DECISION_WORDS) | {"id": DECISION_ID}
-DISPATCH = _columns(dispatches, dispatches_route.COLUMNS, DISPATCH_WORDS)
+DISPATCH = _columns(dispatches, dispatches_route.COLUMNS, DISPATCH_WORDS) | RUN_END
 
 FIRING_ALERT = whole(
     "An alert of the model that fires.",
@@ -158,6 +159,7 @@ MODEL: dict[str, Schema] = {
             "sent_at": MAYBE_TIME,
             "ended_at": MAYBE_TIME,
             "detail": STRING,
+            **RUN_END,
         },
         type=["object", "null"],
     ),
@@ -287,6 +289,10 @@ SCHEMAS: dict[str, Schema] = {
     "Transition": whole(
         "The state that a dispatch entered.",
         _columns(transitions, _others(transitions), DISPATCH_WORDS),
+    ),
+    "Policies": whole(
+        "The policies in the file's order, and how often retraining helped.",
+        {"since": TIME, "policies": listing(whole("A policy.", POLICY))},
     ),
     "Rejections": whole("The newest.", {"rejections": listing(REJECTION)}),
     "Reloaded": RELOADED,

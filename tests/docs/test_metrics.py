@@ -3,6 +3,8 @@ from pathlib import Path
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import ModelState
+from receiver.core.reports import Verdict
+from receiver.core.run_ends import Effect
 from tests.metric_names import described
 
 TEXT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -22,7 +24,7 @@ def test_every_metric_is_documented_as_it_is_defined():
 
 def test_every_value_of_a_label_is_documented():
     """Whoever writes a query finds what can be asked for."""
-    for values in (Reason, ModelState, DispatchState):
+    for values in (Reason, ModelState, DispatchState, Effect, Verdict):
         assert all(f"`{value.value}`" in TEXT for value in values)
 
 

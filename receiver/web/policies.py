@@ -1,0 +1,90 @@
+"""GET /policies: what the policies are, and how often retraining helped."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver.config import Role
+from receiver.core.policies import Policy
+from receiver.core.run_ends import INEFFECTIVE, Effect, median
+from receiver.core.times import stamp
+from receiver.store import queries
+from receiver.store.run_end_rows import effects_by_policy, recovery_times
+from receiver.web.asked import moment, only
+from receiver.web.auth import require
+from receiver.web.service import Loaded, Service
+
+ASKED = ("since",)
+
+LOOK_BACK = timedelta(days=90)
+"""How far back runs are counted, unless `since` says otherwise."""
+
+
+class Policies:
+    """The route about policies."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def list(self, request: Request) -> Response:
+        """Every policy of the configuration, in its order."""
+        loaded = self._service.loaded
+        require(request, loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ASKED)
+        return JSONResponse(await run_in_threadpool(self._read, request, loaded))
+
+    def _read(self, request: Request, loaded: Loaded) -> dict[str, Any]:
+        with self._service.store.read() as db:
+            now = self._service.store.now(db)
+            since = moment(request, "since", now) or now - LOOK_BACK
+            named, firing = queries.models_by_policy(db)
+            effects = effects_by_policy(db, since, now)
+            times = recovery_times(db, since)
+        settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
+        shown = []
+        for policy in loaded.playbook.policies:
+            name, middle = policy.name, median(times.get(policy.name, ()))
+            shown.append(
+                {
+                    **policy_json(policy, settings.get(name, {})),
+                    "models": named.get(name, 0),
+                    "firing": firing.get(name, 0),
+                    **effects_json(effects.get(name, {})),
+                    "median_recovery_seconds": middle and middle.total_seconds(),
+                }
+            )
+        return {"since": stamp(since), "policies": shown}
+
+
+def policy_json(policy: Policy, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A policy as its file says it."""
+    return {
+        "name": policy.name,
+        "mode": policy.mode.value,
+        "target": policy.target,
+        "settings": settings,
+    }
+
+
+def effects_json(effects: Mapping[Effect, int]) -> dict[str, int]:
+    """How many runs there were, and what they brought."""
+    return {
+        "runs": sum(effects.values()),
+        "helped": effects.get(Effect.RECOVERED, 0),
+        "no_effect": sum(effects.get(effect, 0) for effect in INEFFECTIVE),
+        **{
+            effect.value: effects.get(effect, 0)
+            for effect in (
+                Effect.REJECTED,
+                Effect.FAILED,
+                Effect.CANCELLED,
+                Effect.SETTLING,
+                Effect.UNCLEAR,
+            )
+        },
+    }

@@ -1,0 +1,45 @@
+"""The shapes of what became of runs, and of policies with what theirs brought."""
+
+from typing import Any
+
+from receiver.core.policies import Mode
+from receiver.core.reports import Verdict
+from receiver.core.run_ends import Effect
+
+RUN_END: dict[str, Any] = {
+    "effect": {
+        "enum": [*Effect, None],
+        "description": "What the run brought, as far as can be told now; null before its end.",
+    },
+    "recovered_at": {"type": ["string", "null"], "format": "date-time"},
+    "verdict": {"enum": [*Verdict, None], "description": "The run's own."},
+    "metrics": {
+        "type": ["object", "null"],
+        "additionalProperties": {"type": "number"},
+        "description": "Numbers that the run reported.",
+    },
+    "report_detail": {"type": ["string", "null"], "description": "Why its report can't be told."},
+}
+
+COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+
+POLICY: dict[str, Any] = {
+    "name": {"type": "string"},
+    "mode": {"enum": [*Mode]},
+    "target": {"type": "string"},
+    "settings": {"type": "object", "description": "As in the file, defaults filled in."},
+    "models": {**COUNT, "description": "Models that it named last."},
+    "firing": {**COUNT, "description": "Models with an alert that fires and that it decides."},
+    "runs": {**COUNT, "description": "Its runs that ended since `since`."},
+    "helped": {**COUNT, "description": "Runs after which the model recovered."},
+    "no_effect": {**COUNT, "description": "Runs that ended well and helped nobody."},
+    "rejected": {**COUNT, "description": "Those of them that said so themselves."},
+    "failed": COUNT,
+    "cancelled": COUNT,
+    "settling": {**COUNT, "description": "Runs of which it is too early to tell."},
+    "unclear": {**COUNT, "description": "Runs at whose end nothing fired."},
+    "median_recovery_seconds": {
+        "type": ["number", "null"],
+        "description": "From a run's end until its model's last alert was resolved.",
+    },
+}

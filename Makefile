@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help install demo simulate bench test chart chart-tools chart-files image coverage lint format lock clean
 
@@ -36,10 +38,10 @@ bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk;
 	@$(BIN)/python -m bench $(ARGS)
 
 test: .venv/.installed .venv-kfp/.installed ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 chart: .venv/.installed chart-tools ## lint, render and validate the chart with helm 3 and 4 (with KUBECONFIG: install it)
-	@$(BIN)/python -m pytest tests/chart $(ARGS)
+	@$(PYTEST) tests/chart $(ARGS)
 
 chart-tools: .venv/.installed
 	@$(BIN)/python scripts/chart_tools.py
@@ -51,7 +53,7 @@ image: ## build the image without a registry, run it locked down (root; minutes;
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
 
 coverage: .venv/.installed ## branch coverage of core and flows, which must be whole
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/integration
+	@$(PYTEST) -q --cov --cov-branch --cov-report= tests/unit tests/integration
 	@$(BIN)/coverage report --include='receiver/core/*,receiver/flows/*' --fail-under=100
 
 lint: .venv/.installed ## ruff, mypy, import-linter

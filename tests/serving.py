@@ -29,7 +29,7 @@ from receiver.web.service import Service
 from receiver.wiring import loaded
 from tests.histories import History
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 90
 """A process that is not ready by then never will be, even on a busy machine."""
 
 NO_AUTH = """\

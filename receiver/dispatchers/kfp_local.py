@@ -6,7 +6,6 @@ the child runs or the look-up has proven that it never will, at once and for eve
 """
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -26,6 +25,7 @@ from receiver.core.policies import shown
 from receiver.core.reports import BadReport, Report, parse_report
 from receiver.core.runs import Run, RunState, RunStatus
 from receiver.dispatchers.pipelines import fill_parameters, read_package, refusal, run_id
+from receiver.dispatchers.run_folders import forget_ended, is_locked, sync, write
 
 CHILD = Path(__file__).with_name("kfp_child.py")
 NO_KFP = 3
@@ -87,6 +87,7 @@ class KfpLocalDispatcher:
         arguments = fill_parameters(read_package(source).spec, dispatch)
         with _meaning(Failure.UNAVAILABLE):
             self._prepare(name, source, {"arguments": arguments, "pipeline": str(source)})
+            forget_ended(self._runs_dir / name)
         try:
             self._spawn(name)
         except DispatchError:
@@ -103,7 +104,7 @@ class KfpLocalDispatcher:
             if not dispatch.run_id or not (folder / "started").exists():
                 return RunStatus(RunState.GONE, f"there is no run in {folder}", shows_id=True)
             # In this order: a child that ends in between has written its result before.
-            alive = _is_locked(folder / "started")
+            alive = is_locked(folder / "started")
             result = _read_result(folder)
         match result:
             case {"state": "succeeded"}:
@@ -129,9 +130,9 @@ class KfpLocalDispatcher:
     def _prepare(self, name: str, source: Path, request: Mapping[str, Any]) -> None:
         """Make the run's folder, whole or not at all."""
         with self._new_folder(name) as folder:
-            _write(folder / "request.json", json.dumps(request).encode())
-            _write(folder / "pipeline.yaml", source.read_bytes())
-            _write(folder / "ready", b"")
+            write(folder / "request.json", json.dumps(request).encode())
+            write(folder / "pipeline.yaml", source.read_bytes())
+            write(folder / "ready", b"")
 
     def _withdraw(self, name: str) -> bool:
         """Make sure that no child ever begins this run. False if one has."""
@@ -139,12 +140,12 @@ class KfpLocalDispatcher:
         if not folder.exists():
             # A starter that was slow must find this one when it comes.
             with self._new_folder(name) as new:
-                _write(new / "withdrawn", b"")
+                write(new / "withdrawn", b"")
         try:
             (folder / "ready").rename(folder / "withdrawn")
         except FileNotFoundError:
             return (folder / "withdrawn").exists()
-        _sync(folder)
+        sync(folder)
         return True
 
     @contextmanager
@@ -154,14 +155,14 @@ class KfpLocalDispatcher:
         new = Path(mkdtemp(prefix=".new-", dir=self._runs_dir))
         try:
             yield new
-            _sync(new)
+            sync(new)
             try:
                 # Onto a folder that is not empty, which each of ours is, this fails.
                 new.rename(self._runs_dir / name)
             except OSError as error:
                 if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                     raise
-            _sync(self._runs_dir)
+            sync(self._runs_dir)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
@@ -227,17 +228,6 @@ def _ends_within(pipe: int, patience: timedelta) -> bool:
     return False
 
 
-def _is_locked(path: Path) -> bool:
-    """Whether the child, or a task it left behind, is alive."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(file, fcntl.LOCK_UN)
-    return False
-
-
 def _read_result(folder: Path) -> Any:
     try:
         return json.loads((folder / "result.json").read_bytes())
@@ -254,22 +244,6 @@ def _run(name: str) -> Run:
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return shown(lines[-1] if lines else "no reason given", 200)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 @contextmanager

@@ -28,6 +28,13 @@ install: .venv/.installed ## make the virtual environment with locked, hashed de
 	@.venv-kfp/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/kfp-local.txt
 	@touch $@
 
+# Atheris has wheels for some Pythons on Linux only; it never shares an environment with the service.
+.venv-fuzz/.installed: requirements/fuzz.txt
+	@echo "Preparing .venv-fuzz for the fuzzer (once; half a minute) ..."
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
 demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retraining run (ARGS=--once ends by itself)
 	@$(BIN)/retrain-receiver demo $(ARGS)
 
@@ -72,6 +79,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/kfp-local.in -o requirements/kfp-local.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/build.in -o requirements/build.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/chart.in -o requirements/chart.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/fuzz.in -c requirements/runtime.txt -o requirements/fuzz.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .tools .demo .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .venv-fuzz .tools .demo .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -14,6 +14,8 @@ MOST_MEMBERS = 1000
 
 def clean(text: str) -> str:
     """Replace NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:  # nearly always, and ten times as fast to see
+        return text
     return UNSTORABLE.sub("\ufffd", text)
 
 

@@ -1,10 +1,11 @@
 """The routes, and who stands behind each."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from receiver.web.decisions import Decisions
@@ -24,6 +25,9 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+
+WEBHOOK = "/webhook"
 
 
 class Hardened:
@@ -48,6 +52,22 @@ class Hardened:
         await self._app(scope, receive, send_with_headers)
 
 
+class Routed(Starlette):
+    """The routes; what is posted to the webhook goes to it without their middlewares."""
+
+    def __init__(self, webhook: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        super().__init__(routes=routes, exception_handlers=HANDLERS)
+        self.router.redirect_slashes = False  # Alertmanager follows a redirect as GET, bodiless
+        self._webhook = webhook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["path"] == WEBHOOK and scope["method"] == "POST":
+            await self._webhook(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def build_app(service: Service) -> ASGIApp:
     """The ASGI application."""
     webhook = Webhook(service)
@@ -61,7 +81,7 @@ def build_app(service: Service) -> ASGIApp:
         return JSONResponse(described())
 
     routes = [
-        Route("/webhook", webhook.__call__, methods=["POST"]),
+        Route(WEBHOOK, webhook, methods=["POST"]),  # answers the other methods with 405
         Route("/decisions", decisions.list),
         Route("/decisions/{id}", decisions.one),
         Route("/models", models.list),
@@ -84,6 +104,4 @@ def build_app(service: Service) -> ASGIApp:
         Route("/openapi.json", describe),
         *Pages(service).routes(),
     ]
-    app = Starlette(routes=routes, exception_handlers=HANDLERS)
-    app.router.redirect_slashes = False  # Alertmanager follows a redirect as GET, without body
-    return Hardened(app)
+    return Hardened(Routed(webhook, routes))

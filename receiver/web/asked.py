@@ -15,7 +15,7 @@ from receiver.core.durations import parse_duration
 from receiver.core.policies import shown
 from receiver.core.times import parse_time
 from receiver.store.queries import MOST_ROWS
-from receiver.web.bodies import read_body
+from receiver.web.bodies import announced, read_body
 from receiver.web.problems import Problem
 
 ACT_BYTES = 64 * 1024
@@ -112,7 +112,7 @@ class ActBody(BaseModel):
 
 async def act_body(request: Request, allowed: Collection[str]) -> ActBody:
     """An act's body, which may set these fields. Raises `Problem` 400."""
-    body = await read_body(request, ACT_BYTES)
+    body = await read_body(request, announced(request), ACT_BYTES)
     try:
         read = ActBody.model_validate(json.loads(body))
     except RecursionError:

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -36,6 +34,22 @@ class TooLarge(Problem):
         self.size = size
 
 
+class Room:
+    """So many bytes of a `Memory`, held while a body is there."""
+
+    def __init__(self, memory: "Memory", size: int, within: float) -> None:
+        self._memory, self._size, self._within = memory, size, within
+
+    async def __aenter__(self) -> None:
+        """Wait for them."""
+        if not self._memory.take_now(self._size):
+            await self._memory.take(self._size, self._within)
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Give them back."""
+        self._memory.give_back(self._size)
+
+
 class Memory:
     """A budget that bodies share, given out in the order of asking."""
 
@@ -44,21 +58,24 @@ class Memory:
         self._left = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @asynccontextmanager
-    async def room(self, size: int, within: float = ROOM_SECONDS) -> AsyncIterator[None]:
+    def room(self, size: int, within: float = ROOM_SECONDS) -> "Room":
         """Hold so many bytes for a while. Raises `StoreUnavailable`: a 503, so it comes back."""
-        size = min(size, self._total)
-        await self._take(size, within)
-        try:
-            yield
-        finally:
-            self._left += size
-            self._give_out()
+        return Room(self, min(size, self._total), within)
 
-    async def _take(self, size: int, within: float) -> None:
-        if not self._waiting and size <= self._left:
-            self._left -= size
-            return
+    def take_now(self, size: int) -> bool:
+        """Take so many bytes, unless others wait or there are not so many."""
+        if self._waiting or size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Let others have so many bytes."""
+        self._left += size
+        self._give_out()
+
+    async def take(self, size: int, within: float) -> None:
+        """Wait for so many bytes. Raises `StoreUnavailable`."""
         turn = asyncio.get_running_loop().create_future()
         entry = (size, turn)
         self._waiting.append(entry)
@@ -93,12 +110,12 @@ def announced(request: Request) -> int | None:
     return int(length)
 
 
-async def read_body(request: Request, limit: int, *, setting: str = "") -> bytes:
-    """The whole body. Raises `TooLarge`, or `Problem` 400, 408 or 415.
+async def read_body(request: Request, length: int | None, limit: int, setting: str = "") -> bytes:
+    """The whole body, of this announced length. Raises `TooLarge`, or `Problem` 408.
 
     `setting` names what an operator can change about the limit.
     """
-    length = announced(request) or 0
+    length = length or 0
     # Of a body that says it is too large only so much is read as is worth keeping.
     most = limit if length <= limit else min(limit, REJECTED_BYTES)
     parts: list[bytes] = []

@@ -11,7 +11,8 @@ from receiver.core.policies import shown
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log
 
-RETRY_AFTER_SECONDS = "5"
+COME_AGAIN = {"Retry-After": "5"}
+"""A wish for when to come back, in seconds; it goes with a 503."""
 
 
 class Problem(Exception):  # noqa: N818  RFC 9457's word
@@ -72,9 +73,8 @@ async def on_bug(_request: Request, error: Exception) -> Response:
 
 
 def unavailable(detail: str) -> Response:
-    """503 with a wish for when to come back."""
-    headers = {"Retry-After": RETRY_AFTER_SECONDS}
-    return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+    """503, and when to come back."""
+    return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, detail, COME_AGAIN)
 
 
 HANDLERS = {
@@ -84,3 +84,9 @@ HANDLERS = {
     ClientDisconnect: on_disconnect,
     Exception: on_bug,
 }
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """What a route's error is answered."""
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    return await handler(request, error)

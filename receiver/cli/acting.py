@@ -1,4 +1,4 @@
-"""retrain, pause, resume: what an operator does, once, with a reason."""
+"""retrain, pause, resume, approve, reject: what an operator does, once, with a reason."""
 
 import uuid
 from typing import Annotated, Any
@@ -34,6 +34,8 @@ RESUME_EXAMPLES = examples(
     "retrain-receiver resume 42 --comment 'backfill is done'",
     "retrain-receiver resume --everything --comment 'upgrade is done'",
 )
+APPROVE_EXAMPLES = examples("retrain-receiver approve 42 --comment 'the new data is clean'")
+REJECT_EXAMPLES = examples("retrain-receiver reject 42 --comment 'the sensor was broken'")
 
 Labels = Annotated[
     list[str] | None,
@@ -116,6 +118,42 @@ def resume(
     """Lift a pause; what still fires is decided at once."""
     path = _path("resume", model, policy, label, everything=everything)
     body = _body(comment, policy, label)
+    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+
+
+def approve(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    comment: Comment,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Say yes to what a rung asks about a model: it gets one run.
+
+    `explain MODEL` shows what is asked. What else holds the model still does.
+    """
+    path = f"/models/{quote(model, safe='')}/approve"
+    body = {"comment": comment}
+    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+
+
+def reject(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    comment: Comment,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Say no to what a rung asks: no run until its alerts have ended.
+
+    `approve` or `retrain` change that.
+    """
+    path = f"/models/{quote(model, safe='')}/reject"
+    body = {"comment": comment}
     show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
 
 

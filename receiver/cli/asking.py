@@ -67,6 +67,7 @@ MODEL_CSV = (
     "observed_until",
     "next_check_at",
     "paused",
+    "approval",
     "dispatch",
 )
 """The API's fields of a model; an empty table has a heading too."""

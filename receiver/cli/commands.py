@@ -24,9 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # help without rich, which `serve` must never load
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
-    epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `dispatches` and "
-    "`policies` ask a running receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and "
-    "`send-test` both. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
+    epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `approve`, `reject`, "
+    "`dispatches` and `policies` ask a running receiver; `metrics` asks Prometheus, `doctor`, "
+    "`check-drift` and `send-test` both. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, "
+    "4 unreachable.",
 )
 
 ConfigPath = Annotated[
@@ -109,6 +110,8 @@ app.command(epilog=asking.EXPLAIN_EXAMPLES)(asking.explain)
 app.command(epilog=acting.RETRAIN_EXAMPLES)(acting.retrain)
 app.command(epilog=acting.PAUSE_EXAMPLES)(acting.pause)
 app.command(epilog=acting.RESUME_EXAMPLES)(acting.resume)
+app.command(epilog=acting.APPROVE_EXAMPLES)(acting.approve)
+app.command(epilog=acting.REJECT_EXAMPLES)(acting.reject)
 app.command(epilog=dispatches.DISPATCHES_EXAMPLES)(dispatches.dispatches)
 app.command(epilog=doctoring.DOCTOR_EXAMPLES)(doctoring.doctor)
 app.command(epilog=measuring.METRICS_EXAMPLES)(measuring.metrics)

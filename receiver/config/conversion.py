@@ -33,7 +33,7 @@ from receiver.config.values import (
 )
 from receiver.core.durations import format_duration
 from receiver.core.matchers import parse_matchers
-from receiver.core.policies import Policy
+from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.targets import Target, TargetKind
 
 DEFAULT_URL = "sqlite:///receiver.db"
@@ -211,4 +211,7 @@ def _policy(section: PolicySection) -> Policy:
         settle=section.settle,
         dedup_window=section.dedup_window,
         alert_expiry=section.alert_expiry,
+        attempts=section.attempts,
+        backoff=section.backoff or 1,
+        approval_expiry=section.approval.expiry if section.approval else APPROVAL_EXPIRY,
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from receiver.config.fields import (
+    Attempts,
+    Backoff,
     Duration,
     Labels,
     Literal,
@@ -21,7 +23,7 @@ from receiver.config.fields import (
     Url,
     Workflow,
 )
-from receiver.core.policies import Mode
+from receiver.core.policies import APPROVAL_EXPIRY, Mode
 
 MIB = 1024**2
 LOCAL = "local"
@@ -172,6 +174,12 @@ class ModelSection(Section):
     labels: Labels = Field(examples=['{user_id: "[a-z0-9-]{1,40}"}'])
 
 
+class ApprovalSection(Section):
+    """How long a question to a human, and then the approval, is good for."""
+
+    expiry: Span = APPROVAL_EXPIRY
+
+
 class PolicySection(Section):
     """Which alerts retrain which target."""
 
@@ -186,6 +194,9 @@ class PolicySection(Section):
     settle: Duration = timedelta(hours=1)
     dedup_window: Span = timedelta(minutes=10)
     alert_expiry: Span = timedelta(hours=13)
+    attempts: Attempts | None = None
+    backoff: Backoff | None = None
+    approval: ApprovalSection | None = None
 
 
 class FileSection(Section):

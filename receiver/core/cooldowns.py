@@ -7,6 +7,21 @@ from receiver.core.models import Model, latest_of
 
 FIRST_BACKOFF = timedelta(minutes=1)
 
+LONGEST_GROWN = timedelta(days=30)
+"""How far `backoff` lets a cooldown grow."""
+
+MOST_DOUBLINGS = 64
+"""Enough to reach any longest cooldown; more would overflow."""
+
+
+def grown(cooldown: timedelta, factor: float, runs: int) -> timedelta:
+    """The cooldown of a run after so many others of its episode did not help."""
+    longest = max(cooldown, LONGEST_GROWN)
+    growth = factor ** min(runs, MOST_DOUBLINGS)
+    # Compared as numbers: timedelta itself overflows.
+    too_long = cooldown.total_seconds() * growth > longest.total_seconds()
+    return longest if too_long else cooldown * growth
+
 
 def take(model: Model, cooldown: timedelta, now: datetime) -> Model:
     """Take the cooldown: at the commit of a dispatch and again at each send."""

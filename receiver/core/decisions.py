@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from receiver.core.alerts import AlertStatus, Source
 from receiver.core.models import LatestDispatch, Model, Pause
+from receiver.core.restraints import Restraints
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -23,6 +24,8 @@ class Reason(StrEnum):
     PAUSED = "paused"  # an operator holds it back
     IN_FLIGHT = "in_flight"  # the model is being retrained now
     COOLDOWN = "cooldown"  # the model was retrained too recently
+    EXHAUSTED = "exhausted"  # retrained often in this episode, and it still fires
+    APPROVAL = "approval"  # a human must say yes first
     OBSERVED = "observed"  # it would have triggered
     TRIGGERED = "triggered"  # none of the above
     OPERATOR = "operator"  # an operator's act
@@ -47,11 +50,16 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.PAUSED: Outcome.HOLD,
     Reason.IN_FLIGHT: Outcome.HOLD,
     Reason.COOLDOWN: Outcome.HOLD,
+    Reason.EXHAUSTED: Outcome.HOLD,
+    Reason.APPROVAL: Outcome.HOLD,
     Reason.OBSERVED: Outcome.SKIP,
     Reason.TRIGGERED: Outcome.TRIGGER,
     Reason.OPERATOR: Outcome.NOTE,
     Reason.EXPIRED: Outcome.NOTE,
 }
+
+RESTRAINTS = frozenset({Reason.EXHAUSTED, Reason.APPROVAL})
+"""The rungs between `cooldown` and `observed`."""
 
 SKIPS = frozenset({Reason.UNMATCHED, Reason.DUPLICATE, Reason.INVALID})
 """The reasons that `retention.skips` speaks of."""
@@ -66,6 +74,7 @@ class Gate:
         detail: One plain sentence with the numbers.
         until: When the answer can change by itself, if that is known.
         saw: The facts it looked at: enough to decide again from the log alone.
+        asks: Whether a human can open it by approving one run.
 
     """
 
@@ -74,6 +83,7 @@ class Gate:
     saw: Mapping[str, Scalar]
     applies: bool = False
     until: datetime | None = None
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class Facts:
             ladder.
         resolved_at: When the same (fingerprint, startsAt) was resolved.
         stale_until: When an earlier stale delivery of it is decided; a repeat does not move that.
+        restraints: What the rungs below `cooldown` look at; None skips them.
 
     """
 
@@ -98,9 +109,10 @@ class Facts:
     cooldown_until: datetime | None = None
     backoff_until: datetime | None = None
     observed_until: datetime | None = None
+    restraints: Restraints | None = None
 
 
-def facts_of(model: Model, pause: Pause | None) -> Facts:
+def facts_of(model: Model, pause: Pause | None, restraints: Restraints | None = None) -> Facts:
     """The facts that belong to the model rather than to one delivery."""
     return Facts(
         pause=pause,
@@ -108,6 +120,7 @@ def facts_of(model: Model, pause: Pause | None) -> Facts:
         cooldown_until=model.cooldown_until,
         backoff_until=model.backoff_until,
         observed_until=model.observed_until,
+        restraints=restraints,
     )
 
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, facts_of
-from receiver.core.ladder import HOLDS, Case, climb
+from receiver.core.ladder import HOLDS, climb
 from receiver.core.models import FiringAlert, Model, Pause, next_check, pause_in_force
 from receiver.core.playbook import Playbook
+from receiver.core.policies import Policy
+from receiver.core.restraints import Restraints
 from receiver.core.times import clock_time
 
 
@@ -35,18 +38,22 @@ def explain(
     pauses: Sequence[Pause],
     playbook: Playbook,
     now: datetime,
+    *,
+    restraints: Restraints | None = None,
 ) -> Explanation:
     """Answer for the model's oldest firing alert, or for one that fired now."""
     entry = next(iter(alerts), None)
-    policy = playbook.policy(entry.policy if entry else model.policy)
+    policy = ruling_policy(model, alerts, playbook)
     if policy is None:
         detail = f"policy {model.policy} is gone from the configuration: its alerts are unmatched"
         return Explanation(Reason.UNMATCHED, detail, None, ())
     pause = pause_in_force(pauses, model=model.name, policy=policy.name, now=now)
-    case = Case(as_alert(entry), policy, facts_of(model, pause), now)
+    case = Case(as_alert(entry), policy, facts_of(model, pause, restraints), now)
     gates = tuple(climb(case, HOLDS))
     first = next(gate for gate in gates if gate.applies)
     due = next_check(model, alerts, pauses, now)
+    if entry is not None and due is None:
+        due = first.until
     if entry is not None and not entry.counts(now):
         return Explanation(Reason.STALE, _stale(entry, now), due, gates[:-1])
     return Explanation(
@@ -55,6 +62,13 @@ def explain(
         next_check_at=due,
         gates=gates[:-1],
     )
+
+
+def ruling_policy(
+    model: Model, alerts: Sequence[FiringAlert], playbook: Playbook
+) -> Policy | None:
+    """The policy whose rungs are shown: the oldest alert's, or the one that named the model."""
+    return playbook.policy(alerts[0].policy if alerts else model.policy)
 
 
 def _stale(entry: FiringAlert, now: datetime) -> str:

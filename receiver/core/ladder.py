@@ -5,29 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from receiver.core.alerts import Alert, AlertStatus
-from receiver.core.decisions import OUTCOMES, Facts, Gate, Outcome, Reason, Scalar
+from receiver.core import restraining
+from receiver.core.alerts import AlertStatus
+from receiver.core.cases import Case
+from receiver.core.decisions import OUTCOMES, Gate, Outcome, Reason, Scalar
 from receiver.core.durations import show_duration
 from receiver.core.models import latest_of
-from receiver.core.policies import Mode, Policy
+from receiver.core.policies import Mode
 from receiver.core.times import clock_time, stamp
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One alert on its way down the ladder."""
-
-    alert: Alert
-    policy: Policy | None
-    facts: Facts
-    now: datetime
-
-    @property
-    def ruling(self) -> Policy:
-        """The policy, for the rungs below `unmatched`."""
-        if self.policy is None:
-            raise ValueError("no policy matches; `unmatched` must be asked first")
-        return self.policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +23,7 @@ class Finding:
     detail: str
     next_check_at: datetime | None
     gates: tuple[Gate, ...]
+    asks: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -51,13 +37,16 @@ def decide(case: Case, ladder: Sequence["Rung"] | None = None) -> Finding:
     for gate in climb(case, LADDER if ladder is None else ladder):
         gates.append(gate)
         if gate.applies:
-            return Finding(gate.rung, gate.detail, gate.until, tuple(gates))
+            return Finding(gate.rung, gate.detail, gate.until, tuple(gates), gate.asks)
     raise AssertionError("the last rung always applies")
 
 
 def climb(case: Case, ladder: Sequence["Rung"]) -> Iterator[Gate]:
-    """Every rung's answer, in order, whether or not an earlier one applies."""
-    return (rung(case) for rung in ladder)
+    """Every rung's answer, in order, whether or not an earlier one applies.
+
+    A rung that the policy does not use is not there.
+    """
+    return (gate for rung in ladder if (gate := rung(case)) is not None)
 
 
 def _unmatched(case: Case) -> Gate:
@@ -201,9 +190,17 @@ def _triggered(case: Case) -> Gate:
     return Gate(Reason.TRIGGERED, detail, {"target": case.ruling.target}, applies=True)
 
 
-Rung: TypeAlias = Callable[[Case], Gate]
+Rung: TypeAlias = Callable[[Case], Gate | None]
 
-HOLDS: tuple[Rung, ...] = (_paused, _in_flight, _cooldown, _observed, _triggered)
+HOLDS: tuple[Rung, ...] = (
+    _paused,
+    _in_flight,
+    _cooldown,
+    restraining.exhausted,
+    restraining.approval,
+    _observed,
+    _triggered,
+)
 """From `paused` on: what `explain` shows."""
 
 LADDER: tuple[Rung, ...] = (_unmatched, _invalid, _resolved, _duplicate, _stale, *HOLDS)

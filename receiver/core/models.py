@@ -78,6 +78,9 @@ class FiringAlert:
         expires_at: When it is taken for gone, unless confirmed again.
         stale_until: Until then it may be a late copy of something that was resolved.
         observing: Whether the policy that it was last decided by only observes.
+        held_by: The rung below `cooldown` that held it when it was last decided, if one did.
+        held_until: When that rung's answer can change by itself, if that is known.
+        asks: Whether that rung waits for a human.
         seen_in: Id of the notification that last brought it, and its `position` there.
 
     """
@@ -93,12 +96,19 @@ class FiringAlert:
     expires_at: datetime
     stale_until: datetime | None = None
     observing: bool = False
+    held_by: str | None = None
+    held_until: datetime | None = None
+    asks: bool = False
     seen_in: str | None = None
     position: int | None = None
 
     def counts(self, now: datetime) -> bool:
         """Whether it is evidence, now, that the model needs retraining."""
         return now < self.expires_at and (self.stale_until is None or self.stale_until <= now)
+
+    def freed(self) -> "FiringAlert":
+        """The same, to be decided again: what held it may have changed."""
+        return replace(self, held_by=None, held_until=None, asks=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +218,20 @@ def _hold_ends(
     until = model.held_until
     if alert.observing:
         until = latest_of(until, model.observed_until)
+    if alert.held_by is not None:
+        if alert.held_until is None:
+            return None
+        until = latest_of(until, alert.held_until)
     return now if until is None else max(until, now)
 
 
 class ModelState(StrEnum):
     """What an operator wants to know first. The first that applies."""
 
-    ATTENTION = "attention"  # a dispatch is parked or refused: a human must look
+    ATTENTION = "attention"  # a dispatch is parked or refused, or a rung asks: a human must look
     RUNNING = "running"  # a dispatch is live
     PAUSED = "paused"
-    HELD = "held"  # an alert fires, and a cooldown holds it
+    HELD = "held"  # an alert fires, and a cooldown or a rung below it holds it
     FIRING = "firing"
     QUIET = "quiet"
 
@@ -227,6 +241,8 @@ def state_of(
 ) -> ModelState:
     """How a model stands, in one word."""
     if model.latest is not None and model.latest.needs_attention:
+        return ModelState.ATTENTION
+    if any(alert.asks for alert in alerts):
         return ModelState.ATTENTION
     if model.in_flight:
         return ModelState.RUNNING

@@ -11,6 +11,8 @@ from functools import lru_cache
 from receiver.core.matchers import Matcher
 from receiver.core.regexes import Regex
 
+APPROVAL_EXPIRY = timedelta(hours=24)
+
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
@@ -18,6 +20,7 @@ class Mode(StrEnum):
     """How far a policy goes."""
 
     OBSERVE = "observe"  # decide and record, start nothing
+    APPROVE = "approve"  # ask a human before each run
     AUTO = "auto"
 
 
@@ -35,6 +38,9 @@ class Policy:
         settle: Time after a run's end in which a better model can't be seen in the metric yet.
         dedup_window: Length of the window in which the same delivery is a duplicate.
         alert_expiry: An alert that nobody confirmed for so long is taken for gone.
+        attempts: Runs of one episode after which a human must look; None for any number.
+        backoff: What each run of an episode multiplies the next one's cooldown by.
+        approval_expiry: How long a question waits for its answer, and an approval for its run.
 
     """
 
@@ -48,6 +54,14 @@ class Policy:
     settle: timedelta = timedelta(hours=1)
     dedup_window: timedelta = timedelta(minutes=10)
     alert_expiry: timedelta = timedelta(hours=13)
+    attempts: int | None = None
+    backoff: float = 1
+    approval_expiry: timedelta = APPROVAL_EXPIRY
+
+    @property
+    def restrained(self) -> bool:
+        """Whether a rung between `cooldown` and `observed` is there for it."""
+        return self.mode is Mode.APPROVE or self.attempts is not None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether every matcher accepts these labels."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from receiver.core.cases import Case
 from receiver.core.decisions import Decision, Reason, facts_of
 from receiver.core.explaining import as_alert
-from receiver.core.ladder import HOLDS, Case, climb
+from receiver.core.ladder import HOLDS, climb
 from receiver.core.models import FiringAlert, Pause, PauseScope
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Identity, NoIdentity, Policy, identify
@@ -157,7 +158,11 @@ def _identity(ledger: Ledger, name: str, named: Named) -> tuple[Policy, Identity
 
 
 def _case(ledger: Ledger, policy: Policy, name: str, entry: FiringAlert | None) -> Case:
-    facts = facts_of(ledger.models[name], ledger.pause_of(name, policy.name))
+    model = ledger.models[name]
+    restraints = None
+    if policy.restrained:
+        restraints = ledger.tx.restraints(policy, model, ledger.now)
+    facts = facts_of(model, ledger.pause_of(name, policy.name), restraints)
     return Case(as_alert(entry), policy, facts, ledger.now)
 
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from receiver.core.alerts import Alert, AlertStatus, Source
-from receiver.core.decisions import Decision, Facts, Reason, facts_of
-from receiver.core.ladder import LADDER, Case, Finding, Rung, decide
+from receiver.core.approvals import Approval
+from receiver.core.cases import Case
+from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_of
+from receiver.core.ladder import LADDER, Finding, Rung, decide
 from receiver.core.models import FiringAlert, helped, relapsed, with_firing
 from receiver.core.playbook import Matched
 from receiver.core.policies import Identity, Mode, Policy
+from receiver.core.restraints import Restraints
 from receiver.flows.ledger import Ledger, finite
 from receiver.store.model_rows import Delivery
 
@@ -18,6 +21,9 @@ Named: TypeAlias = tuple[Policy, Identity]
 
 OUTSIDE = frozenset({Reason.UNMATCHED, Reason.INVALID, Reason.RESOLVED, Reason.DUPLICATE})
 """Reasons that put nothing into a firing set."""
+
+UNHELD = frozenset({Reason.OBSERVED, Reason.TRIGGERED})
+"""Reasons that a policy's own restraints come before."""
 
 HOMELESS = frozenset({Reason.UNMATCHED, Reason.INVALID})
 """Reasons for which the timer takes an alert out of its set: no policy names its model now."""
@@ -44,10 +50,19 @@ def decide_alert(
     """Decide one alert and carry forward what follows from it."""
     case = Case(matched.alert, matched.policy, _facts(ledger, matched), ledger.now)
     finding = decide(case, ladder)
+    restraints: Restraints | None = None
+    if finding.reason in UNHELD and case.ruling.restrained and matched.identity is not None:
+        # Read only now: most alerts are held before.
+        model = ledger.models[matched.identity.model]
+        restraints = ledger.tx.restraints(case.ruling, model, ledger.now)
+        case = replace(case, facts=replace(case.facts, restraints=restraints))
+        finding = decide(case, ladder)
     decision = _decision(ledger, matched, finding, origin)
     policy, identity = matched.policy, matched.identity
     if policy is not None and identity is not None and finding.reason not in OUTSIDE:
         _fires(ledger, matched.alert, (policy, identity), finding, origin)
+        if finding.asks and restraints is not None and not matched.alert.is_test:
+            _ask(ledger, identity.model, restraints, finding)
         if finding.reason is Reason.TRIGGERED:
             dispatch = ledger.order(
                 policy,
@@ -145,6 +160,9 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         confirmed_at=ledger.now,
         expires_at=ledger.now + policy.alert_expiry,
         stale_until=finding.next_check_at if finding.reason is Reason.STALE else None,
+        held_by=finding.reason.value if finding.reason in RESTRAINTS else None,
+        held_until=finding.next_check_at if finding.reason in RESTRAINTS else None,
+        asks=finding.asks,
         observing=policy.mode is Mode.OBSERVE,
         seen_in=origin.seen_in,
         position=alert.position,
@@ -159,6 +177,15 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
     ledger.update(changed)
     if finding.reason is not Reason.STALE and relapsed(model, changed, known):
         ledger.relapses(identity.model)
+
+
+def _ask(ledger: Ledger, name: str, restraints: Restraints, finding: Finding) -> None:
+    """Write the question down, unless it is open already."""
+    known, rung = restraints.approval, finding.reason.value
+    if known is None or known.rung != rung:
+        began = restraints.episode_started_at or ledger.now
+        asked = Approval(name, began, rung, ledger.now, expires_at=finding.next_check_at)
+        ledger.tx.save_approval(asked)
 
 
 def _resolve(ledger: Ledger, matched: Matched) -> None:

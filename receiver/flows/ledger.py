@@ -3,10 +3,11 @@
 import math
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from receiver.core import cooldowns
 from receiver.core.alerts import Alert
+from receiver.core.approvals import in_force
 from receiver.core.decisions import Decision
 from receiver.core.dispatches import Dispatch
 from receiver.core.inputs import fill_inputs, fill_place
@@ -17,6 +18,7 @@ from receiver.core.models import (
     Pause,
     next_check,
     pause_in_force,
+    with_firing,
 )
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Identity, Policy
@@ -157,6 +159,7 @@ class Ledger:
         """Order one run of a model and take its cooldown."""
         model = self.models[identity.model]
         target = self.playbook.targets[policy.target]
+        cooldown = self._grown_cooldown(policy, model)
         dispatch = Dispatch(
             id=self.tx.new_id(self.now),
             model=model.name,
@@ -167,7 +170,7 @@ class Ledger:
             inputs=fill_inputs(target, identity.labels, value=value, alertname=alertname),
             created_at=self.now,
             due_at=self.now,
-            cooldown=policy.cooldown,
+            cooldown=cooldown,
             settle=policy.settle,
             decision_id=decision_id,
             alertname=alertname,
@@ -176,9 +179,32 @@ class Ledger:
             detail=f"ordered by policy {policy.name}",
         )
         self._dispatches.append(dispatch)
-        taken = cooldowns.take(model, policy.cooldown, self.now)
+        taken = cooldowns.take(model, cooldown, self.now)
         self.update(replace(taken, latest=latest(dispatch)))
+        self.free(model.name)
+        if policy.restrained:
+            self._use_approval(model, dispatch)
         return dispatch
+
+    def free(self, name: str) -> None:
+        """Let a model's alerts be decided anew: what held them below `cooldown` changed."""
+        for entry in self.alerts_of(name):
+            if entry.held_by is not None:
+                self.keep(entry.freed())
+
+    def _grown_cooldown(self, policy: Policy, model: Model) -> timedelta:
+        if policy.backoff == 1:
+            return policy.cooldown
+        episode = with_firing(model, cooldown=policy.cooldown, now=self.now).episode_started_at
+        runs = self.tx.runs_since(model.name, episode or self.now, self.now)
+        return cooldowns.grown(policy.cooldown, policy.backoff, runs.count)
+
+    def _use_approval(self, model: Model, dispatch: Dispatch) -> None:
+        """One approval is one run, also if an operator ordered it."""
+        asked = self.tx.approval(model.name)
+        asked = in_force(asked, model.episode_started_at, model.latest, self.now)
+        if asked is not None:
+            self.tx.save_approval(asked.used_by(dispatch.id))
 
     def write_decisions(self) -> None:
         """Append to the log what was decided so far."""

@@ -150,12 +150,18 @@ def state_column(fires: ColumnElement[bool], now: datetime) -> ColumnElement[str
     """A model's state, as `state_of` tells it (a test compares them)."""
     return case(
         (_in(dispatches.c.state, ATTENTION), ModelState.ATTENTION.value),
+        (_asks(), ModelState.ATTENTION.value),
         (_in(dispatches.c.state, LIVE), ModelState.RUNNING.value),
         (_paused(now), ModelState.PAUSED.value),
         (not_(fires), ModelState.QUIET.value),
         (models.c.next_check_at <= now, ModelState.FIRING.value),
         else_=ModelState.HELD.value,
     )
+
+
+def _asks() -> ColumnElement[bool]:
+    """Whether a rung of the ladder waits for a human."""
+    return exists().where(firing_alerts.c.model == models.c.name, firing_alerts.c.asks)
 
 
 def _paused(now: datetime) -> ColumnElement[bool]:

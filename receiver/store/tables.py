@@ -15,6 +15,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -41,7 +42,7 @@ def one_of(column: str, values: Any) -> CheckConstraint:
 
 # A CHECK is costly to change on SQLite, so it also knows the rungs of the ladder that come
 # later.
-LATER_REASONS = ("window", "storm", "exhausted", "budget", "approval")
+LATER_REASONS = ("window", "storm", "budget")
 
 metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})
 
@@ -89,10 +90,30 @@ firing_alerts = Table(
     Column("expires_at", Instant, nullable=False),
     Column("stale_until", Instant),
     Column("observing", Boolean, nullable=False),
+    Column("held_by", Text),
+    Column("held_until", Instant),
+    Column("asks", Boolean, nullable=False, server_default=false()),
     Column("seen_in", Text),
     Column("position", Integer),
     Index("ix_firing_alerts_model", "model"),
     Index("ix_firing_alerts_expires_at", "expires_at"),
+)
+
+# What a human was asked about a model in its present (or last) episode, and the answer. Written
+# only for policies with a rung that asks.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("episode_started_at", Instant, nullable=False),
+    Column("rung", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("approved", Boolean),
+    Column("answered_at", Instant),
+    Column("actor", Plain),
+    Column("comment", Plain),
+    Column("dispatch_id", Text),
 )
 
 # What the `duplicate` and `stale` rungs remember: never read from the log, so that retention

@@ -89,6 +89,8 @@ def build_app(service: Service) -> ASGIApp:
         Route("/models/{model}/retrain", models.retrain, methods=["POST"]),
         Route("/models/{model}/pause", models.pause, methods=["POST"]),
         Route("/models/{model}/resume", models.resume, methods=["POST"]),
+        Route("/models/{model}/approve", models.approve, methods=["POST"]),
+        Route("/models/{model}/reject", models.reject, methods=["POST"]),
         Route("/pause", models.pause_many, methods=["POST"]),
         Route("/resume", models.resume_many, methods=["POST"]),
         Route("/dispatches", dispatches.list),

@@ -10,13 +10,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
-from receiver.core.explaining import explain
+from receiver.core.approvals import Approval, approval_row, in_force
+from receiver.core.explaining import explain, ruling_policy
 from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
-from receiver.flows import controls
+from receiver.flows import answering, controls
 from receiver.store import queries
+from receiver.store.approval_rows import approvals_of
 from receiver.store.log_rows import gate_row
+from receiver.store.restraint_rows import read_restraints
 from receiver.store.run_end_rows import run_ends_of
 from receiver.web.acts import perform
 from receiver.web.asked import cursor, limit, only
@@ -55,9 +58,17 @@ class Models:
                 sets = queries.alerts_of_models(db, [model.name for model in found])
                 pauses = queries.list_pauses(db)
                 ends = latest_ends(db, found)
+                asked = approvals_of(db, list(sets))
             return {
                 "models": [
-                    model_json(model, sets[model.name], pauses, now, ends.get(model.name))
+                    model_json(
+                        model,
+                        sets[model.name],
+                        pauses,
+                        now,
+                        ends.get(model.name),
+                        asked=asked.get(model.name),
+                    )
                     for model in found
                 ],
                 "next_cursor": next_cursor,
@@ -128,6 +139,24 @@ class Models:
             RESUME_BODY,
         )
 
+    async def approve(self, request: Request) -> Response:
+        """Say yes to what a rung asks about a model."""
+        name, service = request.path_params["model"], self._service
+        return await perform(
+            service,
+            request,
+            lambda act, _: answering.approve(service.store, service.loaded.playbook, act, name),
+        )
+
+    async def reject(self, request: Request) -> Response:
+        """Say no to it."""
+        name, service = request.path_params["model"], self._service
+        return await perform(
+            service,
+            request,
+            lambda act, _: answering.reject(service.store, service.loaded.playbook, act, name),
+        )
+
     async def pause_many(self, request: Request) -> Response:
         """Hold back a policy, or everything."""
         service = self._service
@@ -157,6 +186,7 @@ class Models:
         )
 
     def _whole(self, name: str) -> dict[str, Any] | None:
+        playbook = self._service.loaded.playbook
         with self._service.store.read() as db:
             now = self._service.store.now(db)
             model = queries.find_model(db, name)
@@ -167,9 +197,14 @@ class Models:
             runs = queries.list_dispatches(db, {"model": name}, before=None, limit=LAST_RUNS)
             shown_runs = dispatches_json(db, runs.rows, now)
             end = latest_ends(db, [model]).get(name)
-        explained = explain(model, alerts, pauses, self._service.loaded.playbook, now)
+            asked = approvals_of(db, [name]).get(name)
+            policy = ruling_policy(model, alerts, playbook)
+            restraints = None
+            if policy is not None and policy.restrained:
+                restraints = read_restraints(db, policy, model, now)
+        explained = explain(model, alerts, pauses, playbook, now, restraints=restraints)
         return {
-            **model_json(model, alerts, pauses, now, end),
+            **model_json(model, alerts, pauses, now, end, asked=asked),
             "runs": shown_runs,
             "explain": {
                 "holds": explained.holds.value if explained.holds else None,
@@ -196,8 +231,14 @@ def model_json(
     pauses: Sequence[Pause],
     now: datetime,
     end: RunEnd | None,
+    *,
+    asked: Approval | None,
 ) -> dict[str, Any]:
-    """A model as the lists show it; `end` is what became of its latest run."""
+    """A model as the lists show it.
+
+    `end` is what became of its latest run, `asked` what a human was asked about it last.
+    """
+    asked = in_force(asked, model.episode_started_at, model.latest, now) if alerts else None
     pause = pause_in_force(pauses, model=model.name, policy=model.policy, now=now)
     latest = model.latest
     return {
@@ -218,6 +259,7 @@ def model_json(
             "actor": pause.actor,
             "comment": pause.comment,
         },
+        "approval": None if asked is None else approval_row(asked),
         "dispatch": None
         if latest is None
         else {

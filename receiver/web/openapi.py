@@ -139,6 +139,14 @@ def _paths() -> dict[str, Any]:
             "parameters": [model],
             "post": _act("Lift a model's pause", models.RESUME_BODY),
         },
+        "/models/{model}/approve": {
+            "parameters": [model],
+            "post": _act("Say yes to what a rung asks: one run", ("comment",)),
+        },
+        "/models/{model}/reject": {
+            "parameters": [model],
+            "post": _act("Say no to it, for this episode", ("comment",)),
+        },
         "/pause": {"post": _act("Hold back a policy, or everything", models.PAUSE_MANY_BODY)},
         "/resume": {"post": _act("Lift such a pause", models.RESUME_MANY_BODY)},
         "/dispatches": {

@@ -150,6 +150,23 @@ MODEL: dict[str, Schema] = {
         },
         type=["object", "null"],
     ),
+    "approval": whole(
+        "What a rung asks about the model, or was answered, in this episode.",
+        {
+            "rung": STRING,
+            "asked_at": TIME,
+            "expires_at": {
+                **MAYBE_TIME,
+                "description": "Until then it can be answered, and once approved be used; null: "
+                "while the episode lasts.",
+            },
+            "answer": {"enum": ["approved", "rejected", None]},
+            "answered_at": MAYBE_TIME,
+            "actor": MAYBE_STRING,
+            "comment": MAYBE_STRING,
+        },
+        type=["object", "null"],
+    ),
     "dispatch": whole(
         "The latest dispatch: the only one that can be in flight.",
         {

@@ -1,25 +1,37 @@
 """A stored decision can be replayed: same inputs and policy, same reason."""
 
 import random
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
 
 from receiver.core.alerts import Alert, AlertStatus, Source
+from receiver.core.approvals import Approval
 from receiver.core.decisions import Facts, Reason
 from receiver.core.dispatches import DispatchState
 from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
 from receiver.core.models import LatestDispatch, Pause, PauseScope
+from receiver.core.restraints import Restraints, Runs
 from receiver.core.runs import RunState
 from receiver.core.times import parse_time
-from receiver.flows import controls
-from receiver.flows.acts import Act
+from receiver.flows import answering, controls
+from receiver.flows.acts import Act, Conflict, NotFound
 from tests.examples import DRIFT, alert, observing, playbook, resolved
-from tests.fakes import accepted_then_cut, refused, unavailable
+from tests.fakes import NOON, accepted_then_cut, refused, unavailable
+from tests.restrained import approving
 
 ANA = Act("ana", "backfill")
 
 WATCHING = observing(DRIFT)
+
+CAREFUL = approving(
+    attempts=1, backoff=2.0, approval_expiry=timedelta(hours=3), cooldown=timedelta(hours=1)
+)
+
+USUAL = {"auto": DRIFT, "observe": WATCHING}
+DECKS = {"usual": USUAL, "careful": {"approve": CAREFUL}}
+SOON = {"usual": {"triggered", "invalid", "cooldown"}, "careful": {"approval", "exhausted"}}
 
 LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
 
@@ -65,6 +77,30 @@ def facts(saw):
         cooldown_until=moment(cooldown.get("cooldown_until")),
         backoff_until=moment(cooldown.get("backoff_until")),
         observed_until=moment(cooldown.get("observed_until")),
+        restraints=restraints(saw),
+    )
+
+
+def restraints(saw):
+    exhausted = saw.get("exhausted")
+    if exhausted is None:
+        return None
+    answer = {"approved": True, "rejected": False, None: None}[exhausted["answer"]]
+    return Restraints(
+        episode_started_at=moment(exhausted["episode_started_at"]),
+        runs=Runs(exhausted["runs"], exhausted["without_effect"]),
+        approval=Approval(
+            model="",
+            episode_started_at=NOON,
+            rung=exhausted["asked_by"],
+            asked_at=parse_time(exhausted["asked_at"]),
+            expires_at=moment(exhausted["expires_at"]),
+            approved=answer,
+            actor=exhausted.get("actor"),
+            comment=exhausted.get("comment"),
+        )
+        if exhausted["asked_at"]
+        else None,
     )
 
 
@@ -73,33 +109,40 @@ def moment(text: str | None) -> datetime | None:
 
 
 @pytest.mark.parametrize(
-    ("url", "seed"),
-    [("postgresql", 0), *[("sqlite", seed) for seed in range(5)]],
+    ("url", "seed", "deck"),
+    [
+        *[("postgresql", 0, deck) for deck in DECKS],
+        *[("sqlite", seed, "usual") for seed in range(5)],
+        *[("sqlite", seed, "careful") for seed in range(3)],
+    ],
     indirect=["url"],
 )
-def test_a_whole_log_replays_to_the_same_reasons(history, seed):
+def test_a_whole_log_replays_to_the_same_reasons(history, seed, deck):
     """Whatever happened, each decision follows from what is stored with it."""
     chance = random.Random(seed)  # noqa: S311  a history, no secret
+    policies = DECKS[deck]
+    history.playbook = playbook(next(iter(policies.values())))
     for _ in range(60):
-        something_happens(history, chance)
+        something_happens(history, chance, list(policies.values()), answers=deck != "usual")
         history.wait(timedelta(minutes=chance.randrange(120)), step=timedelta(minutes=20))
 
     rows = [row for row in history.log() if row.source != "operator" and row.reason != "expired"]
-    books = {"observe": playbook(WATCHING), "auto": playbook(DRIFT)}
     for row in rows:
         modes = {gate.get("mode") for gate in row.gates} - {None}
-        again = replay(row, books[modes.pop() if modes else "auto"])
+        ruling = policies[modes.pop()] if modes else next(iter(policies.values()))
+        again = replay(row, playbook(ruling))
         assert again.reason.value == row.reason, row.gates
         assert [gate.rung.value for gate in again.gates] == [gate["rung"] for gate in row.gates]
         assert again.detail == row.detail or again.reason in {Reason.COOLDOWN, Reason.IN_FLIGHT}
-    assert {row.reason for row in rows} >= {"triggered", "invalid", "cooldown"}
+        assert again.next_check_at == row.next_check_at
+    assert {row.reason for row in rows} >= SOON[deck]
 
 
-def something_happens(history, chance):
+def something_happens(history, chance, policies, *, answers):
     user = chance.choice("123")
     name = chance.choice(["HighModelMAE", "LowModelR2", "Watchdog"])
     starts_at = history.now() - timedelta(minutes=chance.randrange(30))
-    match chance.randrange(8):
+    match chance.randrange(16 if answers else 8):
         case 0:
             history.deliver(alert(user, name=name, starts_at=starts_at))
         case 1:
@@ -115,10 +158,14 @@ def something_happens(history, chance):
         case 5:
             accidents = [refused, unavailable, accepted_then_cut]
             history.target.accidents.append(chance.choice(accidents))
-        case 6:
+        case 6 | 8:
             history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED]))
         case 7:
-            history.playbook = playbook(chance.choice([DRIFT, WATCHING]))
+            history.playbook = playbook(chance.choice(policies))
+        case _:
+            with suppress(NotFound, Conflict):
+                way = chance.choice([answering.approve, answering.approve, answering.reject])
+                way(history.store, history.playbook, ANA, user)
 
 
 def history_of(history, user):

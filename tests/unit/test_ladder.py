@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from receiver.core.alerts import AlertStatus
 from receiver.core.decisions import OUTCOMES, Facts, Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState
-from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
+from receiver.core.ladder import HOLDS, LADDER, TIMER_LADDER, Case, climb, decide
 from receiver.core.models import LatestDispatch, Pause, PauseScope
+from receiver.core.restraints import Runs
 from tests.examples import DRIFT, alert, observing, resolved
 from tests.fakes import NOON
+from tests.restrained import ASKED, NO, RESTRAINED, YES, approving, known
 
 SECOND = timedelta(seconds=1)
 QUIET = Facts()
@@ -34,6 +36,9 @@ NEW = replace(READABLE, decided_at=None)
 FRESH = replace(NEW, resolved_at=None)
 FREE = replace(FRESH, pause=None)
 LANDED = replace(FREE, latest=None)
+ASKING = approving()
+TWICE = replace(DRIFT, attempts=2)
+EVERY = known(runs=9).restraints
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,8 @@ LANDED = replace(FREE, latest=None)
         (FIRING, observing(), QUIET, Reason.OBSERVED),
         (alert(retrain_test="true"), DRIFT, QUIET, Reason.OBSERVED),
         (alert(retrain_test="false"), DRIFT, QUIET, Reason.TRIGGERED),
+        (FIRING, TWICE, known(runs=2), Reason.EXHAUSTED),
+        (FIRING, ASKING, known(), Reason.APPROVAL),
         # ... the edges ...
         (FIRING, DRIFT, Facts(decided_at=NOON - DRIFT.dedup_window), Reason.TRIGGERED),
         (FIRING, DRIFT, Facts(decided_at=NOON + SECOND), Reason.DUPLICATE),
@@ -62,6 +69,17 @@ LANDED = replace(FREE, latest=None)
         (FIRING, DRIFT, Facts(observed_until=NOON + SECOND), Reason.TRIGGERED),
         (FIRING, observing(), Facts(observed_until=NOON + SECOND), Reason.COOLDOWN),
         (FIRING, observing(), Facts(observed_until=NOON), Reason.OBSERVED),
+        (FIRING, TWICE, known(runs=1), Reason.TRIGGERED),
+        (FIRING, DRIFT, known(runs=9), Reason.TRIGGERED),
+        (FIRING, TWICE, known(runs=2, approval=ASKED), Reason.EXHAUSTED),
+        (FIRING, TWICE, known(runs=2, approval=YES), Reason.TRIGGERED),
+        (FIRING, TWICE, known(runs=2, approval=NO), Reason.EXHAUSTED),
+        (FIRING, TWICE, known(runs=1, approval=NO), Reason.APPROVAL),
+        (FIRING, ASKING, known(approval=ASKED), Reason.APPROVAL),
+        (FIRING, ASKING, known(approval=YES), Reason.TRIGGERED),
+        (FIRING, ASKING, known(approval=NO), Reason.APPROVAL),
+        (FIRING, ASKING, QUIET, Reason.TRIGGERED),  # nothing was read: it was held before
+        (alert(retrain_test="true"), ASKING, known(), Reason.OBSERVED),
         # ... and, with every cause true, who wins as the causes are peeled off.
         (FIRING, None, READABLE, Reason.UNMATCHED),
         (resolved(ends_at=NOON), DRIFT, EVERYTHING, Reason.INVALID),
@@ -71,6 +89,9 @@ LANDED = replace(FREE, latest=None)
         (FIRING, observing(), FRESH, Reason.PAUSED),
         (FIRING, observing(), FREE, Reason.IN_FLIGHT),
         (FIRING, observing(), LANDED, Reason.COOLDOWN),
+        (FIRING, RESTRAINED, replace(LANDED, restraints=EVERY), Reason.COOLDOWN),
+        (FIRING, RESTRAINED, Facts(restraints=EVERY), Reason.EXHAUSTED),
+        (FIRING, RESTRAINED, Facts(restraints=replace(EVERY, runs=Runs())), Reason.APPROVAL),
     ],
 )
 def test_decide(what, policy, facts, reason):
@@ -139,7 +160,8 @@ def test_the_detail_of_a_cooldown_says_how_long_and_why():
 
 def test_every_reason_has_an_outcome_and_every_rung_its_place():
     """The ladder keeps the documented order, and no reason is without an outcome."""
-    rungs = [rung(Case(FIRING, DRIFT, QUIET, NOON)).rung.value for rung in LADDER]
+    case = Case(FIRING, RESTRAINED, known(), NOON)
+    rungs = [gate.rung.value for gate in climb(case, LADDER)]
 
     assert rungs == [
         "unmatched",
@@ -150,11 +172,20 @@ def test_every_reason_has_an_outcome_and_every_rung_its_place():
         "paused",
         "in_flight",
         "cooldown",
+        "exhausted",
+        "approval",
         "observed",
         "triggered",
     ]
     assert set(OUTCOMES) == set(Reason)
     assert [r for r in Reason if OUTCOMES[r] is Outcome.TRIGGER] == [Reason.TRIGGERED]
+
+
+def test_a_policy_without_their_keys_has_none_of_the_later_rungs():
+    """It decides as before, and its gates say no more than before."""
+    rungs = [gate.rung.value for gate in climb(Case(FIRING, DRIFT, known(), NOON), HOLDS)]
+
+    assert rungs == ["paused", "in_flight", "cooldown", "observed", "triggered"]
 
 
 @given(gaps=st.lists(st.timedeltas(timedelta(0), timedelta(days=2)), max_size=50))

@@ -1,0 +1,87 @@
+"""The rungs between `cooldown` and `observed`: each is there for policies that set its keys."""
+
+from receiver.core.approvals import Approval
+from receiver.core.cases import Case
+from receiver.core.decisions import Gate, Reason, Scalar
+from receiver.core.policies import Mode
+from receiver.core.restraints import Restraints
+from receiver.core.times import clock_time, stamp
+
+
+def exhausted(case: Case) -> Gate | None:
+    """Retrained so often in this episode, and it still fires: a human must look."""
+    attempts, known = case.ruling.attempts, case.facts.restraints
+    if attempts is None or known is None:
+        return None
+    runs = known.runs
+    spent = runs.count >= attempts
+    times = "once" if runs.count == 1 else f"{runs.count} times"
+    since = clock_time(known.episode_started_at, case.now)
+    detail = f"{runs.count} of {attempts} runs of this episode are used"
+    if spent:
+        detail = f"retrained {times} since {since} ({runs.without_effect} ended well, without "
+        detail += f"effect) and it still fires: {_asked(known)}"
+    saw = {
+        "runs": runs.count,
+        "without_effect": runs.without_effect,
+        "attempts": attempts,
+        "episode_started_at": stamp(known.episode_started_at),
+        **_answer(known),
+    }
+    return _asking(Reason.EXHAUSTED, detail, saw, known, applies=spent)
+
+
+def approval(case: Case) -> Gate | None:
+    """Ask a human before each run; a rejection holds until the episode ends."""
+    policy, known = case.ruling, case.facts.restraints
+    if known is None or case.alert.is_test:
+        return None
+    if policy.mode is not Mode.APPROVE and not known.rejected:
+        return None
+    given = known.approval
+    saw: dict[str, Scalar] = {
+        "mode": policy.mode.value,
+        "expiry_seconds": policy.approval_expiry.total_seconds(),
+        **_answer(known),
+    }
+    if given is not None and given.approved is not None:
+        length = "" if given.approved else " until the episode ends"
+        detail = f"{given.answer} by {given.actor}{length}: {given.comment}"
+        return _asking(Reason.APPROVAL, detail, saw, known, applies=True)
+    open_ = given is not None and given.rung == Reason.APPROVAL.value
+    until = given.expires_at if given and open_ else case.now + policy.approval_expiry
+    end = clock_time(until, case.now)
+    detail = f"policy {policy.name} asks before each run: approve or reject it before {end}"
+    saw["asks"] = True
+    return Gate(Reason.APPROVAL, detail, saw, applies=True, until=until, asks=True)
+
+
+def _asking(
+    rung: Reason, detail: str, saw: dict[str, Scalar], known: Restraints, *, applies: bool
+) -> Gate:
+    """A gate that an approval opens; it asks unless a human has answered."""
+    holds = applies and not known.approved
+    asks = holds and not known.rejected
+    return Gate(rung, detail, {**saw, "asks": asks}, applies=holds, asks=asks)
+
+
+def _asked(known: Restraints) -> str:
+    """What a human said to one more run, or can say."""
+    given = known.approval
+    if given is None or given.approved is None:
+        return "a human must look; approve one more run, or reject it"
+    return f"{given.actor} {given.answer} one more run: {given.comment}"
+
+
+def _answer(known: Restraints) -> dict[str, Scalar]:
+    given: Approval | None = known.approval
+    if given is None:
+        return {"asked_at": None, "asked_by": None, "expires_at": None, "answer": None}
+    return {
+        "asked_at": stamp(given.asked_at),
+        "asked_by": given.rung,
+        "expires_at": stamp(given.expires_at),
+        "answer": given.answer,
+        "actor": given.actor,
+        "comment": given.comment,
+    }

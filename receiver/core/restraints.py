@@ -1,0 +1,44 @@
+"""Restraints: what the rungs between `cooldown` and `observed` look at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from receiver.core.approvals import Approval
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs of a model's present episode.
+
+    Attributes:
+        count: Those that were started, or may have been.
+        without_effect: Those that ended well and settled, and the model fires all the same.
+
+    """
+
+    count: int = 0
+    without_effect: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restraints:
+    """What is known beyond pause, flight and cooldown; read only for policies that ask for it.
+
+    Attributes:
+        approval: The question or answer that is in force in the present episode.
+
+    """
+
+    episode_started_at: datetime | None = None
+    runs: Runs = Runs()
+    approval: Approval | None = None
+
+    @property
+    def approved(self) -> bool:
+        """Whether a human said yes to one run."""
+        return self.approval is not None and self.approval.approved is True
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a human said no for this episode."""
+        return self.approval is not None and self.approval.approved is False

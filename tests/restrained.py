@@ -1,0 +1,32 @@
+"""Policies with rungs below `cooldown`, and what these rungs may know."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from receiver.core.approvals import Approval
+from receiver.core.decisions import Facts
+from receiver.core.policies import Mode, Policy
+from receiver.core.restraints import Restraints, Runs
+from tests.examples import DRIFT
+from tests.fakes import NOON
+
+EPISODE = NOON - timedelta(hours=9)
+
+ASKED = Approval("42", EPISODE, "approval", NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+YES = replace(ASKED, approved=True, answered_at=NOON, actor="ana", comment="clean data")
+NO = replace(YES, approved=False, expires_at=None, comment="broken sensor")
+
+
+def approving(policy: Policy = DRIFT, **more: Any) -> Policy:
+    return replace(policy, mode=Mode.APPROVE, **more)
+
+
+RESTRAINED = approving(attempts=3)
+"""Has every rung that a policy can have."""
+
+
+def known(*, runs: int = 0, without_effect: int = 0, **more: Any) -> Facts:
+    return Facts(
+        restraints=Restraints(episode_started_at=EPISODE, runs=Runs(runs, without_effect), **more)
+    )

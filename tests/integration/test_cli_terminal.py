@@ -18,7 +18,8 @@ from receiver.demo.run import run_demo
 from tests.commands import EVIL, Ended
 from tests.serving import NO_AUTH, Served
 
-ASKING = ("decisions", "models", "explain", "retrain", "pause", "resume", "dispatches", "policies")
+ACTING = ("retrain", "pause", "resume", "approve", "reject")
+ASKING = ("decisions", "models", "explain", *ACTING, "dispatches", "policies")
 COMMANDS = ("serve", "check-config", "demo", *ASKING)
 
 

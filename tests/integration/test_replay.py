@@ -113,7 +113,7 @@ def moment(text: str | None) -> datetime | None:
     [
         *[("postgresql", 0, deck) for deck in DECKS],
         *[("sqlite", seed, "usual") for seed in range(5)],
-        *[("sqlite", seed, "careful") for seed in range(3)],
+        *[("sqlite", seed, "careful") for seed in range(2)],
     ],
     indirect=["url"],
 )

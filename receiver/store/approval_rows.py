@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from receiver.core.approvals import Approval
 from receiver.store.bulk import upsert
 from receiver.store.column_types import storable
-from receiver.store.tables import approvals
+from receiver.store.restraint_tables import approvals
 
 
 class ApprovalRows:

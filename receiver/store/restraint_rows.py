@@ -1,29 +1,22 @@
 """Reads what the rungs below `cooldown` look at, for deciding and for `explain`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    and_,
-    case,
-    func,
-    or_,
-    select,
-    type_coerce,
-)
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from receiver.core.approvals import in_force
-from receiver.core.dispatches import DispatchState
-from receiver.core.models import Model, with_firing
+from receiver.core.dispatches import LIVE, DispatchState
+from receiver.core.explaining import ruling_policy
+from receiver.core.models import FiringAlert, Model, with_firing
+from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.core.restraints import Restraints, Runs
 from receiver.store.approval_rows import approvals_of
-from receiver.store.column_types import to_micros
+from receiver.store.run_end_rows import ended_runs
 from receiver.store.tables import dispatches
 
-NEVER_RAN = (DispatchState.SUPERSEDED.value, DispatchState.REFUSED.value)
+UNENDED = tuple(sorted(state.value for state in LIVE | {DispatchState.PARKED}))
 
 
 def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime) -> Restraints:
@@ -37,20 +30,34 @@ def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime)
     )
 
 
+def explained_restraints(
+    db: Connection,
+    model: Model,
+    alerts: Sequence[FiringAlert],
+    playbook: Playbook,
+    now: datetime,
+) -> Restraints | None:
+    """What `explain` shows of these rungs; None for a policy that has none of them."""
+    policy = ruling_policy(model, alerts, playbook)
+    if policy is None or not policy.restrained:
+        return None
+    return read_restraints(db, policy, model, now)
+
+
 def runs_since(db: Connection, model: str, since: datetime, now: datetime) -> Runs:
-    """The runs of a model that were ordered since then."""
-    d = dispatches.c
-    settled_at = type_coerce(d.ended_at, BigInteger) + type_coerce(d.settle, BigInteger)
-    no_effect = and_(d.state == DispatchState.SUCCEEDED.value, settled_at <= to_micros(now))
-    query = select(func.count(), func.count(case((no_effect, 1)))).where(
-        d.model == model, d.created_at >= since, has_run()
+    """The runs of a model that were ordered since then.
+
+    Those that ended are told from `run_ends`, which outlive their dispatches.
+    """
+    ended, without_effect = ended_runs(db, model, since, now)
+    going_on = select(func.count()).where(
+        dispatches.c.model == model, dispatches.c.created_at >= since, unended()
     )
-    count, without_effect = db.execute(query).one()
-    return Runs(count, without_effect)
+    return Runs(ended + (db.scalar(going_on) or 0), without_effect)
 
 
-def has_run() -> ColumnElement[bool]:
-    """Whether a dispatch's run was started, or may have been, or is on its way."""
+def unended() -> ColumnElement[bool]:
+    """Whether a run may go on, or may have begun, without an end that we know."""
     d = dispatches.c
-    given_up_unsent = and_(d.state == DispatchState.ABANDONED.value, d.sent_at.is_(None))
-    return ~or_(d.state.in_(NEVER_RAN), given_up_unsent)
+    given_up = and_(d.state == DispatchState.ABANDONED.value, d.sent_at.is_not(None))
+    return or_(d.state.in_(UNENDED), given_up)

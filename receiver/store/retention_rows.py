@@ -6,7 +6,7 @@ from sqlalchemy import Column, Connection, Table, and_, delete, exists, or_, sel
 from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
-from receiver.core.dispatches import ATTENTION, LIVE
+from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.store.bulk import upsert
 from receiver.store.column_types import to_micros
 from receiver.store.run_tables import run_ends
@@ -73,7 +73,16 @@ class RetentionRows:
     def _forget_dispatches(self, before: datetime, limit: int) -> int:
         table = dispatches
         kept = [state.value for state in LIVE | ATTENTION]
-        old = select(table.c.id).where(table.c.created_at < before, table.c.state.not_in(kept))
+        # It has no run end, and counts as one of its episode's attempts.
+        given_up = and_(
+            table.c.state == DispatchState.ABANDONED.value,
+            exists().where(
+                models.c.name == table.c.model, models.c.episode_started_at <= table.c.created_at
+            ),
+        )
+        old = select(table.c.id).where(
+            table.c.created_at < before, table.c.state.not_in(kept), ~given_up
+        )
         ids = list(self._db.scalars(old.limit(limit)))
         for part in (attempts, transitions):
             self._db.execute(delete(part).where(part.c.dispatch_id.in_(ids)))

@@ -99,6 +99,16 @@ def ineffective_runs(db: Connection, now: datetime, limit: int) -> dict[str, int
     return dict(sorted(found.items())[:limit])
 
 
+def ended_runs(db: Connection, model: str, since: datetime, now: datetime) -> tuple[int, int]:
+    """How many runs of a model that were ordered since then ended, and how many helped nobody."""
+    query = select(run_ends.c.model.label("name"), *SIGNS).where(
+        run_ends.c.model == model, run_ends.c.created_at >= since
+    )
+    found = [(effect, runs) for _, effect, runs in _counted(db, query, now)]
+    without_effect = sum(runs for effect, runs in found if effect in INEFFECTIVE)
+    return sum(runs for _, runs in found), without_effect
+
+
 def effects_by_policy(
     db: Connection, since: datetime, now: datetime
 ) -> dict[str, dict[Effect, int]]:

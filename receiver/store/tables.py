@@ -99,23 +99,6 @@ firing_alerts = Table(
     Index("ix_firing_alerts_expires_at", "expires_at"),
 )
 
-# What a human was asked about a model in its present (or last) episode, and the answer. Written
-# only for policies with a rung that asks.
-approvals = Table(
-    "approvals",
-    metadata,
-    Column("model", Name, primary_key=True),
-    Column("episode_started_at", Instant, nullable=False),
-    Column("rung", Text, nullable=False),
-    Column("asked_at", Instant, nullable=False),
-    Column("expires_at", Instant),
-    Column("approved", Boolean),
-    Column("answered_at", Instant),
-    Column("actor", Plain),
-    Column("comment", Plain),
-    Column("dispatch_id", Text),
-)
-
 # What the `duplicate` and `stale` rungs remember: never read from the log, so that retention
 # changes no decision.
 deliveries = Table(

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
 from receiver.core.approvals import Approval, approval_row, in_force
-from receiver.core.explaining import explain, ruling_policy
+from receiver.core.explaining import explain
 from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
@@ -19,7 +19,7 @@ from receiver.flows import answering, controls
 from receiver.store import queries
 from receiver.store.approval_rows import approvals_of
 from receiver.store.log_rows import gate_row
-from receiver.store.restraint_rows import read_restraints
+from receiver.store.restraint_rows import explained_restraints
 from receiver.store.run_end_rows import run_ends_of
 from receiver.web.acts import perform
 from receiver.web.asked import cursor, limit, only
@@ -198,10 +198,7 @@ class Models:
             shown_runs = dispatches_json(db, runs.rows, now)
             end = latest_ends(db, [model]).get(name)
             asked = approvals_of(db, [name]).get(name)
-            policy = ruling_policy(model, alerts, playbook)
-            restraints = None
-            if policy is not None and policy.restrained:
-                restraints = read_restraints(db, policy, model, now)
+            restraints = explained_restraints(db, model, alerts, playbook, now)
         explained = explain(model, alerts, pauses, playbook, now, restraints=restraints)
         return {
             **model_json(model, alerts, pauses, now, end, asked=asked),

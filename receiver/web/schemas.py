@@ -16,6 +16,7 @@ from receiver.store.tables import attempts, decisions, dispatches, transitions
 from receiver.web import decisions as decisions_route
 from receiver.web import dispatches as dispatches_route
 from receiver.web.asked import ActBody
+from receiver.web.restraint_schemas import APPROVAL
 from receiver.web.run_schemas import POLICY, RUN_END
 
 Schema: TypeAlias = dict[str, Any]
@@ -133,9 +134,7 @@ MODEL: dict[str, Schema] = {
     "policy": MAYBE_STRING,
     "labels": LABELS,
     "firing_alerts": listing(FIRING_ALERT),
-    "episode_started_at": MAYBE_TIME,
-    "cooldown_until": MAYBE_TIME,
-    "observed_until": MAYBE_TIME,
+    **dict.fromkeys(("episode_started_at", "cooldown_until", "observed_until"), MAYBE_TIME),
     "next_check_at": {
         **MAYBE_TIME,
         "description": "When the timer decides its alerts again; null if only an event can.",
@@ -150,23 +149,7 @@ MODEL: dict[str, Schema] = {
         },
         type=["object", "null"],
     ),
-    "approval": whole(
-        "What a rung asks about the model, or was answered, in this episode.",
-        {
-            "rung": STRING,
-            "asked_at": TIME,
-            "expires_at": {
-                **MAYBE_TIME,
-                "description": "Until then it can be answered, and once approved be used; null: "
-                "while the episode lasts.",
-            },
-            "answer": {"enum": ["approved", "rejected", None]},
-            "answered_at": MAYBE_TIME,
-            "actor": MAYBE_STRING,
-            "comment": MAYBE_STRING,
-        },
-        type=["object", "null"],
-    ),
+    "approval": APPROVAL,
     "dispatch": whole(
         "The latest dispatch: the only one that can be in flight.",
         {

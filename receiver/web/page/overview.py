@@ -20,6 +20,7 @@ from receiver.core.models import (
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Mode
 from receiver.store import page_rows, queries
+from receiver.store.restraint_rows import explained_restraints
 from receiver.store.standing import last_received_at, models_by_state
 from receiver.store.store import Store
 from receiver.web.page.sparkline import Point, Sparkline, draw
@@ -141,7 +142,14 @@ class Overviews:
                 state=state_of(model, sets[model.name], pauses, now),
                 alerts=sets[model.name],
                 told=told,
-                explained=explain(model, sets[model.name], pauses, playbook, now),
+                explained=explain(
+                    model,
+                    sets[model.name],
+                    pauses,
+                    playbook,
+                    now,
+                    restraints=explained_restraints(db, model, sets[model.name], playbook, now),
+                ),
                 pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
                 runs=runs[model.name],
                 lines=_lines(values[model.name], sets[model.name], told, runs[model.name], now),

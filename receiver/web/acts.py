@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -27,19 +28,26 @@ async def perform(
 ) -> Response:
     """Check who asks and what, do it, and answer with the decision that it left."""
     caller = require(request, service.loaded.tokens, Role.OPERATOR)
-    require_same_site(request)
+    require_same_site(request, service.loaded.config.server.external_url)
     only(request, ())
     body = await act_body(request, allowed)
-    act = Act(caller.name, body.comment, _key(request), _fingerprint(request, body))
+    said = body.model_dump(mode="json", by_alias=True)
+    act = Act(caller.name, body.comment, _key(request), fingerprint_of(request, said))
+    decision_id = await carry_out(service, lambda: do(act, body))
+    decision = await run_in_threadpool(whole_decision, service.store, decision_id)
+    return JSONResponse(decision)
+
+
+async def carry_out(service: Service, do: Callable[[], int]) -> int:
+    """Do it and wake the workers. The decision's id. Raises `Problem` 404, 409."""
     try:
-        decision_id = await run_in_threadpool(do, act, body)
+        decision_id = await run_in_threadpool(do)
     except NotFound as error:
         raise Problem(404, str(error)) from None
     except Conflict as error:
         raise Problem(409, str(error)) from None
     service.hint()
-    decision = await run_in_threadpool(whole_decision, service.store, decision_id)
-    return JSONResponse(decision)
+    return decision_id
 
 
 def _key(request: Request) -> str | None:
@@ -49,7 +57,7 @@ def _key(request: Request) -> str | None:
     return key
 
 
-def _fingerprint(request: Request, body: ActBody) -> str:
+def fingerprint_of(request: Request, said: Mapping[str, Any]) -> str:
     """Names what was asked for, so that a key can't be used for something else."""
-    said = [request.scope["path"], body.model_dump(mode="json", by_alias=True)]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    asked = [request.scope["path"], dict(said)]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from receiver.web.bodies import announced, read_body
 from receiver.web.problems import Problem
 
 ACT_BYTES = 64 * 1024
+FORM = "application/x-www-form-urlencoded"
 USUAL_ROWS = 50
 
 
@@ -118,7 +120,7 @@ async def act_body(request: Request, allowed: Collection[str]) -> ActBody:
     except RecursionError:
         raise bad("the body is nested too deeply") from None
     except ValidationError as error:
-        raise bad("; ".join(_complaints(error))) from None
+        raise bad("; ".join(complaints(error))) from None
     except ValueError:
         raise bad('the body must be JSON such as {"comment": "why"}') from None
     for name in sorted(read.model_fields_set):
@@ -128,7 +130,24 @@ async def act_body(request: Request, allowed: Collection[str]) -> ActBody:
     return read
 
 
-def _complaints(error: ValidationError) -> list[str]:
+async def form_fields(request: Request, known: Collection[str]) -> dict[str, str]:
+    """What a page's form sends; the last of each name. Raises `Problem` 400, 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a form is sent as {FORM}")
+    body = await read_body(request, ACT_BYTES)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise bad("the form can't be read") from None
+    for name, _value in pairs:
+        if name not in known:
+            raise bad(f"{shown(name)} has no meaning here")
+    return dict(pairs)
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """What is wrong with a body, one clause per field."""
     said = []
     for problem in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in problem["loc"]) or "the body"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -114,8 +115,24 @@ def require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
     return caller
 
 
-def require_same_site(request: Request) -> None:
-    """Refuse what a page of another origin makes a browser send. Raises `Problem` 403."""
-    site = request.headers.get("sec-fetch-site", "none")
-    if site not in {"same-origin", "none"}:
+def require_same_site(request: Request, external_url: str | None) -> None:
+    """Refuse what a page of another origin makes a browser send. Raises `Problem` 403.
+
+    Over plain HTTP browsers leave `Sec-Fetch-Site` out; then the origin must be our own.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        origin = request.headers.get("origin")
+        ours = {request.headers.get("host"), urlsplit(external_url or "").netloc or None}
+        allowed = origin is None or _netloc(origin) in ours - {None}
+    else:
+        allowed = site in {"same-origin", "none"}
+    if not allowed:
         raise Problem(HTTPStatus.FORBIDDEN, "acts are refused across origins")
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

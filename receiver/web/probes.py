@@ -58,7 +58,7 @@ class Probes:
     async def reload(self, request: Request) -> Response:
         """Load the configuration again; a broken file changes nothing."""
         require(request, self._service.loaded.tokens, Role.OPERATOR)
-        require_same_site(request)
+        require_same_site(request, self._service.loaded.config.server.external_url)
         try:
             needs_restart = await run_in_threadpool(self._service.reload)
         except ConfigError as error:

@@ -1,8 +1,11 @@
 """A receiver whose time the test moves, in every state, and one browser to look at it."""
 
+import os
+import shutil
 from contextlib import ExitStack
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from receiver.config import load_config
 from receiver.flows.reloading import apply_configuration
@@ -11,6 +14,16 @@ from tests.fakes import HandClock
 from tests.histories import History
 from tests.page.scene import CONFIG, Linked, Scene, every_state
 from tests.serving import host
+
+FLAGS = (
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +59,39 @@ def scene(stage):
 def peer(scene):
     """HTTP to it."""
     return scene.peer
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium; without it the tests skip on a laptop and fail in CI."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        assert os.environ.get("CI") != "true", "chromium is not installed"
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """Open a tab on a page; whatever goes wrong in it fails the test."""
+    wrong = []
+    contexts = []
+
+    def opened(url, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
+        page.goto(url)
+        return page
+
+    opened.wrong = wrong
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -269,4 +269,7 @@ def test_every_page_has_its_route(peer):
         "/ui/dispatches/{id}",
         "/ui/rejections/{id}",
         "/ui/static/{name}",
+        "/ui/models/{name}/{act}",
+        "/ui/dispatches/{name}/{act}",
+        "/ui/acts/{act}",
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -50,12 +50,21 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """One model seen from close by, with what it was judged by."""
+
+    it: Standing
+    pauses: Sequence[Pause]
+    playbook: Playbook
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Hearing:
     """When Alertmanager was last heard, and whether that is worrying."""
 
     received_at: datetime | None
     expired_at: datetime | None
-    longest: timedelta
 
     @property
     def silent(self) -> bool:
@@ -105,7 +114,7 @@ class Overviews:
                 counts={one.state: one.count for one in models_by_state(db, now)},
                 waiting=page_rows.waiting_dispatches(db, MOST_WAITING),
                 rejections=queries.list_rejections(db, MOST_WAITING) if rejections else (),
-                hearing=_hearing(db, playbook),
+                hearing=Hearing(last_received_at(db), page_rows.expired_at(db)),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
@@ -113,15 +122,16 @@ class Overviews:
                 recent=fold(queries.list_decisions(db, {}, limit=RECENT).rows),
             )
 
-    def one(self, playbook: Playbook, name: str) -> tuple[Standing, datetime] | None:
-        """One model as it stands, and the time; None if nothing named it yet."""
+    def one(self, playbook: Playbook, name: str) -> Close | None:
+        """One model as it stands; None if nothing named it yet."""
         with self._store.read() as db:
             now = self._store.now(db)
             model = queries.find_model(db, name)
             if model is None:
                 return None
             pauses = queries.list_pauses(db)
-            return self._standings(db, playbook, [model], pauses, now)[0], now
+            [it] = self._standings(db, playbook, [model], pauses, now)
+            return Close(it, pauses, playbook, now)
 
     def _standings(
         self,
@@ -156,11 +166,6 @@ class Overviews:
             )
             for model in found
         ]
-
-
-def _hearing(db: Connection, playbook: Playbook) -> Hearing:
-    longest = max((p.alert_expiry for p in playbook.policies), default=timedelta(0))
-    return Hearing(last_received_at(db), page_rows.expired_at(db), longest)
 
 
 def _lines(

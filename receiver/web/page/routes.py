@@ -1,12 +1,9 @@
 """GET / and what it leads to: every question of an operator, answered in HTML."""
 
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,21 +11,17 @@ from starlette.routing import Route
 from receiver.config import Role
 from receiver.core.models import ModelState
 from receiver.store.page_rows import Wanted
-from receiver.store.store import StoreUnavailable
 from receiver.web.asked import bad, number, only
 from receiver.web.auth import Caller, require
 from receiver.web.page import details, log_page, rendering
+from receiver.web.page.acting import Acting
+from receiver.web.page.framing import Answering, in_html
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
 from receiver.web.page.teaching import lesson_for
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
-BASIC = {"WWW-Authenticate": 'Basic realm="retrain-receiver", charset="UTF-8"'}
-"""Browsers ask for a password only if Basic stands alone in its header."""
-
 MOST_SKIPPED = 1_000_000
-
-Answering = Callable[[Request], Awaitable[Response]]
 
 
 class Pages:
@@ -37,10 +30,12 @@ class Pages:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._overviews = Overviews(service.store)
+        self._acting = Acting(service, self._overviews)
 
     def routes(self) -> list[Route]:
         """Every page, by its path."""
         return [
+            *self._acting.routes(),
             self._route("/", self.overview),
             self._route("/ui/models/{model}", self.model),
             self._route("/ui/decisions", self.decisions),
@@ -56,7 +51,7 @@ class Pages:
     async def overview(self, request: Request) -> Response:
         """The models, worst first, and what needs a human."""
         caller = self._reader(request)
-        only(request, ("state", "q", "skip"))
+        only(request, ("state", "q", "skip", "done"))
         wanted = Wanted(_state(request), request.query_params.get("q", "").strip())
         skip = min(number("skip", request.query_params.get("skip", "0")), MOST_SKIPPED)
         loaded = self._service.loaded
@@ -77,6 +72,7 @@ class Pages:
             before=None if skip == 0 else _overview_at(wanted, max(0, skip - MODELS_PER_PAGE)),
             after=_overview_at(wanted, skip + MODELS_PER_PAGE) if seen.more else None,
             lesson=lesson_for(request, loaded.config),
+            done=await self._done(request),
         )
 
     async def model(self, request: Request) -> Response:
@@ -88,15 +84,14 @@ class Pages:
         found = await run_in_threadpool(self._overviews.one, playbook, name)
         if found is None:
             raise Problem(404, "no alert named this model yet")
-        standing, now = found
         story = await run_in_threadpool(log_page.story_of, self._service.store, name)
         return self._page(
             "model.html",
             caller,
-            it=standing,
-            now=now,
+            it=found.it,
+            now=found.now,
             story=story,
-            policy=playbook.policy(standing.model.policy),
+            policy=playbook.policy(found.it.model.policy),
             done=await self._done(request),
         )
 
@@ -148,7 +143,7 @@ class Pages:
         return require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
 
     def _page(self, template: str, caller: Caller, **values: Any) -> Response:
-        acts = False
+        acts = Role.OPERATOR in caller.roles
         return rendering.page(template, caller=caller, acts=acts, **values)
 
     async def _done(self, request: Request) -> Any:
@@ -158,30 +153,6 @@ class Pages:
             return None
         decision_id = number("decision", text)
         return await run_in_threadpool(details.act_done, self._service.store, decision_id)
-
-
-def in_html(answer: Answering) -> Answering:
-    """Tell people what is wrong in a page, and let a browser ask them for the password."""
-
-    async def answered(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except Problem as problem:
-            headers = BASIC if problem.status == HTTPStatus.UNAUTHORIZED else problem.headers
-            return _problem(problem.status, problem.detail, headers)
-        except StoreUnavailable as error:
-            return _problem(503, f"the store can't be read now: {error}", {"Retry-After": "5"})
-        except HTTPException as error:
-            return _problem(error.status_code, error.detail, dict(error.headers or {}))
-
-    return answered
-
-
-def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:
-    title = HTTPStatus(status).phrase
-    response = rendering.page("problem.html", status, title=title, code=status, detail=detail)
-    response.headers.update(headers)
-    return response
 
 
 def _state(request: Request) -> ModelState | None:

@@ -1,0 +1,160 @@
+"""Acts as they are offered to an operator: what each would do now, before it is done."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Row
+
+from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
+from receiver.core.durations import show_duration
+from receiver.core.explaining import explain
+from receiver.core.models import PauseScope
+from receiver.web.page.overview import Close
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One act.
+
+    Attributes:
+        action: Where the form goes.
+        back: Where its result is shown.
+        consequences: One sentence each.
+        blocked: Why it can't be done now; None if it can.
+        lengths: Whether it is asked how long.
+
+    """
+
+    title: str
+    button: str
+    action: str
+    back: str
+    consequences: tuple[str, ...] = ()
+    blocked: str | None = None
+    lengths: bool = False
+
+
+def retrain(close: Close) -> Offer:
+    """Order one run now."""
+    it, name = close.it, close.it.model.name
+    policy = close.playbook.policy(it.model.policy)
+    offer = _about_model(name, f"Retrain {name} now", "Order one run", "retrain")
+    if policy is None:
+        return replace(offer, blocked=it.explained.detail)
+    if it.model.in_flight and it.model.latest is not None:
+        latest = it.model.latest
+        return replace(offer, blocked=f"dispatch {latest.id} is {latest.state}: one at a time")
+    overruled = [gate.detail for gate in it.explained.gates if gate.applies]
+    return replace(
+        offer,
+        consequences=(
+            f"One run at {policy.target} is ordered now.",
+            *(f"It goes past this: {detail}." for detail in overruled),
+            (
+                f"After it the model is in cooldown for {show_duration(policy.cooldown)} from the "
+                f"send, and at least {show_duration(policy.settle)} from the run's end."
+            ),
+        ),
+    )
+
+
+def pause(close: Close) -> Offer:
+    """Hold one model back."""
+    name = close.it.model.name
+    offer = _about_model(name, f"Pause {name}", "Pause", "pause")
+    return replace(offer, lengths=True, consequences=_pausing(f"of {name}"))
+
+
+def resume(close: Close) -> Offer:
+    """Lift a model's pause."""
+    it, name = close.it, close.it.model.name
+    others = [p for p in close.pauses if (p.scope, p.name) != (PauseScope.MODEL, name)]
+    then = explain(it.model, it.alerts, others, close.playbook, close.now)
+    offer = _about_model(name, f"Resume {name}", "Resume", "resume")
+    return replace(offer, consequences=(f"Then: {then.detail}.",))
+
+
+def pause_many(policy: str) -> Offer:
+    """Hold back a policy, or everything."""
+    what = f"policy {policy}" if policy else "everything"
+    whose = f"by policy {policy}" if policy else "of any model"
+    return Offer(
+        title=f"Pause {what}",
+        button="Pause",
+        action=_many("/ui/acts/pause", policy),
+        back="/",
+        lengths=True,
+        consequences=_pausing(whose),
+    )
+
+
+def resume_many(policy: str) -> Offer:
+    """Lift the pause of a policy, or of everything."""
+    what = f"policy {policy}" if policy else "everything"
+    return Offer(
+        title=f"Resume {what}",
+        button="Resume",
+        action=_many("/ui/acts/resume", policy),
+        back="/",
+        consequences=(
+            "Every alert that still fires is decided at once; pauses of single models stay.",
+        ),
+    )
+
+
+def retry(row: Row[Any]) -> Offer:
+    """Look for the run of a dispatch once more, else send it again."""
+    state = DispatchState(row.state)
+    blocked = None if state in ATTENTION else f"it is {state}: only what waits for you is retried"
+    return replace(
+        _about_dispatch(row, "Retry", "retry"),
+        blocked=blocked,
+        consequences=(
+            f"{row.target} is asked first whether a run of this dispatch is there.",
+            "Only if none is, it is sent once more.",
+            f"It is {state}: {row.detail}",
+        ),
+    )
+
+
+def abandon(row: Row[Any]) -> Offer:
+    """Give a dispatch up on our side."""
+    state = DispatchState(row.state)
+    blocked = None if state in LIVE | ATTENTION else f"it has ended: it is {state}"
+    return replace(
+        _about_dispatch(row, "Abandon", "abandon"),
+        blocked=blocked,
+        consequences=(
+            f"We stop looking after it. {row.target} is not told.",
+            "A run that goes on there is not stopped.",
+            "The cooldown that it took stays.",
+        ),
+    )
+
+
+def _pausing(whose: str) -> tuple[str, ...]:
+    return (
+        (
+            f"Until it ends no alert and no timer starts a run {whose}; all is still decided and "
+            "recorded."
+        ),
+        "What is ordered but not sent yet waits; a run that goes on is not stopped.",
+        "An operator can still order a run.",
+        "When it ends, what still fires is decided at once.",
+    )
+
+
+def _about_model(name: str, title: str, button: str, act: str) -> Offer:
+    back = f"/ui/models/{quote(name, safe='')}"
+    return Offer(title=title, button=button, action=f"{back}/{act}", back=back)
+
+
+def _about_dispatch(row: Row[Any], button: str, act: str) -> Offer:
+    back = f"/ui/dispatches/{quote(row.id, safe='')}"
+    title = f"{button} the dispatch of {row.model}"
+    return Offer(title=title, button=button, action=f"{back}/{act}", back=back)
+
+
+def _many(path: str, policy: str) -> str:
+    return f"{path}?policy={quote(policy, safe='')}" if policy else path

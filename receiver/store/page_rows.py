@@ -1,7 +1,7 @@
 """What the operators' page reads: bounded in rows and in statements, however long the log is."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -17,9 +17,9 @@ from sqlalchemy import (
 )
 
 from receiver.core.decisions import Reason
-from receiver.core.dispatches import ATTENTION
+from receiver.core.dispatches import ATTENTION, LIVE
 from receiver.core.models import Model, ModelState
-from receiver.store.column_types import storable
+from receiver.store.column_types import MICROSECOND, storable
 from receiver.store.model_rows import MODELS_NAMED, model_of
 from receiver.store.standing import busy_models, state_column
 from receiver.store.tables import (
@@ -40,6 +40,8 @@ WORST_FIRST = (
     ModelState.QUIET,
 )
 """What an operator should look at first: what waits for a human, then what nobody repairs."""
+
+MOST_MOVING = 1000
 
 
 class Wanted(NamedTuple):
@@ -170,3 +172,27 @@ def expired_at(db: Connection) -> datetime | None:
         .limit(1)
     )
     return moment
+
+
+def newest_decision(db: Connection) -> int:
+    """The largest id in the log, 0 without any."""
+    newest: int | None = db.scalar(select(func.max(decisions.c.id)))
+    return newest or 0
+
+
+def decisions_after(
+    db: Connection, last: int, overlap: timedelta, limit: int
+) -> Sequence[Row[Any]]:
+    """The newest decisions behind this id, and those of shortly before it; newest first."""
+    d = decisions.c
+    columns: Any = (d.id, d.model, d.policy, d.reason, d.outcome, d.source, d.dispatch_id)
+    query: Select[Any] = select(*columns).where(d.id > last - overlap // MICROSECOND)
+    return db.execute(query.order_by(d.id.desc()).limit(limit)).all()
+
+
+def moving(db: Connection) -> tuple[tuple[Any, ...], ...]:
+    """What changes without a decision: dispatches on their way, runs, what waits for a human."""
+    d = dispatches.c
+    states = sorted(state.value for state in LIVE | ATTENTION)
+    query = select(d.id, d.state, d.attempt, d.run_id).where(d.state.in_(states))
+    return tuple(tuple(row) for row in db.execute(query.order_by(d.id.desc()).limit(MOST_MOVING)))

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from receiver.web.decisions import Decisions
 from receiver.web.dispatches import Dispatches
+from receiver.web.events import Events
 from receiver.web.models import Models
 from receiver.web.openapi import openapi
 from receiver.web.page.routes import Pages
@@ -104,6 +105,7 @@ def build_app(service: Service) -> ASGIApp:
         Route("/-/reload", probes.reload, methods=["POST", "PUT"]),
         Route("/metrics", probes.metrics),
         Route("/openapi.json", describe),
+        Route("/events", Events(service).__call__),
         *Pages(service).routes(),
     ]
     return Hardened(Routed(webhook, routes))

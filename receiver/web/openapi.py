@@ -8,7 +8,7 @@ from receiver import __version__
 from receiver.config import Role
 from receiver.core.alerts import Source
 from receiver.store.queries import MOST_ROWS
-from receiver.web import decisions, dispatches, models, policies
+from receiver.web import decisions, dispatches, events, models, policies
 from receiver.web.acts import LONGEST_KEY
 from receiver.web.asked import USUAL_ROWS
 from receiver.web.decisions import CSV, NDJSON
@@ -199,6 +199,15 @@ def _process_paths() -> dict[str, Any]:
             }
         },
         "/openapi.json": {"get": _operation("This", (), {JSON: {"type": "object"}})},
+        "/events": {
+            "get": {
+                **_operation(
+                    "What is decided, as it happens", READ, {events.MEDIA_TYPE: STRING}, (400, 503)
+                ),
+                "description": events.DESCRIPTION,
+                "parameters": [events.LAST_EVENT],
+            }
+        },
     }
 
 

@@ -48,6 +48,9 @@ ROUTES = [
     ("GET", "/openapi.json", None, None),
 ]
 
+# Its answer has no end: tests/page/test_live.py asks it.
+STREAMS = [("GET", "/events", None, READ)]
+
 TOKENS = {
     "canary-webhook": {WEBHOOK},
     "canary-reader": {READER},
@@ -126,7 +129,7 @@ def test_every_route_is_in_the_matrix():
         if method != "parameters"
     }
     known: dict[tuple[str, str], set[Role]] = {}
-    for method, path, _body, allowed in ROUTES:
+    for method, path, _body, allowed in [*ROUTES, *STREAMS]:
         plain = path.partition("?")[0].replace("/models/none", "/models/{model}")
         plain = plain.replace("/decisions/1", "/decisions/{id}").replace("/none", "/{id}")
         known.setdefault((method, plain), set()).update(allowed or set())

@@ -1,0 +1,183 @@
+"""GET /events: what is decided and what moves, as it happens (server-sent events)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from sqlalchemy import Row
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from receiver.config import Role
+from receiver.store import page_rows
+from receiver.store.store import Store, StoreUnavailable
+from receiver.web.asked import number, only
+from receiver.web.auth import require
+from receiver.web.problems import Problem
+from receiver.web.service import Service
+
+MEDIA_TYPE = "text/event-stream"
+
+DESCRIPTION = (
+    "Server-sent events: `decision` (with its id; the data names model, policy, reason, outcome), "
+    "`standing` at the beginning and when a dispatch or its run moved, `reset` when more happened "
+    "than is told. An id is given before its commit, so whoever resumes is told the last 30 "
+    "seconds again: know a decision by its id."
+)
+
+LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "integer"},
+    "description": "The last decision that was heard of; browsers send it by themselves.",
+}
+
+MOST_FOLLOWERS = 64
+MOST_EVENTS = 200
+"""Events told at a time; if there are more, a follower is told to read everything anew."""
+
+OVERLAP = timedelta(seconds=30)
+"""An id is given before its commit, so a smaller one may come to light later: longer than any
+transaction waits for a lock."""
+
+LOOK_SECONDS = 1.0
+TICK_SECONDS = 0.2
+"""How soon a shutdown is noticed."""
+
+BEAT_SECONDS = 15.0
+"""Proxies and dead connections: something is said now and then."""
+
+LONGEST_SECONDS = 900.0
+"""Then a follower comes back by itself, with a token that is still good."""
+
+RESET = "event: reset\ndata: {}\n\n"
+
+STANDING = "event: standing\ndata: {}\n\n"
+
+ENDED = None
+
+
+class Events:
+    """One look at the store serves all who follow; without a follower nobody looks."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._followers: set[asyncio.Queue[str | None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._looked = False
+
+    async def __call__(self, request: Request) -> Response:
+        """Begin to follow; with `Last-Event-ID` from shortly before that decision."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ())
+        last = request.headers.get("last-event-id")
+        after = None if last is None else number("Last-Event-ID", last)
+        if self._service.draining.is_set() or len(self._followers) >= MOST_FOLLOWERS:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many follow already", {"Retry-After": "60"}
+            )
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(self._follow(after), headers=headers, media_type=MEDIA_TYPE)
+
+    async def _follow(self, after: int | None) -> AsyncIterator[str]:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + LONGEST_SECONDS
+        with self._queue() as queue:
+            yield "retry: 3000\n\n"
+            if after is not None:
+                yield await run_in_threadpool(self._missed, after)
+            while loop.time() < ends:
+                try:
+                    told = await asyncio.wait_for(queue.get(), BEAT_SECONDS)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if told is ENDED:
+                    return
+                yield told
+
+    @contextmanager
+    def _queue(self) -> Iterator[asyncio.Queue[str | None]]:
+        # Short: whoever does not read gets a reset rather than a long past.
+        queue: asyncio.Queue[str | None] = asyncio.Queue(8)
+        self._followers.add(queue)
+        if self._watching is None or self._watching.done():
+            self._looked = False
+            self._watching = asyncio.create_task(self._watch())
+        elif self._looked:
+            queue.put_nowait(STANDING)
+        try:
+            yield queue
+        finally:
+            self._followers.discard(queue)
+
+    def _missed(self, after: int) -> str:
+        with self._service.store.read() as db:
+            rows = page_rows.decisions_after(db, after, OVERLAP, MOST_EVENTS + 1)
+        return told_of(rows)
+
+    async def _watch(self) -> None:
+        """Look as long as somebody follows, and tell them what is new."""
+        watch = Watch(self._service.store)
+        while self._followers:
+            with suppress(StoreUnavailable):  # the next look finds what this one missed
+                self._tell(await run_in_threadpool(watch.look))
+                self._looked = True
+            if await self._ended(LOOK_SECONDS):
+                self._tell(ENDED)
+                return
+
+    def _tell(self, told: str | None) -> None:
+        for queue in self._followers if told != "" else ():
+            while queue.full():
+                queue.get_nowait()
+                told = told and RESET
+            queue.put_nowait(told)
+
+    async def _ended(self, within: float) -> bool:
+        waited = 0.0
+        while waited < within and not self._service.draining.is_set():
+            await asyncio.sleep(TICK_SECONDS)
+            waited += TICK_SECONDS
+        return self._service.draining.is_set()
+
+
+class Watch:
+    """Knows what was told already: at first, what whoever follows has just read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._newest = 0
+        self._told: set[int] | None = None
+        self._moving: object = None
+
+    def look(self) -> str:
+        """Everything that is new since the last look, as events.
+
+        The first look tells that it was made: whoever reads now misses nothing from then on.
+        """
+        with self._store.read() as db:
+            newest = self._newest or page_rows.newest_decision(db)
+            rows = page_rows.decisions_after(db, newest, OVERLAP, MOST_EVENTS + 1)
+            moving = page_rows.moving(db)
+        told = self._told
+        fresh = [row for row in rows if told is not None and row.id not in told]
+        moved = told is None or moving != self._moving
+        self._told, self._moving = {row.id for row in rows}, moving
+        self._newest = max([newest, *self._told])
+        return told_of(fresh) + (STANDING if moved else "")
+
+
+def told_of(rows: Sequence[Row[Any]]) -> str:
+    """Decisions as events, oldest first; a single one if they are too many."""
+    if len(rows) > MOST_EVENTS:
+        return f"id: {max(row.id for row in rows)}\n{RESET}"
+    return "".join(
+        f"id: {row.id}\nevent: decision\ndata: {json.dumps(dict(row._mapping))}\n\n"
+        for row in sorted(rows, key=lambda row: row.id)
+    )

@@ -135,7 +135,7 @@ async def form_fields(request: Request, known: Collection[str]) -> dict[str, str
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a form is sent as {FORM}")
-    body = await read_body(request, ACT_BYTES)
+    body = await read_body(request, announced(request), ACT_BYTES)
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
     except ValueError:

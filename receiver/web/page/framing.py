@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from receiver.store.store import StoreUnavailable
 from receiver.web.page import rendering
-from receiver.web.problems import RETRY_AFTER_SECONDS, Problem
+from receiver.web.problems import COME_AGAIN, Problem
 
 BASIC = {"WWW-Authenticate": 'Basic realm="retrain-receiver", charset="UTF-8"'}
 """Browsers ask for a password only if Basic stands alone in its header."""
@@ -28,8 +28,7 @@ def in_html(answer: Answering) -> Answering:
             headers = BASIC if problem.status == HTTPStatus.UNAUTHORIZED else problem.headers
             return _problem(problem.status, problem.detail, headers)
         except StoreUnavailable as error:
-            headers = {"Retry-After": RETRY_AFTER_SECONDS}
-            return _problem(503, f"the store can't be read now: {error}", headers)
+            return _problem(503, f"the store can't be read now: {error}", COME_AGAIN)
         except HTTPException as error:
             return _problem(error.status_code, error.detail, dict(error.headers or {}))
 

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from receiver.config.restraint_fields import parse_hours
 from receiver.core.approvals import Approval
 from receiver.core.decisions import Facts
 from receiver.core.policies import Mode, Policy
 from receiver.core.restraints import Restraints, Runs
+from receiver.core.windows import Window
 from tests.examples import DRIFT
 from tests.fakes import NOON
 
@@ -22,7 +25,13 @@ def approving(policy: Policy = DRIFT, **more: Any) -> Policy:
     return replace(policy, mode=Mode.APPROVE, **more)
 
 
-RESTRAINED = approving(attempts=3)
+def window(*texts: str, zone: str = "UTC") -> Window:
+    return Window(zone, ZoneInfo(zone), tuple(parse_hours(text) for text in texts))
+
+
+ALWAYS, NEVER_NOW = window("daily"), window("20:00-06:00")
+
+RESTRAINED = approving(attempts=3, window=NEVER_NOW)
 """Has every rung that a policy can have."""
 
 

@@ -10,6 +10,7 @@ from receiver.config.checks import is_package
 from receiver.config.dangers import dangers
 from receiver.config.fields import compile_pattern
 from receiver.config.files import in_folder, read_secret
+from receiver.config.restraint_fields import parse_hours, zone_of
 from receiver.config.sections import (
     LOCAL,
     AuthSection,
@@ -19,6 +20,7 @@ from receiver.config.sections import (
     PolicySection,
     StorageSection,
     TargetSection,
+    WindowSection,
     check_storage_url,
 )
 from receiver.config.values import (
@@ -35,6 +37,7 @@ from receiver.core.durations import format_duration
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.targets import Target, TargetKind
+from receiver.core.windows import Window
 
 DEFAULT_URL = "sqlite:///receiver.db"
 RUN_TIMEOUT = timedelta(hours=24)
@@ -197,6 +200,11 @@ def _python(section: KfpSection, folder: Path, environment: Path) -> Path | None
     return next((path for path in places if path.exists()), None)
 
 
+def _window(section: WindowSection) -> Window:
+    hours = tuple(parse_hours(text) for text in section.allow)
+    return Window(section.location, zone_of(section.location), hours)
+
+
 def _policy(section: PolicySection) -> Policy:
     return Policy(
         name=section.name,
@@ -213,5 +221,6 @@ def _policy(section: PolicySection) -> Policy:
         alert_expiry=section.alert_expiry,
         attempts=section.attempts,
         backoff=section.backoff or 1,
+        window=None if section.window is None else _window(section.window),
         approval_expiry=section.approval.expiry if section.approval else APPROVAL_EXPIRY,
     )

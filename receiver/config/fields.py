@@ -22,8 +22,6 @@ SIZES = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-MOST_ATTEMPTS = 1000
-MOST_BACKOFF = 100
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]i?B|B|)")
 
 
@@ -171,19 +169,6 @@ def _mode(value: object) -> Mode:
         raise ValueError(f"{value!r} is not a mode; write observe, approve or auto") from None
 
 
-def _attempts(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ATTEMPTS:
-        raise ValueError(f"{value!r} is not a number of runs; write 3, or another from 1 to 1000")
-    return value
-
-
-def _backoff(value: object) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 1 <= float(str(value)) <= MOST_BACKOFF:
-        raise ValueError(f"{value!r} is not a factor; write 2, or another number from 1 to 100")
-    return float(str(value))
-
-
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
 ]
@@ -199,6 +184,4 @@ Template = Annotated[str, BeforeValidator(_template)]
 MatcherText = Annotated[str, AfterValidator(_matcher)]
 Match = Annotated[list[MatcherText], AfterValidator(_match)]
 Labels = Annotated[dict[str, Annotated[str, AfterValidator(_pattern)]], AfterValidator(_labels)]
-Attempts = Annotated[int, BeforeValidator(_attempts)]
-Backoff = Annotated[float, BeforeValidator(_backoff)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]

@@ -7,8 +7,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from receiver.config.fields import (
-    Attempts,
-    Backoff,
     Duration,
     Labels,
     Literal,
@@ -23,6 +21,7 @@ from receiver.config.fields import (
     Url,
     Workflow,
 )
+from receiver.config.restraint_fields import AllowedHours, Attempts, Backoff, Location
 from receiver.core.policies import APPROVAL_EXPIRY, Mode
 
 MIB = 1024**2
@@ -180,6 +179,13 @@ class ApprovalSection(Section):
     expiry: Span = APPROVAL_EXPIRY
 
 
+class WindowSection(Section):
+    """The hours in which runs may start."""
+
+    location: Location = "UTC"
+    allow: AllowedHours = Field(examples=['["mon-fri 20:00-06:00", "sat,sun"]'])
+
+
 class PolicySection(Section):
     """Which alerts retrain which target."""
 
@@ -197,6 +203,7 @@ class PolicySection(Section):
     attempts: Attempts | None = None
     backoff: Backoff | None = None
     approval: ApprovalSection | None = None
+    window: WindowSection | None = None
 
 
 class FileSection(Section):

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     PAUSED = "paused"  # an operator holds it back
     IN_FLIGHT = "in_flight"  # the model is being retrained now
     COOLDOWN = "cooldown"  # the model was retrained too recently
+    WINDOW = "window"  # outside the policy's hours
     EXHAUSTED = "exhausted"  # retrained often in this episode, and it still fires
     APPROVAL = "approval"  # a human must say yes first
     OBSERVED = "observed"  # it would have triggered
@@ -50,6 +51,7 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.PAUSED: Outcome.HOLD,
     Reason.IN_FLIGHT: Outcome.HOLD,
     Reason.COOLDOWN: Outcome.HOLD,
+    Reason.WINDOW: Outcome.HOLD,
     Reason.EXHAUSTED: Outcome.HOLD,
     Reason.APPROVAL: Outcome.HOLD,
     Reason.OBSERVED: Outcome.SKIP,
@@ -58,7 +60,7 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.EXPIRED: Outcome.NOTE,
 }
 
-RESTRAINTS = frozenset({Reason.EXHAUSTED, Reason.APPROVAL})
+RESTRAINTS = frozenset({Reason.WINDOW, Reason.EXHAUSTED, Reason.APPROVAL})
 """The rungs between `cooldown` and `observed`."""
 
 SKIPS = frozenset({Reason.UNMATCHED, Reason.DUPLICATE, Reason.INVALID})

@@ -196,6 +196,7 @@ HOLDS: tuple[Rung, ...] = (
     _paused,
     _in_flight,
     _cooldown,
+    restraining.window,
     restraining.exhausted,
     restraining.approval,
     _observed,

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from receiver.core.matchers import Matcher
 from receiver.core.regexes import Regex
+from receiver.core.windows import Window
 
 APPROVAL_EXPIRY = timedelta(hours=24)
 
@@ -40,6 +41,7 @@ class Policy:
         alert_expiry: An alert that nobody confirmed for so long is taken for gone.
         attempts: Runs of one episode after which a human must look; None for any number.
         backoff: What each run of an episode multiplies the next one's cooldown by.
+        window: The hours in which runs may start; None for all.
         approval_expiry: How long a question waits for its answer, and an approval for its run.
 
     """
@@ -56,11 +58,17 @@ class Policy:
     alert_expiry: timedelta = timedelta(hours=13)
     attempts: int | None = None
     backoff: float = 1
+    window: Window | None = None
     approval_expiry: timedelta = APPROVAL_EXPIRY
 
     @property
     def restrained(self) -> bool:
         """Whether a rung between `cooldown` and `observed` is there for it."""
+        return self.window is not None or self.asks
+
+    @property
+    def asks(self) -> bool:
+        """Whether one of these rungs may ask a human."""
         return self.mode is Mode.APPROVE or self.attempts is not None
 
     def matches(self, labels: Mapping[str, str]) -> bool:

@@ -8,6 +8,20 @@ from receiver.core.restraints import Restraints
 from receiver.core.times import clock_time, stamp
 
 
+def window(case: Case) -> Gate | None:
+    """Only in some hours."""
+    hours, known = case.ruling.window, case.facts.restraints
+    if hours is None or known is None:
+        return None
+    saw: dict[str, Scalar] = {"hours": str(hours)}
+    if hours.is_open(case.now):
+        return Gate(Reason.WINDOW, f"runs may start now: {hours}", {**saw, "opens_at": None})
+    opens_at = hours.opens_at(case.now)
+    detail = f"runs may start {hours}: that begins at {clock_time(opens_at, case.now)}"
+    saw["opens_at"] = stamp(opens_at)
+    return Gate(Reason.WINDOW, detail, saw, applies=True, until=opens_at)
+
+
 def exhausted(case: Case) -> Gate | None:
     """Retrained so often in this episode, and it still fires: a human must look."""
     attempts, known = case.ruling.attempts, case.facts.restraints

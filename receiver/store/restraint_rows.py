@@ -22,7 +22,7 @@ UNENDED = tuple(sorted(state.value for state in LIVE | {DispatchState.PARKED}))
 def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime) -> Restraints:
     """What this policy's rungs look at; nothing is read for rungs that it does not have."""
     began = with_firing(model, cooldown=policy.cooldown, now=now).episode_started_at or now
-    asked = approvals_of(db, [model.name]).get(model.name)
+    asked = approvals_of(db, [model.name]).get(model.name) if policy.asks else None
     return Restraints(
         episode_started_at=began,
         runs=Runs() if policy.attempts is None else runs_since(db, model.name, began, now),

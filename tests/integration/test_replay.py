@@ -19,19 +19,26 @@ from receiver.flows import answering, controls
 from receiver.flows.acts import Act, Conflict, NotFound
 from tests.examples import DRIFT, alert, observing, playbook, resolved
 from tests.fakes import NOON, accepted_then_cut, refused, unavailable
-from tests.restrained import approving
+from tests.restrained import approving, window
 
 ANA = Act("ana", "backfill")
 
 WATCHING = observing(DRIFT)
 
 CAREFUL = approving(
-    attempts=1, backoff=2.0, approval_expiry=timedelta(hours=3), cooldown=timedelta(hours=1)
+    attempts=1,
+    backoff=2.0,
+    approval_expiry=timedelta(hours=3),
+    cooldown=timedelta(hours=1),
+    window=window("06:00-24:00", "sun", zone="Europe/Berlin"),
 )
 
 USUAL = {"auto": DRIFT, "observe": WATCHING}
 DECKS = {"usual": USUAL, "careful": {"approve": CAREFUL}}
-SOON = {"usual": {"triggered", "invalid", "cooldown"}, "careful": {"approval", "exhausted"}}
+SOON = {
+    "usual": {"triggered", "invalid", "cooldown"},
+    "careful": {"approval", "exhausted", "window"},
+}
 
 LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
 
@@ -82,9 +89,11 @@ def facts(saw):
 
 
 def restraints(saw):
+    if "window" not in saw:
+        return None
     exhausted = saw.get("exhausted")
     if exhausted is None:
-        return None
+        return Restraints()
     answer = {"approved": True, "rejected": False, None: None}[exhausted["answer"]]
     return Restraints(
         episode_started_at=moment(exhausted["episode_started_at"]),

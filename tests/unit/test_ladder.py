@@ -16,7 +16,17 @@ from receiver.core.models import LatestDispatch, Pause, PauseScope
 from receiver.core.restraints import Runs
 from tests.examples import DRIFT, alert, observing, resolved
 from tests.fakes import NOON
-from tests.restrained import ASKED, NO, RESTRAINED, YES, approving, known
+from tests.restrained import (
+    ALWAYS,
+    ASKED,
+    NEVER_NOW,
+    NO,
+    RESTRAINED,
+    YES,
+    approving,
+    known,
+    window,
+)
 
 SECOND = timedelta(seconds=1)
 QUIET = Facts()
@@ -38,6 +48,8 @@ FREE = replace(FRESH, pause=None)
 LANDED = replace(FREE, latest=None)
 ASKING = approving()
 TWICE = replace(DRIFT, attempts=2)
+NIGHTS = replace(DRIFT, window=NEVER_NOW)
+OPEN = replace(RESTRAINED, window=ALWAYS)
 EVERY = known(runs=9).restraints
 
 
@@ -58,6 +70,7 @@ EVERY = known(runs=9).restraints
         (FIRING, observing(), QUIET, Reason.OBSERVED),
         (alert(retrain_test="true"), DRIFT, QUIET, Reason.OBSERVED),
         (alert(retrain_test="false"), DRIFT, QUIET, Reason.TRIGGERED),
+        (FIRING, NIGHTS, known(), Reason.WINDOW),
         (FIRING, TWICE, known(runs=2), Reason.EXHAUSTED),
         (FIRING, ASKING, known(), Reason.APPROVAL),
         # ... the edges ...
@@ -69,6 +82,10 @@ EVERY = known(runs=9).restraints
         (FIRING, DRIFT, Facts(observed_until=NOON + SECOND), Reason.TRIGGERED),
         (FIRING, observing(), Facts(observed_until=NOON + SECOND), Reason.COOLDOWN),
         (FIRING, observing(), Facts(observed_until=NOON), Reason.OBSERVED),
+        (FIRING, replace(DRIFT, window=window("12:00-12:01")), known(), Reason.TRIGGERED),
+        (FIRING, replace(DRIFT, window=window("11:59-12:00")), known(), Reason.WINDOW),
+        (FIRING, NIGHTS, known(approval=YES), Reason.WINDOW),
+        (FIRING, observing(NIGHTS), known(), Reason.WINDOW),
         (FIRING, TWICE, known(runs=1), Reason.TRIGGERED),
         (FIRING, DRIFT, known(runs=9), Reason.TRIGGERED),
         (FIRING, TWICE, known(runs=2, approval=ASKED), Reason.EXHAUSTED),
@@ -90,8 +107,9 @@ EVERY = known(runs=9).restraints
         (FIRING, observing(), FREE, Reason.IN_FLIGHT),
         (FIRING, observing(), LANDED, Reason.COOLDOWN),
         (FIRING, RESTRAINED, replace(LANDED, restraints=EVERY), Reason.COOLDOWN),
-        (FIRING, RESTRAINED, Facts(restraints=EVERY), Reason.EXHAUSTED),
-        (FIRING, RESTRAINED, Facts(restraints=replace(EVERY, runs=Runs())), Reason.APPROVAL),
+        (FIRING, RESTRAINED, Facts(restraints=EVERY), Reason.WINDOW),
+        (FIRING, OPEN, Facts(restraints=EVERY), Reason.EXHAUSTED),
+        (FIRING, OPEN, Facts(restraints=replace(EVERY, runs=Runs())), Reason.APPROVAL),
     ],
 )
 def test_decide(what, policy, facts, reason):
@@ -172,6 +190,7 @@ def test_every_reason_has_an_outcome_and_every_rung_its_place():
         "paused",
         "in_flight",
         "cooldown",
+        "window",
         "exhausted",
         "approval",
         "observed",

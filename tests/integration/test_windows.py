@@ -1,0 +1,99 @@
+"""Outside its policy's hours a model waits; nothing that waits is forgotten."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from receiver.core.models import ModelState, state_of
+from receiver.flows import answering, controls
+from receiver.flows.acts import Act, Conflict
+from receiver.flows.reloading import apply_configuration
+from tests.examples import DRIFT, alert, playbook
+from tests.restrained import approving, window
+
+HOUR = timedelta(hours=1)
+ANA = Act("ana", "cannot wait")
+NIGHTS = window("20:00-06:00")
+
+
+@pytest.fixture
+def nightly(history):
+    history.playbook = playbook(replace(DRIFT, window=NIGHTS))
+    return history
+
+
+def test_a_model_waits_for_its_hours(nightly):
+    """It is noon; at 20:00 it is decided without a new notification."""
+    (held,) = nightly.deliver(alert())
+    opens = nightly.now() + 8 * HOUR
+    model = nightly.model()
+
+    assert (held.reason.value, held.next_check_at) == ("window", opens)
+    assert held.detail == "runs may start daily 20:00-06:00 in UTC: that begins at 20:00 UTC"
+    assert model.next_check_at == opens
+    assert state_of(model, nightly.firing(), [], nightly.now()) is ModelState.HELD
+
+    nightly.wait(8 * HOUR - timedelta(seconds=1), step=4 * HOUR)
+    assert nightly.dispatches() == []
+    nightly.wait(timedelta(seconds=31))
+    assert len(nightly.target.starts) == 1
+
+
+def test_a_cooldown_that_ends_outside_the_hours_becomes_a_wait_for_them(nightly):
+    """The timer comes at its end, and again when the window opens."""
+    nightly.clock.pass_(14 * HOUR)
+    nightly.deliver(alert())
+    nightly.run_to_its_end()
+    nightly.wait(7 * HOUR, step=HOUR)
+
+    last = nightly.log()[-1]
+    assert (last.reason, last.source) == ("window", "timer")
+    assert last.next_check_at == nightly.model().next_check_at
+    assert last.next_check_at.hour == 20
+
+
+def test_an_operators_order_does_not_wait(nightly):
+    """`retrain` is the override; `approve` has nothing to answer."""
+    nightly.deliver(alert())
+    with pytest.raises(Conflict):
+        answering.approve(nightly.store, nightly.playbook, ANA, "42")
+
+    controls.retrain(nightly.store, nightly.playbook, ANA, "42")
+    nightly.work()
+
+    assert len(nightly.target.starts) == 1
+
+
+def test_a_pause_that_is_lifted_leaves_the_window(nightly):
+    """Each rung holds for itself."""
+    scope = (controls.PauseScope.MODEL, "42")
+    nightly.deliver(alert())
+    controls.pause(nightly.store, nightly.playbook, ANA, *scope, length=None)
+    nightly.deliver(alert(name="LowModelR2"))
+    controls.resume(nightly.store, nightly.playbook, ANA, *scope)
+    nightly.work()
+
+    assert nightly.dispatches() == []
+    assert nightly.log()[-1].reason == "window"
+    nightly.wait(9 * HOUR, step=HOUR)
+    assert len(nightly.dispatches()) == 1
+
+
+def test_it_asks_only_when_the_window_is_open(history):
+    """So that an approval can be used at once."""
+    history.playbook = playbook(approving(window=NIGHTS))
+    history.deliver(alert())
+    history.wait(9 * HOUR, step=HOUR)
+
+    assert [row.reason for row in history.log()] == ["window", "approval"]
+
+
+def test_a_reload_with_other_hours_is_honoured_at_once(nightly):
+    """Nothing waits for an hour that the file no longer names."""
+    nightly.deliver(alert())
+    nightly.playbook = playbook(replace(DRIFT, window=window("daily")), config_hash="new")
+    apply_configuration(nightly.store, nightly.playbook, "{}")
+    nightly.work()
+
+    assert len(nightly.dispatches()) == 1

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo simulate bench test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo simulate faults bench test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retrain
 
 simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 tells one story
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000)) $(ARGS)
+
+faults: .venv/.installed ## kill, cut, fill and restart real processes, for hours (ARGS="--only kills-sqlite --count 100")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
 	@$(BIN)/python -m bench $(ARGS)

@@ -172,7 +172,7 @@ class Station:
 
     def await_ready(self) -> None:
         """Wait until the receiver can accept notifications."""
-        eventually(self._is_ready, every=0.02)
+        eventually(self.is_ready, every=0.02)
 
     def stop(self) -> int:
         """Ask the receiver to end (SIGTERM); its exit code."""
@@ -198,7 +198,8 @@ class Station:
         """Read the log."""
         return self.log.read_text()
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Tell whether the receiver can accept notifications. It must not have ended."""
         assert self.process is not None
         ended = self.process.poll()
         if ended is not None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -26,17 +27,24 @@ MODULES = (
 )
 
 
-class Warm:
-    """The process that forks; to be used with `with`, and called as `tests.stations.Start`."""
+LEASE = "TEST_LEASE_SECONDS"
 
-    def __init__(self) -> None:
+
+class Warm:
+    """The process that forks; to be used with `with`, and called as `tests.stations.Start`.
+
+    `lease`: how long a claim lasts, if a test can't wait until a dead replica's own has ended.
+    """
+
+    def __init__(self, lease: timedelta | None = None) -> None:
         self._asking = Lock()
+        self._settings = {LEASE: str(lease.total_seconds())} if lease else {}
 
     def __enter__(self) -> Self:
         self._parent = subprocess.Popen(
             [sys.executable, "-m", "tests.warm"],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **self._settings, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,6 +97,10 @@ def serve_questions() -> None:
     """Start and await receivers until the questions end; then none may be left."""
     for module in MODULES:
         importlib.import_module(module)
+    if LEASE in os.environ:
+        for name in ("dispatching", "following", "moving"):
+            lease = timedelta(seconds=float(os.environ[LEASE]))
+            sys.modules[f"receiver.flows.{name}"].LEASE = lease
     living: set[int] = set()
     for line in sys.stdin:
         match json.loads(line):

@@ -173,22 +173,28 @@ class GithubDispatcher:
         }
         ends = monotonic() + LONGEST_CALL
         seen: set[int] = set()
-        for page in range(1, LAST_PAGE + 1):
-            asked = query | {"page": str(page)}
-            answer = self._get(dispatch, f"{_workflow(dispatch)}/runs", ends, asked)
-            total, runs = self._page(answer)
-            seen |= {run["id"] for run in runs}
-            yield from runs
-            if len(seen) >= total:
-                return
-            if not runs:
+        total = 0
+        for _ in range(READS):  # a run that starts meanwhile moves the others: begin again
+            seen.clear()
+            for page in range(1, LAST_PAGE + 1):
+                asked = query | {"page": str(page)}
+                answer = self._get(dispatch, f"{_workflow(dispatch)}/runs", ends, asked)
+                counted, runs = self._page(answer)
+                total = max(total, counted)
+                seen |= {run["id"] for run in runs}
+                yield from runs
+                if len(seen) >= total:
+                    return
+                if not runs:
+                    break
+            else:
                 raise error(
-                    f"GitHub listed {len(seen)} of {total} runs; the listing is not complete",
-                    Failure.UNAVAILABLE,
+                    f"GitHub's listing of {dispatch.place['workflow']} is too long: {total} runs",
+                    Failure.UNKNOWN,
                 )
         raise error(
-            f"GitHub's listing of {dispatch.place['workflow']} is too long: {total} runs",
-            Failure.UNKNOWN,
+            f"GitHub listed {len(seen)} of {total} runs; the listing is not complete",
+            Failure.UNAVAILABLE,
         )
 
     def _page(self, answer: Answer) -> tuple[int, list[dict[str, Any]]]:

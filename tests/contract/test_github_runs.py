@@ -145,6 +145,35 @@ def test_a_page_that_misses_runs_proves_nothing(peer, dispatcher):
     assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNAVAILABLE
 
 
+class Moving(GithubPeer):
+    """Starts a run of somebody else's after each of the first pages that are read."""
+
+    def __init__(self, times):
+        super().__init__(now=lambda: NOON)
+        self.times = times
+
+    def _list(self, asked):
+        page = super()._list(asked)
+        if self.times:
+            self.times -= 1
+            self.start_run("retrain other")
+        return page
+
+
+@pytest.mark.parametrize(("times", "proven"), [(1, True), (100, False)])
+def test_runs_that_start_while_we_read_hide_nothing(dispatcher, times, proven):
+    """They move the others from page to page: it is read anew, and proves nothing in between."""
+    with Moving(times) as peer:
+        peer.largest_page = 2
+        for _ in range(4):
+            peer.start_run("retrain other")
+
+        if proven:
+            assert dispatcher.find(dispatch_to(peer)) is None
+        else:
+            assert failure(dispatcher.find, dispatch_to(peer)) is not Failure.REFUSED
+
+
 @pytest.mark.parametrize(
     ("behaviour", "meaning", "reads"),
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.test_kill import CONFIG
+from tests.faults.sites import CONFIG
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import Asked
 from tests.posts import entry

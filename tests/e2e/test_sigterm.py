@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from tests.crash.load import Load
 from tests.e2e.picky import Picky
+from tests.faults.load import Load
 from tests.peers.github_wire import answering
 from tests.posts import entry
 from tests.stations import Station, now

@@ -1,0 +1,46 @@
+"""The table of faults: which promise each one tests, how often it is made, and by whom."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.faults import kills, rolling
+from tests.faults.laboratory import Lab
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A kind of fault that is made again and again, each time by another seed.
+
+    Attributes:
+        promises: Those of docs/guarantees.md that it tests.
+        unit: What is counted; each has a seed of its own.
+        long: How many `make faults` makes.
+        short: How many `make test` makes.
+        episode: So many share a store, with load all the time; then the promises are checked.
+        run: Makes the faults of these seeds. It fails if a promise was broken; it may tell what
+            it measured.
+
+    """
+
+    name: str
+    promises: str
+    unit: str
+    long: int
+    short: int
+    episode: int
+    run: Callable[[Lab, range], str | None]
+
+    def episodes(self, seeds: range) -> Iterator[range]:
+        """Cut seeds into the parts that share a store."""
+        for first in range(seeds.start, seeds.stop, self.episode):
+            yield range(first, min(first + self.episode, seeds.stop))
+
+
+SCENARIOS = (
+    Scenario("kills-sqlite", "G1 G2 G3", "kills", 500, 15, 25, kills.kill_one_on_sqlite),
+    Scenario("kills-postgresql", "G1 G2 G3", "kills", 200, 6, 25, kills.kill_three_on_postgresql),
+    Scenario("rolling-sqlite", "G2 G7", "restarts", 50, 3, 25, rolling.restart_one_on_sqlite),
+    Scenario(
+        "rolling-postgresql", "G2 G7", "restarts", 50, 3, 25, rolling.restart_three_on_postgresql
+    ),
+)

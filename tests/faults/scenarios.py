@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.faults import kills, rolling
+from tests.faults import kills, power, rolling
 from tests.faults.laboratory import Lab
 
 
@@ -43,4 +43,5 @@ SCENARIOS = (
     Scenario(
         "rolling-postgresql", "G2 G7", "restarts", 50, 3, 25, rolling.restart_three_on_postgresql
     ),
+    Scenario("power-loss", "G1", "disk states", 5000, 200, 1000, power.lose_power),
 )

@@ -9,6 +9,7 @@ from random import SystemRandom
 import pytest
 
 from tests.faults.__main__ import command
+from tests.faults.power import losses, record
 from tests.faults.scenarios import SCENARIOS
 
 
@@ -24,3 +25,11 @@ def test_every_promise_is_kept(lab, scenario, first):
     for seeds in scenario.episodes(range(first, first + scenario.short)):
         print(command(scenario, seeds))  # noqa: T201  needed to make a failure again
         scenario.run(lab, seeds)
+
+
+def test_power_loss_catches_who_acknowledges_too_early(lab, first):
+    """With commits that are not durable at once, acknowledged decisions are lost."""
+    recording = record(lab.folder(), first, {"dies": 20}, "tests.faults.hasty")
+    broken = [loss for loss in losses(recording, range(first, first + 40)) if loss]
+
+    assert any("acknowledged and lost" in loss for loss in broken)

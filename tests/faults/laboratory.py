@@ -1,6 +1,6 @@
 """What a fault needs around it: folders, a database server, receivers that start fast, load."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -59,13 +59,12 @@ class Lab:
 
     @contextmanager
     def on_postgres(
-        self, seeds: range, url_of: Callable[[str], str] | None = None
+        self, seeds: range, routes: Sequence[Callable[[str], str]] = ()
     ) -> Iterator[Site]:
-        """Three receivers on a database of their own; `url_of` says how they reach it."""
+        """Three receivers on a database of their own; `routes` are their ways to reach it."""
         with self.postgres.database() as name:
-            url = (url_of or self.postgres.url)(name)
-            random = seeded(f"peer/{seeds.start}")
-            with site(self.folder(), self.start, random, [url] * REPLICAS) as three:
+            urls = [route(name) for route in routes or [self.postgres.url] * REPLICAS]
+            with site(self.folder(), self.start, seeded(f"peer/{seeds.start}"), urls) as three:
                 yield three
 
 

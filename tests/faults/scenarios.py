@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.faults import kills, power, rolling
+from tests.faults import databases, kills, power, rolling
 from tests.faults.laboratory import Lab
 
 
@@ -43,5 +43,8 @@ SCENARIOS = (
     Scenario(
         "rolling-postgresql", "G2 G7", "restarts", 50, 3, 25, rolling.restart_three_on_postgresql
     ),
+    Scenario("database-crashes", "G1 G2 G8", "crashes", 50, 3, 25, databases.crash),
+    Scenario("commits-cut", "G1 G2 G3", "cuts", 200, 10, 50, databases.cut_commits),
+    Scenario("database-away", "G1 G8", "seconds", 60, 5, 60, databases.stay_away),
     Scenario("power-loss", "G1", "disk states", 5000, 200, 1000, power.lose_power),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -59,6 +59,13 @@ _DEFINITIONS: Mapping[str, _Defined] = {
     ),
     "retrain_policy_runs": _Defined(
         "Runs that ended in the last 90 days, by what they brought.", ("policy", "effect")
+    ),
+    "retrain_announcements_pending": _Defined(
+        "Announcements that a subscriber has not said yes to. Absent if there are none.",
+        ("subscriber",),
+    ),
+    "retrain_announcement_oldest_timestamp_seconds": _Defined(
+        "When the oldest of them was made. Absent if there are none.", ("subscriber",)
     ),
     "retrain_model_ineffective_runs": _Defined(
         "Runs of the present episode that ended well and helped nobody, of a model that fires. "
@@ -132,14 +139,22 @@ def _show(families: Mapping[str, GaugeMetricFamily], standing: Standing) -> None
         _show_model(show, model)
     for name, count in standing.ineffective.items():
         show("retrain_model_ineffective_runs", [name], count)
+    _show_outside(show, standing)
+
+
+Show: TypeAlias = Callable[[str, list[str], float | datetime | None], None]
+
+
+def _show_outside(show: Show, standing: Standing) -> None:
+    for subscriber, (count, since) in standing.announcements.items():
+        show("retrain_announcements_pending", [subscriber], count)
+        show("retrain_announcement_oldest_timestamp_seconds", [subscriber], since)
     for policy, effects in standing.effects.items():
         for effect, count in effects.items():
             show("retrain_policy_runs", [policy, effect.value], count)
 
 
-def _show_model(
-    show: Callable[[str, list[str], float | datetime | None], None], model: ModelStanding
-) -> None:
+def _show_model(show: Show, model: ModelStanding) -> None:
     name = model.name
     show("retrain_model_state", [name, model.state.value], 1)
     show("retrain_model_firing_alerts", [name], model.firing_alerts)

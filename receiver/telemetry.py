@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -129,6 +129,12 @@ target_run_timeout = Gauge(
     ["target"],
     registry=registry,
 )
+announcement_tries = Counter(
+    "retrain_announcement_tries_total",
+    "Tries to tell a subscriber, by what came of them; given_up: it was the last.",
+    ["subscriber", "result"],
+    registry=registry,
+)
 worker_errors = Counter(
     "retrain_worker_errors_total",
     "Unexpected errors that a worker's loop survived.",
@@ -154,6 +160,9 @@ ACCEPTED = "accepted"
 NO_VERDICT, UNREADABLE = "none", "unreadable"
 """What stands for a verdict where there is none."""
 
+TRIED = ("delivered", "failed", "given_up")
+"""What can come of a try to tell a subscriber."""
+
 ENDS = (
     DispatchState.SUCCEEDED,
     DispatchState.FAILED,
@@ -163,7 +172,7 @@ ENDS = (
 """How a run that was followed can end."""
 
 # A counter that begins at 1 hides its first increase from every rate.
-for _loop in ("committer", "timer", "retention", "send", "follow"):
+for _loop in ("committer", "timer", "retention", "send", "follow", "announce"):
     worker_errors.labels(_loop)
 for _code in ("401", "403"):
     auth_failures.labels(_code)
@@ -173,6 +182,13 @@ for _code in ("200", "400", "401", "403", "413", "503"):
     webhook_requests.labels(_code)
 for _status in ("firing", "resolved", "unreadable"):
     alerts_received.labels(_status)
+
+
+def know_subscribers(names: Iterable[str]) -> None:
+    """Let the counters of these subscribers begin at zero."""
+    for name in names:
+        for result in TRIED:
+            announcement_tries.labels(name, result)
 
 
 def know_targets(run_timeouts: Mapping[str, timedelta]) -> None:

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from receiver.announcers.making import announcer_of
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
-from receiver.core.ports import Dispatcher
+from receiver.core.ports import Announcer, Dispatcher
 from receiver.core.targets import TargetKind
 from receiver.dispatchers.late import LateDispatcher
 from receiver.dispatchers.missing import MissingTarget
@@ -22,12 +23,14 @@ from receiver.flows.retention import Ages
 from receiver.flows.worker import Setup, Worker
 from receiver.gauges import watch_store
 from receiver.store import queries
+from receiver.store.announcement_rows import waiting_announcements
 from receiver.store.apart import migrate_apart
 from receiver.store.standing import standing_of
 from receiver.store.store import Store
 from receiver.telemetry import (
     config_reload_successful,
     config_reload_timestamp,
+    know_subscribers,
     know_targets,
     log,
 )
@@ -102,8 +105,9 @@ class Receiver:
         self._apply(self._config)
         with self.store.read() as db:
             targets = queries.live_targets(db)
+            subscribers = set(waiting_announcements(db))
         self.service.committer.start(self.worker.hint)
-        self.worker.start(targets)
+        self.worker.start(targets, subscribers)
 
     def stop(self) -> None:
         """Finish what is under way, then give the store back."""
@@ -135,6 +139,7 @@ class Receiver:
 
     def _apply(self, config: Config) -> None:
         changed = apply_configuration(self.store, self.service.loaded.playbook, config.text)
+        know_subscribers(told.subscriber.name for told in config.subscribers)
         know_targets({name: target.run_timeout for name, target in config.targets.items()})
         config_reload_successful.set(1)
         config_reload_timestamp.set(self.service.clock.now().timestamp())
@@ -146,7 +151,8 @@ class Receiver:
 def playbook_of(config: Config) -> Playbook:
     """What the flows need of a configuration."""
     targets = {name: settings.target for name, settings in config.targets.items()}
-    return Playbook(config.policies, targets, config.hash)
+    subscribers = tuple(settings.subscriber for settings in config.subscribers)
+    return Playbook(config.policies, targets, config.hash, subscribers)
 
 
 def loaded(config: Config) -> Loaded:
@@ -157,8 +163,22 @@ def loaded(config: Config) -> Loaded:
 def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
     """What the workers need of a configuration."""
     kept = config.retention
-    ages = Ages(kept.decisions, kept.skips, kept.notifications, kept.runs)
-    return Setup(playbook_of(config), dispatchers, ages)
+    ages = Ages(kept.decisions, kept.skips, kept.notifications, kept.runs, kept.announcements)
+    return Setup(playbook_of(config), dispatchers, ages, announcers_of(config))
+
+
+def announcers_of(config: Config) -> dict[str, Announcer]:
+    """How each subscriber is told."""
+    return {
+        told.subscriber.name: announcer_of(
+            url=told.url,
+            url_file=told.url_file,
+            secret_file=told.secret_file,
+            ca_file=told.ca_file,
+            external_url=config.server.external_url,
+        )
+        for told in config.subscribers
+    }
 
 
 def dispatchers_of(config: Config, runs: Path) -> dict[str, LateDispatcher]:

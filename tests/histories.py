@@ -55,7 +55,7 @@ class History:
 
     def follow(self) -> bool:
         """One step of the loop that follows."""
-        followed = follow_next(self.store, TARGET, self.target, self.watch)
+        followed = follow_next(self.store, TARGET, self.target, self.playbook, self.watch)
         return followed or read_next_report(self.store, TARGET, self.target)
 
     def tick(self) -> bool:

@@ -13,6 +13,7 @@ from receiver.config.values import (
     Role,
     ServerSettings,
     StorageSettings,
+    SubscriberSettings,
     TargetSettings,
     TokenFile,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Role",
     "ServerSettings",
     "StorageSettings",
+    "SubscriberSettings",
     "TargetSettings",
     "TokenFile",
     "load_config",

@@ -24,6 +24,7 @@ from receiver.config.sections import (
     TargetSection,
     check_storage_url,
 )
+from receiver.config.subscribing import check_announcements
 from receiver.core.policies import template_parts
 
 PACKAGES = frozenset({".yaml", ".yml", ".json"})
@@ -62,6 +63,7 @@ def check(file: FileSection, folder: Path) -> Iterator[Problem]:
             yield Problem((*place, "target"), f"unknown target {policy.target!r}; {hint}")
         elif policy.target is not None:
             yield from _check_fields(policy, file.targets[policy.target])
+    yield from check_announcements(file, folder)
 
 
 def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from receiver.config.sections import (
     WindowSection,
     check_storage_url,
 )
+from receiver.config.subscribing import subscriber_of
 from receiver.config.values import (
     Config,
     GithubApp,
@@ -70,6 +71,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
             skips=file.retention.skips,
             notifications=file.retention.notifications,
             runs=file.retention.runs,
+            announcements=file.retention.announcements,
         ),
         auth=auth,
         targets=targets,
@@ -78,6 +80,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
         warnings=tuple(dangers(policies, targets, auth)),
+        subscribers=tuple(subscriber_of(section, folder) for section in file.announcements),
     )
 
 

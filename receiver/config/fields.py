@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
+from receiver.core.announcements import Kind
 from receiver.core.durations import format_duration, parse_duration
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import MODEL_NAME, Mode, template_parts
@@ -58,6 +59,18 @@ def _url(text: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("the address holds more than host and path; passwords belong into files")
     return text.rstrip("/")
+
+
+def secret_address(text: str) -> str:
+    """Read an address out of a file. Raises `ValueError`, without the address."""
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        has_host = False
+    if not has_host or parts.scheme not in ("http", "https") or not text.isascii():
+        raise ValueError("holds no address; write https://HOST/PATH")
+    return text
 
 
 def _literal(text: str) -> str:
@@ -169,6 +182,13 @@ def _mode(value: object) -> Mode:
         raise ValueError(f"{value!r} is not a mode; write observe, approve or auto") from None
 
 
+def _kind(value: object) -> Kind:
+    try:
+        return Kind(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is nothing we announce; write {', '.join(Kind)}") from None
+
+
 Duration = Annotated[
     timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")
 ]
@@ -184,4 +204,5 @@ Template = Annotated[str, BeforeValidator(_template)]
 MatcherText = Annotated[str, AfterValidator(_matcher)]
 Match = Annotated[list[MatcherText], AfterValidator(_match)]
 Labels = Annotated[dict[str, Annotated[str, AfterValidator(_pattern)]], AfterValidator(_labels)]
+KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from receiver.config.fields import (
     Duration,
+    KindName,
     Labels,
     Literal,
     Match,
@@ -87,6 +88,7 @@ class RetentionSection(Section):
     skips: Span = timedelta(days=14)
     notifications: Span = timedelta(days=14)
     runs: Span = timedelta(days=400)
+    announcements: Span = timedelta(days=14)
 
 
 class TokenSection(Section):
@@ -206,6 +208,31 @@ class PolicySection(Section):
     window: WindowSection | None = None
 
 
+class WebhookSection(Section):
+    """A signed webhook (Standard Webhooks) that takes CloudEvents."""
+
+    url: Url | None = None
+    url_file: Literal | None = None
+    secret_file: Literal = Field(examples=["secrets/webhook-signing"])
+    ca_file: Literal | None = None
+
+
+class SlackSection(Section):
+    """An incoming webhook of Slack; its address is a secret."""
+
+    url_file: Literal = Field(examples=["secrets/slack"])
+
+
+class AnnouncementSection(Section):
+    """Who is told what: exactly one way to reach them."""
+
+    name: Name = Field(examples=["on-call"])
+    webhook: WebhookSection | None = None
+    slack: SlackSection | None = None
+    about: list[KindName] | None = None
+    policies: list[str] | None = None
+
+
 class FileSection(Section):
     """The whole file."""
 
@@ -215,3 +242,4 @@ class FileSection(Section):
     auth: AuthSection | None = None
     targets: dict[Name, TargetSection] = {}
     policies: list[PolicySection] = []
+    announcements: list[AnnouncementSection] = []

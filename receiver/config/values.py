@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from receiver.core.announcements import Subscriber
 from receiver.core.policies import Policy
 from receiver.core.targets import Target
 
@@ -64,6 +65,7 @@ class RetentionSettings:
     skips: timedelta
     notifications: timedelta
     runs: timedelta
+    announcements: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,26 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriberSettings:
+    """A subscriber, and how it is reached: by a signed webhook or by Slack.
+
+    Attributes:
+        subscriber: The core's part: name and what it wants to hear.
+        url: Where a webhook goes; None if `url_file` holds that.
+        url_file: Holds an address that is a secret itself; Slack's are.
+        secret_file: What a webhook is signed with; None for Slack.
+        ca_file: Certificates to trust instead of the system's.
+
+    """
+
+    subscriber: Subscriber
+    url: str | None
+    url_file: Path | None
+    secret_file: Path | None
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole, valid configuration.
 
@@ -131,6 +153,7 @@ class Config:
     text: str
     hash: str
     warnings: tuple[str, ...] = ()
+    subscribers: tuple[SubscriberSettings, ...] = ()
 
 
 class ConfigError(Exception):

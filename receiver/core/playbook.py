@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from receiver.core.alerts import Alert
+from receiver.core.announcements import Subscriber
 from receiver.core.policies import Identity, Mode, NoIdentity, Policy, first_match, identify
 from receiver.core.targets import Target
 
@@ -30,6 +31,7 @@ class Playbook:
     Attributes:
         policies: In the file's order; the first that matches wins.
         targets: By name.
+        subscribers: Who is told what becomes of the models.
         config_hash: Names the stored configuration in every decision.
 
     """
@@ -37,6 +39,7 @@ class Playbook:
     policies: tuple[Policy, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=dict)
     config_hash: str = ""
+    subscribers: tuple[Subscriber, ...] = ()
 
     def match(self, alert: Alert) -> Matched:
         """Find an alert's policy and model."""

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from receiver.core.announcements import Announcement
 from receiver.core.dispatches import Dispatch
 from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
@@ -59,3 +60,10 @@ class Dispatcher(Protocol):
 
         Raises `BadReport` too, if it says something that can't be understood.
         """
+
+
+class Announcer(Protocol):
+    """Sends announcements to one subscriber. Raises only `NotDelivered`."""
+
+    def send(self, announcement: Announcement, now: datetime) -> None:
+        """Send once, and return if the subscriber said yes. Ends within a minute."""

@@ -67,6 +67,7 @@ class Standing:
         models: The first ones by name.
         ineffective: Runs of the present episode that helped nobody, by model that fires.
         effects: What the runs of each policy brought lately.
+        announcements: How many wait for each subscriber, and since when the oldest does.
 
     """
 
@@ -77,3 +78,4 @@ class Standing:
     models: Sequence[ModelStanding] = ()
     ineffective: Mapping[str, int] = field(default_factory=dict)
     effects: Mapping[str, Mapping[Effect, int]] = field(default_factory=dict)
+    announcements: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)

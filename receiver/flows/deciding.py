@@ -13,6 +13,7 @@ from receiver.core.models import FiringAlert, helped, relapsed, with_firing
 from receiver.core.playbook import Matched
 from receiver.core.policies import Identity, Mode, Policy
 from receiver.core.restraints import Restraints
+from receiver.flows import telling
 from receiver.flows.ledger import Ledger, finite
 from receiver.store.model_rows import Delivery
 
@@ -62,7 +63,7 @@ def decide_alert(
     if policy is not None and identity is not None and finding.reason not in OUTSIDE:
         _fires(ledger, matched.alert, (policy, identity), finding, origin)
         if finding.asks and restraints is not None and not matched.alert.is_test:
-            _ask(ledger, identity.model, restraints, finding)
+            _ask(ledger, (policy, identity), restraints, finding)
         if finding.reason is Reason.TRIGGERED:
             dispatch = ledger.order(
                 policy,
@@ -179,13 +180,14 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         ledger.relapses(identity.model)
 
 
-def _ask(ledger: Ledger, name: str, restraints: Restraints, finding: Finding) -> None:
-    """Write the question down, unless it is open already."""
-    known, rung = restraints.approval, finding.reason.value
+def _ask(ledger: Ledger, named: Named, restraints: Restraints, finding: Finding) -> None:
+    """Write the question down and tell of it, unless it is open already."""
+    known, rung, name = restraints.approval, finding.reason.value, named[1].model
     if known is None or known.rung != rung:
         began = restraints.episode_started_at or ledger.now
         asked = Approval(name, began, rung, ledger.now, expires_at=finding.next_check_at)
         ledger.tx.save_approval(asked)
+        telling.asked(ledger, named[0].name, asked, finding.detail)
 
 
 def _resolve(ledger: Ledger, matched: Matched) -> None:

@@ -38,7 +38,7 @@ def dispatch_next(
     if dispatch.state is DispatchState.PENDING:
         _attempt(store, dispatcher, playbook, watch, dispatch)
     else:
-        look_up(store, dispatcher, watch, dispatch, now)
+        look_up(store, dispatcher, playbook, watch, dispatch, now=now)
     return True
 
 
@@ -55,9 +55,9 @@ def _attempt(
     try:
         run = dispatcher.start(dispatch)
     except DispatchError as error:
-        changed = _record_failure(store, dispatch, error)
+        changed = _record_failure(store, playbook, dispatch, error)
     else:
-        changed = _record_start(store, dispatch, run)
+        changed = _record_start(store, playbook, dispatch, run)
     if changed.state is DispatchState.UNKNOWN:
         watch.waited(changed, changed.doubt_since or changed.created_at)
     elif changed.state is DispatchState.RUNNING:
@@ -120,9 +120,9 @@ def _supersede(ledger: Ledger, claimed: Dispatch, why: str) -> None:
         ledger.save()
 
 
-def _record_start(store: Store, dispatch: Dispatch, run: Run) -> Dispatch:
+def _record_start(store: Store, playbook: Playbook, dispatch: Dispatch, run: Run) -> Dispatch:
     with store.begin() as tx:
-        ledger = Ledger(tx, Playbook(), models=[dispatch.model])
+        ledger = Ledger(tx, playbook, models=[dispatch.model])
         if run.id is None:
             changed = doubted(ledger, dispatch, "the target said yes without naming the run")
             changed = replace(changed, accepted=True)
@@ -143,9 +143,11 @@ def _record_start(store: Store, dispatch: Dispatch, run: Run) -> Dispatch:
     return changed
 
 
-def _record_failure(store: Store, dispatch: Dispatch, error: DispatchError) -> Dispatch:
+def _record_failure(
+    store: Store, playbook: Playbook, dispatch: Dispatch, error: DispatchError
+) -> Dispatch:
     with store.begin() as tx:
-        ledger = Ledger(tx, Playbook(), models=[dispatch.model])
+        ledger = Ledger(tx, playbook, models=[dispatch.model])
         not_started = tuple(n for n in dispatch.in_doubt if n != dispatch.attempt)
         if error.failure is Failure.UNKNOWN:
             changed = doubted(ledger, dispatch, str(error))

@@ -24,7 +24,9 @@ ENDS = {
 }
 
 
-def follow_next(store: Store, target: str, dispatcher: Dispatcher, watch: Watch) -> bool:
+def follow_next(
+    store: Store, target: str, dispatcher: Dispatcher, playbook: Playbook, watch: Watch
+) -> bool:
     """Ask about the next run of a target that is due. False when none was."""
     with store.begin() as tx:
         dispatch = tx.claim_dispatch(target, [DispatchState.RUNNING], now=tx.now(), lease=LEASE)
@@ -36,7 +38,7 @@ def follow_next(store: Store, target: str, dispatcher: Dispatcher, watch: Watch)
     except DispatchError as error:
         log().warning("poll_failed", dispatch_id=dispatch.id, detail=str(error))
     with store.begin() as tx:
-        ledger = Ledger(tx, Playbook(), models=[dispatch.model])
+        ledger = Ledger(tx, playbook, models=[dispatch.model])
         if status is not None and status.shows_id:
             tx.remember_id_shown(place_of(dispatch), ledger.now)
         late = watch.followed(dispatch, ledger.now) > dispatcher.run_timeout

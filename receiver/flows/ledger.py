@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from receiver.core import cooldowns
 from receiver.core.alerts import Alert
+from receiver.core.announcements import Announcement
 from receiver.core.approvals import in_force
 from receiver.core.decisions import Decision
 from receiver.core.dispatches import Dispatch
@@ -22,6 +23,7 @@ from receiver.core.models import (
 )
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Identity, Policy
+from receiver.flows import telling
 from receiver.store.model_rows import Delivery
 from receiver.store.store import Tx
 from receiver.store.turns import Turn
@@ -39,6 +41,7 @@ class Ledger:
         now: The time of every decision of this transaction, read after the locks were taken.
         decisions: To be appended to the log.
         recovered: Models that a run has helped: their last alert was resolved.
+        announcements: To be told to subscribers.
 
     """
 
@@ -62,6 +65,7 @@ class Ledger:
         self.recovered: list[str] = []
         self._recoveries: dict[str, datetime] = {}
         self._relapses: dict[str, datetime] = {}
+        self.announcements: list[Announcement] = []
         self._dispatches: list[Dispatch] = []
         self._sets: dict[str, dict[str, FiringAlert]] = {name: {} for name in self.models}
         self._homes: dict[str, str] = {}
@@ -133,12 +137,14 @@ class Ledger:
             self.recovered.append(name)
             self._recoveries[last.id] = self.now
             self._relapses.pop(last.id, None)
+            telling.recovered(self, name, last)
 
     def relapses(self, name: str) -> None:
         """An alert fires anew in the same episode: a run of it has not helped after all."""
         model = self.models[name]
         if model.latest is not None and model.episode_started_at is not None:
             self._relapses[model.latest.id] = model.episode_started_at
+            telling.unsay_recovered(self, name)
 
     def remember(self, delivery: Delivery) -> None:
         """Carry forward what the `duplicate` and `stale` rungs must know."""
@@ -184,6 +190,7 @@ class Ledger:
         self.free(model.name)
         if policy.restrained:
             self._use_approval(model, dispatch)
+        telling.ordered(self, dispatch, value)
         return dispatch
 
     def free(self, name: str) -> None:
@@ -215,6 +222,7 @@ class Ledger:
         """Write everything that changed, in few statements."""
         self.write_decisions()
         self.tx.add_dispatches(self._dispatches)
+        self.tx.add_announcements(self.announcements)
         self.tx.save_recoveries(self._recoveries, self._relapses)
         self.tx.remove_firing(self._dropped)
         self.tx.save_firing(

@@ -54,13 +54,19 @@ class Watch:
 
 
 def look_up(
-    store: Store, dispatcher: Dispatcher, watch: Watch, claimed: Dispatch, now: datetime
+    store: Store,
+    dispatcher: Dispatcher,
+    playbook: Playbook,
+    watch: Watch,
+    claimed: Dispatch,
+    *,
+    now: datetime,
 ) -> None:
     """Look for the run of a dispatch in doubt. An early look can only find."""
     dispatch = claimed
     if claimed.state is DispatchState.SENDING:  # its worker died: the lease has just ended
         with store.begin() as tx:
-            ledger = Ledger(tx, Playbook(), models=[claimed.model])
+            ledger = Ledger(tx, playbook, models=[claimed.model])
             why = "the worker that sent it died before it could say so"
             dispatch = replace(doubted(ledger, claimed, why), due_at=claimed.due_at)
             if not save_moved(ledger, dispatch):
@@ -71,7 +77,7 @@ def look_up(
     left = dispatcher.lookup_window - watch.waited(dispatch, now)
     run, trouble = _find(dispatcher, dispatch)
     with store.begin() as tx:
-        ledger = Ledger(tx, Playbook(), models=[dispatch.model])
+        ledger = Ledger(tx, playbook, models=[dispatch.model])
         if run is not None:
             changed = running(ledger, dispatch, run, f"run {run.id} was found by its dispatch id")
         elif dispatch.overruled and trouble is None:

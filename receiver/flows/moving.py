@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from receiver.core.dispatches import Dispatch, DispatchState, next_look
 from receiver.core.runs import SOONEST_POLL, Run
+from receiver.flows import telling
 from receiver.flows.ledger import Ledger, latest
 from receiver.telemetry import log, transitions
 
@@ -51,6 +52,7 @@ def save_moved(
     if model.latest is not None and model.latest.id == dispatch.id:
         ledger.update(replace(model, latest=latest(dispatch)))
     if moved:
+        telling.moved(ledger, dispatch)
         transitions.labels(dispatch.target, dispatch.state.value).inc()
         log().info(
             "dispatch_changed",

@@ -22,6 +22,7 @@ class Ages:
     skips: timedelta = timedelta(days=14)
     notifications: timedelta = timedelta(days=14)
     runs: timedelta = timedelta(days=400)
+    announcements: timedelta = timedelta(days=14)
 
 
 def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
@@ -43,6 +44,7 @@ def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
                 notifications=now - ages.notifications,
                 answers=now - ANSWERS,
                 runs=now - ages.runs,
+                announcements=now - ages.announcements,
                 now=now,
                 limit=STEP,
             )

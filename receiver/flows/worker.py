@@ -1,13 +1,14 @@
 """The loops around the flows: only here does anything wait."""
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
 from receiver.core.playbook import Playbook
-from receiver.core.ports import Clock, Dispatcher
+from receiver.core.ports import Announcer, Clock, Dispatcher
+from receiver.flows.announcing import announce_next
 from receiver.flows.dispatching import dispatch_next
 from receiver.flows.following import follow_next
 from receiver.flows.looking_up import Watch
@@ -33,6 +34,7 @@ class Setup:
     playbook: Playbook
     dispatchers: Mapping[str, Dispatcher]
     ages: Ages
+    announcers: Mapping[str, Announcer] = field(default_factory=dict)
 
 
 class Lane:
@@ -85,9 +87,9 @@ class Lane:
 
 
 class Worker:
-    """Runs the timer, the retention, and for each target two loops: one sends, one follows.
+    """Runs the timer, the retention, for each target two loops and for each subscriber one.
 
-    So one slow target never holds the others.
+    So one slow target or subscriber never holds the others.
     """
 
     def __init__(
@@ -101,17 +103,18 @@ class Worker:
         self._lanes: dict[str, Lane] = {}
         self._started = False
 
-    def start(self, targets: set[str]) -> None:
-        """Begin. `targets` are those that the store still has dispatches for."""
+    def start(self, targets: set[str], subscribers: Collection[str] = ()) -> None:
+        """Begin. They are those that the store still has dispatches and announcements for."""
         self._started = True
         self._add("timer", self._recheck)
         self._add("retention", self._forget, RETENTION_TICK)
         self._add_targets({*targets, *self._setup.dispatchers})
+        self._add_subscribers({*subscribers, *self._setup.announcers})
 
     def hint(self) -> None:
         """Something was committed."""
         for lane in list(self._lanes.values()):
-            if lane.name.startswith(("send:", "timer")):
+            if lane.name.startswith(("send:", "timer", "announce:")):
                 lane.hint()
 
     def change(self, setup: Setup) -> None:
@@ -119,6 +122,7 @@ class Worker:
         self._setup = setup
         if self._started:
             self._add_targets(set(setup.dispatchers))
+            self._add_subscribers(set(setup.announcers))
         self.hint()
 
     def stop(self, within: timedelta = LAST_STEPS) -> None:
@@ -138,6 +142,10 @@ class Worker:
             self._add(f"send:{target}", partial(self._send, target))
             self._add(f"follow:{target}", partial(self._follow, target))
 
+    def _add_subscribers(self, subscribers: set[str]) -> None:
+        for subscriber in sorted(subscribers):
+            self._add(f"announce:{subscriber}", partial(self._announce, subscriber))
+
     def _add(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
         if name not in self._lanes:
             self._lanes[name] = Lane(name, step, tick)
@@ -153,8 +161,12 @@ class Worker:
 
     def _follow(self, target: str) -> bool:
         dispatcher = self._dispatcher(target)
-        followed = follow_next(self._store, target, dispatcher, self._watch)
+        book = self._setup.playbook
+        followed = follow_next(self._store, target, dispatcher, book, self._watch)
         return followed or read_next_report(self._store, target, dispatcher)
+
+    def _announce(self, subscriber: str) -> bool:
+        return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))
 
     def _recheck(self) -> bool:
         names = due_models(self._store)

@@ -7,6 +7,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
+from receiver.store.announcement_tables import announcements as sent
 from receiver.store.bulk import upsert
 from receiver.store.column_types import to_micros
 from receiver.store.run_tables import run_ends
@@ -42,6 +43,7 @@ class RetentionRows:
         notifications: datetime,
         answers: datetime,
         runs: datetime,
+        announcements: datetime,
         now: datetime,
         limit: int,
     ) -> int:
@@ -52,6 +54,7 @@ class RetentionRows:
             + self._forget_dispatches(decisions, limit)
             + self._forget_deliveries(now, limit)
             + self._forget_run_ends(runs, limit)
+            + self._forget_announcements(announcements, limit)
             + self._forget_rest(answers, now)
         )
 
@@ -98,6 +101,10 @@ class RetentionRows:
         return self._delete(
             table, table.c.dispatch_id, and_(table.c.ended_at < before, ~present), limit
         )
+
+    def _forget_announcements(self, before: datetime, limit: int) -> int:
+        table = sent
+        return self._delete(table, table.c.id, table.c.ended_at < before, limit)
 
     def _forget_deliveries(self, now: datetime, limit: int) -> int:
         table = deliveries

@@ -21,6 +21,7 @@ from receiver.core.alerts import Source
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
+from receiver.store.announcement_rows import waiting_announcements
 from receiver.store.run_end_rows import effects_by_policy, ineffective_runs
 from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
@@ -54,6 +55,7 @@ def read_standing(db: Connection, now: datetime) -> Standing:
         models=_first_models(db, now),
         ineffective=ineffective_runs(db, now, MOST_MODELS),
         effects=effects_by_policy(db, now - LATELY, now),
+        announcements=waiting_announcements(db),
     )
 
 

@@ -16,6 +16,7 @@ from receiver.core.models import Model
 from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.restraints import Restraints, Runs
+from receiver.store.announcement_rows import AnnouncementRows
 from receiver.store.approval_rows import ApprovalRows
 from receiver.store.decision_ids import DecisionIds
 from receiver.store.dispatch_rows import DispatchRows
@@ -50,7 +51,16 @@ BEGINNINGS = 5
 T = TypeVar("T")
 
 
-class Tx(ModelRows, DispatchRows, RunEndRows, ApprovalRows, LogRows, RetentionRows, Turns):
+class Tx(
+    ModelRows,
+    DispatchRows,
+    RunEndRows,
+    ApprovalRows,
+    AnnouncementRows,
+    LogRows,
+    RetentionRows,
+    Turns,
+):
     """One transaction: the writes, and the reads that decide. Times come from `now`."""
 
     def __init__(self, db: Connection, clock: Clock | None, ids: DecisionIds) -> None:

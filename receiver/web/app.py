@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from receiver.web.announcements import Announcements
 from receiver.web.decisions import Decisions
 from receiver.web.dispatches import Dispatches
 from receiver.web.events import Events
@@ -99,6 +100,7 @@ def build_app(service: Service) -> ASGIApp:
         Route("/dispatches/{id}/retry", dispatches.retry, methods=["POST"]),
         Route("/dispatches/{id}/abandon", dispatches.abandon, methods=["POST"]),
         Route("/policies", Policies(service).list),
+        Route("/announcements", Announcements(service).list),
         Route("/rejections", probes.rejections),
         Route("/-/healthy", probes.healthy),
         Route("/-/ready", probes.ready),

@@ -8,7 +8,7 @@ from receiver import __version__
 from receiver.config import Role
 from receiver.core.alerts import Source
 from receiver.store.queries import MOST_ROWS
-from receiver.web import decisions, dispatches, events, models, policies
+from receiver.web import announcements, decisions, dispatches, events, models, policies
 from receiver.web.acts import LONGEST_KEY
 from receiver.web.asked import USUAL_ROWS
 from receiver.web.decisions import CSV, NDJSON
@@ -169,6 +169,13 @@ def _paths() -> dict[str, Any]:
                 "The policies, and how often retraining helped",
                 "Policies",
                 _asked(policies.ASKED, {}),
+            ),
+        },
+        "/announcements": {
+            "get": _read(
+                "What subscribers were told, or could not be told",
+                "Announcements",
+                _asked(announcements.ASKED, announcements.WORDS),
             ),
         },
         "/rejections": {

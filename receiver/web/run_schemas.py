@@ -1,7 +1,8 @@
-"""The shapes of what became of runs, and of policies with what theirs brought."""
+"""The shapes of what became of runs, what policies brought, and what was announced."""
 
 from typing import Any
 
+from receiver.core.announcements import AnnouncementState, Kind
 from receiver.core.policies import Mode
 from receiver.core.reports import Verdict
 from receiver.core.run_ends import Effect
@@ -41,5 +42,26 @@ POLICY: dict[str, Any] = {
     "median_recovery_seconds": {
         "type": ["number", "null"],
         "description": "From a run's end until its model's last alert was resolved.",
+    },
+}
+
+TIME = {"type": "string", "format": "date-time"}
+
+ANNOUNCEMENT: dict[str, Any] = {
+    "id": {"type": "string", "description": "The subscriber sees it as webhook-id."},
+    "subscriber": {"type": "string"},
+    "kind": {"enum": [*Kind]},
+    "model": {"type": "string"},
+    "policy": {"type": ["string", "null"]},
+    "at": {**TIME, "description": "When it happened."},
+    "state": {"enum": [*AnnouncementState]},
+    "tries": COUNT,
+    "due_at": {**TIME, "description": "When a pending one is tried next."},
+    "ended_at": {**TIME, "type": ["string", "null"], "description": "Delivered, or given up."},
+    "detail": {"type": "string", "description": "Why the last try failed."},
+    "status_code": {"type": ["integer", "null"]},
+    "data": {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
     },
 }

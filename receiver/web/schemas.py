@@ -17,7 +17,7 @@ from receiver.web import decisions as decisions_route
 from receiver.web import dispatches as dispatches_route
 from receiver.web.asked import ActBody
 from receiver.web.restraint_schemas import APPROVAL
-from receiver.web.run_schemas import POLICY, RUN_END
+from receiver.web.run_schemas import ANNOUNCEMENT, POLICY, RUN_END
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -290,10 +290,10 @@ SCHEMAS: dict[str, Schema] = {
         "The state that a dispatch entered.",
         _columns(transitions, _others(transitions), DISPATCH_WORDS),
     ),
-    "Policies": whole(
-        "The policies in the file's order, and how often retraining helped.",
-        {"since": TIME, "policies": listing(whole("A policy.", POLICY))},
-    ),
+    "Announcement": whole("One thing told to one subscriber.", ANNOUNCEMENT),
+    "Announcements": page("announcements", "Announcement"),
+    "Policy": whole("A policy, and what its runs brought.", POLICY),
+    "Policies": whole("Of the file.", {"since": TIME, "policies": listing(ref("Policy"))}),
     "Rejections": whole("The newest.", {"rejections": listing(REJECTION)}),
     "Reloaded": RELOADED,
     "Problem": PROBLEM,

@@ -39,6 +39,8 @@ ROUTES = [
     ("GET", "/dispatches/none", None, READ),
     ("POST", "/dispatches/none/retry", COMMENT, ACT),
     ("POST", "/dispatches/none/abandon", COMMENT, ACT),
+    ("GET", "/policies", None, READ),
+    ("GET", "/announcements", None, READ),
     ("GET", "/rejections", None, ACT),
     ("GET", "/metrics", None, READ),
     ("POST", "/-/reload", None, ACT),

@@ -303,7 +303,14 @@ def test_a_claim_that_was_taken_over_does_nothing(history, state, resolve):
             history.store, history.target, history.playbook, history.watch, claimed
         )
     else:
-        looking_up.look_up(history.store, history.target, history.watch, claimed, history.now())
+        looking_up.look_up(
+            history.store,
+            history.target,
+            history.playbook,
+            history.watch,
+            claimed,
+            now=history.now(),
+        )
 
     assert history.states() == [state]
     assert history.target.asked == asked

@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
 
 from receiver.core.dispatches import DispatchError, DispatchState, Failure
 from receiver.core.reports import BadReport, Report, Verdict
@@ -442,12 +444,22 @@ class TestPolicies:
         assert "recovered" in cli("dispatches").out
 
 
-def test_runs_of_before_the_migration_count_if_their_episode_goes_on(tmp_path, sqlite_url):
+def migrate_to(revision, path):
+    """Make the tables as they were."""
+    config = Config()
+    config.set_main_option("script_location", "receiver/store/migrations")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def test_runs_of_before_the_migration_count_if_their_episode_goes_on(folder):
     """How often a model was retrained in vain is not forgotten by an upgrade."""
-    path = sqlite_url.removeprefix("sqlite:///")
+    path = folder / "receiver.db"
+    migrate_to("0001", path)
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("DROP TABLE run_ends")
-        db.execute("UPDATE alembic_version SET version_num = '0001'")
         for name, fires in (("42", True), ("43", False)):
             db.execute(
                 "INSERT INTO models (name, labels, refusals, episode_started_at) "
@@ -475,7 +487,7 @@ def test_runs_of_before_the_migration_count_if_their_episode_goes_on(tmp_path, s
                     "1, '', 0, 0, ?, '', 1, '[]', 0, 0, 0, 9, 1)",
                     [f"{name}-{number}", name, number, state],
                 )
-    store = Store.open(sqlite_url, HandClock())
+    store = Store.open(f"sqlite:///{path}", HandClock())
     try:
         with store.read() as db:
             kept = db.execute(text("SELECT dispatch_id FROM run_ends ORDER BY 1")).scalars().all()

@@ -1,0 +1,1 @@
+"""How subscribers are told: a signed webhook, or Slack."""

@@ -1,0 +1,116 @@
+"""Announcements: written with what they tell of, claimed and closed by whoever sends them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from receiver.core.announcements import Announcement, AnnouncementState, Kind
+from receiver.store.announcement_tables import announcements
+from receiver.store.bulk import insert_rows
+from receiver.store.column_types import storable
+
+PENDING = AnnouncementState.PENDING.value
+
+ANNOUNCEMENT_FILTERS = ("subscriber", "kind", "state", "model", "policy")
+
+
+class AnnouncementRows:
+    """Statements about announcements. No model is locked for any of them."""
+
+    _db: Connection
+
+    def add_announcements(self, made: Iterable[Announcement]) -> None:
+        """Store what is to be told, in the transaction that makes it true."""
+        insert_rows(self._db, announcements, [_row(one) for one in made])
+
+    def claim_announcement(
+        self, subscriber: str, *, now: datetime, lease: timedelta
+    ) -> Announcement | None:
+        """Take the oldest due announcement to a subscriber for the length of `lease`, or None."""
+        values = {"to": subscriber, "now": now, "until": now + lease}
+        row = self._db.execute(_claiming(), values).one_or_none()
+        return None if row is None else announcement_of(row)
+
+    def save_announcement(self, changed: Announcement) -> bool:
+        """Write a claimed one back. False, and nothing written, if the claim is not ours."""
+        saved = self._db.execute(
+            update(announcements)
+            .where(announcements.c.id == changed.id, announcements.c.claim == changed.claim)
+            .values(
+                state=changed.state.value,
+                due_at=changed.due_at,
+                detail=changed.detail,
+                status_code=changed.status_code,
+                ended_at=changed.ended_at,
+            )
+        )
+        return saved.rowcount > 0
+
+
+@cache
+def _claiming() -> ReturningUpdate[Any]:
+    """The claim's statement: each loop runs it every second."""
+    table = announcements.c
+    due = (
+        select(table.id)
+        .where(
+            table.subscriber == bindparam("to"),
+            table.state == PENDING,
+            table.due_at <= bindparam("now"),
+        )
+        .order_by(table.due_at, table.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    return (
+        update(announcements)
+        .where(table.id == due)
+        .values(due_at=bindparam("until"), claim=table.claim + 1, tries=table.tries + 1)
+        .returning(announcements)
+    )
+
+
+def list_announcements(
+    db: Connection, filters: Mapping[str, str], *, before: str | None, limit: int
+) -> tuple[list[Announcement], str | None]:
+    """One page, newest first. The second is where the next page begins."""
+    table = announcements.c
+    query = select(announcements).order_by(table.id.desc()).limit(limit + 1)
+    for name, value in filters.items():
+        query = query.where(table[name] == storable(value))
+    if before is not None:
+        query = query.where(table.id < storable(before))
+    found = [announcement_of(row) for row in db.execute(query)]
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+def waiting_announcements(db: Connection) -> dict[str, tuple[int, datetime]]:
+    """How many are pending, and since when the oldest is, by subscriber."""
+    table = announcements.c
+    query = (
+        select(table.subscriber, func.count(), func.min(table.at))
+        .where(table.state == PENDING)
+        .group_by(table.subscriber)
+    )
+    return {subscriber: (count, since) for subscriber, count, since in db.execute(query)}
+
+
+def _row(announcement: Announcement) -> dict[str, Any]:
+    return {
+        **asdict(announcement),
+        "kind": announcement.kind.value,
+        "state": announcement.state.value,
+    }
+
+
+def announcement_of(row: Row[Any]) -> Announcement:
+    """A row of `announcements` as a core value."""
+    columns = dict(row._mapping)
+    kind, state = Kind(row.kind), AnnouncementState(row.state)
+    return Announcement(**{**columns, "kind": kind, "state": state})

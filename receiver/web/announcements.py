@@ -1,0 +1,62 @@
+"""GET /announcements: what subscribers were told, or could not be told."""
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver.config import Role
+from receiver.core.announcements import Announcement, AnnouncementState, Kind
+from receiver.core.times import stamp
+from receiver.store.announcement_rows import ANNOUNCEMENT_FILTERS, list_announcements
+from receiver.web.asked import cursor, filters, limit, only
+from receiver.web.auth import require
+from receiver.web.service import Service
+
+ASKED = (*ANNOUNCEMENT_FILTERS, "limit", "cursor")
+
+WORDS = {"kind": Kind, "state": AnnouncementState}
+
+
+class Announcements:
+    """The route of the outbox to subscribers."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def list(self, request: Request) -> Response:
+        """A page, newest first."""
+        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        only(request, ASKED)
+        wanted = filters(request, ANNOUNCEMENT_FILTERS, WORDS)
+        before, rows = cursor(request), limit(request)
+
+        def read() -> dict[str, Any]:
+            with self._service.store.read() as db:
+                found, more = list_announcements(db, wanted, before=before, limit=rows)
+            return {
+                "announcements": [announcement_json(one) for one in found],
+                "next_cursor": more,
+            }
+
+        return JSONResponse(await run_in_threadpool(read))
+
+
+def announcement_json(announcement: Announcement) -> dict[str, Any]:
+    """An announcement as the list shows it."""
+    return {
+        "id": announcement.id,
+        "subscriber": announcement.subscriber,
+        "kind": announcement.kind.value,
+        "model": announcement.model,
+        "policy": announcement.policy,
+        "at": stamp(announcement.at),
+        "state": announcement.state.value,
+        "tries": announcement.tries,
+        "due_at": stamp(announcement.due_at),
+        "ended_at": stamp(announcement.ended_at),
+        "detail": announcement.detail,
+        "status_code": announcement.status_code,
+        "data": dict(announcement.data),
+    }

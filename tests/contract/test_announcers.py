@@ -1,0 +1,291 @@
+"""What subscribers get, and what becomes of each of their answers."""
+
+import ssl
+import subprocess
+from datetime import timedelta
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from threading import Thread
+from time import monotonic
+
+import pytest
+
+from receiver.announcers.making import announcer_of
+from receiver.announcers.posting import post
+from receiver.core.announcements import Announcement, Kind, NotDelivered
+from tests.fakes import NOON
+from tests.peers.subscriber import SECRET, Manner, SubscriberPeer
+
+DEADLINE_SECONDS = 30
+"""Far beyond the second that the sender is given, also on a busy machine."""
+
+PATH = "/services/T00/B00/a-secret"
+TOLD = Announcement(
+    id="01m813adaxqm62f7v5pt39hrtr",
+    subscriber="on-call",
+    kind=Kind.TRIGGERED,
+    model="42",
+    policy="drift",
+    at=NOON,
+    data={"detail": "ordered by policy drift", "value": 0.62, "ordered": False},
+    due_at=NOON,
+)
+
+
+@pytest.fixture
+def peer(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with SubscriberPeer() as peer:
+        yield peer
+
+
+def webhook(folder, url, **changes):
+    """An announcer that signs; its secret lies in a file."""
+    secret = folder / "signing"
+    secret.write_text(SECRET + "\n")
+    settings = {"url": url, "url_file": None, "secret_file": secret, "ca_file": None}
+    return announcer_of(**{**settings, "external_url": "https://retrain.example", **changes})
+
+
+def slack(folder, url):
+    """An announcer to a channel; its address lies in a file."""
+    address = folder / "slack"
+    address.write_text(f"{url}{PATH}\n")
+    return announcer_of(
+        url=None, url_file=address, secret_file=None, ca_file=None, external_url=None
+    )
+
+
+def trouble(act, *arguments, **more):
+    """The `NotDelivered` that this ends with; it never shows an address."""
+    with pytest.raises(NotDelivered) as caught:
+        act(*arguments, **more)
+    assert "a-secret" not in str(caught.value)
+    assert "a-secret" not in repr(caught.value.__cause__ or "")
+    return caught.value
+
+
+def test_a_webhook_is_a_signed_cloud_event(peer, tmp_path):
+    """Whoever has the secret can verify it with the standard's own words."""
+    webhook(tmp_path, f"{peer.url}/hook").send(TOLD, NOON)
+
+    (told,) = peer.told
+    assert told.verified()
+    assert not told.verified("whsec_" + "A" * 32)
+    assert told.path == "/hook"
+    assert told.headers["webhook-id"] == TOLD.id
+    assert told.headers["webhook-timestamp"] == str(int(NOON.timestamp()))
+    assert told.headers["content-type"].startswith("application/cloudevents+json")
+    assert told.content["id"] == TOLD.id
+    assert told.content["data"]["value"] == 0.62
+
+
+def test_a_new_secret_is_used_at_once(peer, tmp_path):
+    """Files are read anew for each sending."""
+    one = webhook(tmp_path, peer.url)
+    (tmp_path / "signing").write_text("whsec_" + "QUJD" * 8)
+
+    one.send(TOLD, NOON)
+
+    assert peer.told[0].verified("whsec_" + "QUJD" * 8)
+
+
+def test_slack_is_told_at_its_secret_address(peer, tmp_path):
+    """In Slack's form, unsigned."""
+    slack(tmp_path, peer.url).send(TOLD, NOON)
+
+    (told,) = peer.told
+    assert told.path == PATH
+    assert told.content["text"] == "Retraining 42 was ordered"
+    assert "webhook-signature" not in told.headers
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_success_is_a_yes(peer, tmp_path, status):
+    """The body is of no interest."""
+    peer.answer_always(Manner(status, b"" if status == 204 else b"<html>"))
+
+    webhook(tmp_path, peer.url).send(TOLD, NOON)
+
+    assert len(peer.told) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 400, 401, 404, 410, 429, 500, 503])
+def test_any_other_status_is_a_no(peer, tmp_path, status):
+    """No redirect is followed: it could lead anywhere, and would drop the body."""
+    peer.answer_always(Manner(status, b"no", {"Location": f"{peer.url}/elsewhere"}))
+
+    error = trouble(slack(tmp_path, peer.url).send, TOLD, NOON)
+
+    assert error.status_code == status
+    assert str(error) == f"127.0.0.1 answered {status}: 'no'"
+    assert error.hopeless is (status == 410)
+    assert len(peer.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("120", timedelta(minutes=2)),
+        (" 120 ", timedelta(minutes=2)),
+        ("9" * 50, timedelta(days=7)),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", timedelta(0)),
+        ("-5", None),
+        ("soon", None),
+        ("\u0661", None),
+    ],
+)
+def test_a_wish_to_wait_is_read(peer, tmp_path, text, wait):
+    """Seconds or a date; anything else is no wish."""
+    peer.answer_always(Manner(429, headers={"Retry-After": text.encode().decode("latin-1")}))
+
+    assert trouble(webhook(tmp_path, peer.url).send, TOLD, NOON).retry_after == wait
+
+
+def test_a_yes_without_an_end_is_a_yes(peer):
+    """Nobody waits for its body."""
+    peer.answer_always(Manner(then="drip"))
+
+    post(f"{peer.url}{PATH}", b"{}", {}, seconds=DEADLINE_SECONDS)
+
+    assert len(peer.told) == 1
+
+
+def test_a_no_without_an_end_is_a_no(peer):
+    """Its status counts, however long its words would go on."""
+    peer.answer_always(Manner(500, then="drip"))
+
+    assert trouble(post, f"{peer.url}{PATH}", b"{}", {}, seconds=1).status_code == 500
+
+
+@pytest.mark.parametrize("then", ["hang", "trickle", "cut"])
+def test_a_subscriber_that_does_not_answer_is_left(peer, then):
+    """One that is slow byte by byte would outlast a socket's own time-out."""
+    peer.answer_always(Manner(then=then))
+    began = monotonic()
+
+    error = trouble(post, f"{peer.url}{PATH}", b"{}", {}, seconds=1)
+
+    assert error.status_code is None
+    assert monotonic() - began < DEADLINE_SECONDS
+    assert len(peer.told) == 1
+
+
+def test_nobody_listens(tmp_path):
+    """The peer's port is free again."""
+    with SubscriberPeer() as gone:
+        url = gone.url
+
+    assert "127.0.0.1 gave no whole answer" in str(trouble(slack(tmp_path, url).send, TOLD, NOON))
+
+
+@pytest.mark.parametrize(
+    "body", [f"no such path: {PATH}".encode(), b"a%2Fsecret", b"x" * 5000, b"\xff\x00 <b>"]
+)
+def test_an_error_page_does_not_show_the_address(peer, tmp_path, body):
+    """Only a short word of the subscriber's is kept."""
+    peer.answer_always(Manner(404, body))
+
+    said = str(trouble(slack(tmp_path, peer.url).send, TOLD, NOON))
+
+    assert said.isascii()
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "http://h:99999999/a-secret", "http://127.0.0.1/a b/a-secret", "x"]
+)
+def test_an_address_that_makes_no_sense_is_told_without_showing_it(peer, tmp_path, address):
+    """It may have been replaced by something else since the configuration was loaded."""
+    one = slack(tmp_path, peer.url)
+    (tmp_path / "slack").write_text(address)
+
+    trouble(one.send, TOLD, NOON)
+
+
+def test_files_that_went_bad_are_told(peer, tmp_path):
+    """The announcement waits until they are mended."""
+    one = webhook(tmp_path, peer.url)
+    for spoil in (
+        lambda path: path.write_text("short"),
+        lambda path: path.write_text(""),
+        lambda path: path.write_bytes(b"\xff\xfe\xff"),
+        lambda path: path.unlink(),
+    ):
+        spoil(tmp_path / "signing")
+        assert "signing" in str(trouble(one.send, TOLD, NOON))
+    assert "no file" in str(trouble(webhook(tmp_path, None).send, TOLD, NOON))
+    assert peer.told == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for localhost, signed by itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, file = folder / "key.pem", folder / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
+    command += ["ec_paramgen_curve:P-256", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", key, "-out", file], check=True, capture_output=True)
+    return file, key
+
+
+def test_certificates_are_checked(peer, certificate, tmp_path):
+    """Only `ca_file` makes an unknown authority a known one; a bad file is told."""
+    file, key = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    peer._server.socket = context.wrap_socket(peer._server.socket, server_side=True)
+    url = peer.url.replace("http://127.0.0.1", "https://localhost")
+
+    assert "certificate" in str(trouble(webhook(tmp_path, url).send, TOLD, NOON))
+    webhook(tmp_path, url, ca_file=file).send(TOLD, NOON)
+    none = tmp_path / "none.pem"
+    assert "certificates" in str(trouble(webhook(tmp_path, url, ca_file=none).send, TOLD, NOON))
+
+    assert len(peer.told) == 1
+
+
+class _Proxy(SimpleHTTPRequestHandler):
+    asked: list[tuple[str, str, str | None]]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.asked.append((self.command, self.path, self.headers.get("Proxy-Authorization")))
+        self.send_response(204)
+        self.end_headers()
+
+    def do_CONNECT(self) -> None:
+        self.asked.append((self.command, self.path, self.headers.get("Proxy-Authorization")))
+        self.send_error(407)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_environments_proxy_is_used(peer, monkeypatch, tmp_path):
+    """Slack is often behind one; `no_proxy` goes past it."""
+    asked: list[tuple[str, str, str | None]] = []
+    server = HTTPServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), {"asked": asked}))
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        port = server.server_port
+        monkeypatch.setenv("http_proxy", f"127.0.0.1:{port}")
+        monkeypatch.setenv("https_proxy", f"http://me:pass%20word@127.0.0.1:{port}")
+        webhook(tmp_path, "http://hooks.example/x?y=1").send(TOLD, NOON)
+        error = trouble(webhook(tmp_path, "https://hooks.example/x").send, TOLD, NOON)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        webhook(tmp_path, peer.url).send(TOLD, NOON)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert asked == [
+        ("POST", "http://hooks.example/x?y=1", None),
+        ("CONNECT", "hooks.example:443", "Basic bWU6cGFzcyB3b3Jk"),
+    ]
+    assert "407" in str(error)
+    assert len(peer.told) == 1

@@ -1,0 +1,149 @@
+"""The section `announcements`: who is told, by which way, about what."""
+
+import pytest
+
+from receiver.config import ConfigError, load_config
+from receiver.core.announcements import Kind
+from tests.peers.subscriber import SECRET
+
+POLICY = """\
+targets: {retrain: {kfp: {pipeline: retrain.yaml}}}
+policies:
+  - {name: quality, target: retrain, match: ['alertname="HighModelMAE"'],
+     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}}
+announcements:
+"""
+WEBHOOK = "webhook: {url: https://hooks.example/x, secret_file: signing}"
+SLACK = "slack: {url_file: slack}"
+
+
+@pytest.fixture
+def load(tmp_path):
+    files = {
+        "retrain.yaml": "{}",
+        "signing": f"{SECRET}\n",
+        "slack": "https://hooks.slack.example/services/a-secret\n",
+        "short": "whsec_c2hvcnQ=",
+        "none": "hooks.slack.example/a-secret",
+        "ca.pem": "-----BEGIN CERTIFICATE-----\n",
+        "no.pem": "nothing",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    def load(*entries):
+        file = tmp_path / "receiver.yaml"
+        file.write_text(POLICY + "".join(f"  - {{{entry}}}\n" for entry in entries))
+        return load_config(file)
+
+    return load
+
+
+def test_without_it_nobody_is_told(load):
+    """An empty section is none."""
+    assert load().subscribers == ()
+
+
+def test_a_subscriber_hears_everything_unless_it_says_otherwise(load, tmp_path):
+    """By a signed webhook or through Slack; paths start at the file's folder."""
+    config = load(
+        f"name: platform, {WEBHOOK}",
+        f"name: on-call, {SLACK}, about: [parked, refused], policies: [quality]",
+        "name: both, webhook: {url_file: slack, secret_file: signing, ca_file: ca.pem}",
+    )
+    platform, on_call, both = config.subscribers
+
+    assert platform.subscriber.about == frozenset(Kind)
+    assert platform.subscriber.policies is None
+    assert (platform.url, platform.url_file) == ("https://hooks.example/x", None)
+    assert platform.secret_file == tmp_path / "signing"
+    assert on_call.subscriber.about == {Kind.PARKED, Kind.REFUSED}
+    assert on_call.subscriber.policies == {"quality"}
+    assert (on_call.url, on_call.url_file) == (None, tmp_path / "slack")
+    assert (on_call.secret_file, on_call.ca_file) == (None, None)
+    assert (both.url, both.ca_file) == (None, tmp_path / "ca.pem")
+
+
+def test_the_kept_configuration_holds_no_secret(load):
+    """Only the names of files."""
+    config = load(f"name: platform, {WEBHOOK}", f"name: on-call, {SLACK}")
+
+    assert "a-secret" not in config.text
+    assert SECRET not in config.text
+    assert '"url_file":"slack"' in config.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("name: a", "announcements[0]: has neither webhook nor slack; write one of them"),
+        (
+            f"name: a, {WEBHOOK}, {SLACK}",
+            "announcements[0]: has both webhook and slack",
+        ),
+        (f"{SLACK}", "announcements[0].name: is missing; write name: on-call"),
+        (f"name: a, {SLACK}, about: []", "announcements[0].about: is empty; write triggered"),
+        (
+            f"name: a, {SLACK}, about: [lost]",
+            "announcements[0].about[0]: 'lost' is nothing we announce; write triggered",
+        ),
+        (
+            f"name: a, {SLACK}, policies: [qualty]",
+            "announcements[0].policies[0]: unknown policy 'qualty'; did you mean 'quality'?",
+        ),
+        ("name: a, slack: {}", "announcements[0].slack.url_file: is missing"),
+        (
+            "name: a, slack: {url_file: none}",
+            "announcements[0].slack.url_file: holds no address; write https://HOST/PATH",
+        ),
+        ("name: a, slack: {url_file: gone}", "announcements[0].slack.url_file: can't read"),
+        (
+            "name: a, slack: {url: https://x, url_file: slack}",
+            "announcements[0].slack.url: unknown setting",
+        ),
+        (
+            "name: a, webhook: {secret_file: signing}",
+            "announcements[0].webhook: must have either url or url_file",
+        ),
+        (
+            "name: a, webhook: {url: https://x, url_file: slack, secret_file: signing}",
+            "announcements[0].webhook: must have either url or url_file",
+        ),
+        (
+            "name: a, webhook: {url_file: none, secret_file: signing}",
+            "announcements[0].webhook.url_file: holds no address",
+        ),
+        (
+            "name: a, webhook: {url: 'https://x?token=1', secret_file: signing}",
+            "announcements[0].webhook.url: the address holds more than host and path",
+        ),
+        (
+            "name: a, webhook: {url: https://x, secret_file: short}",
+            "announcements[0].webhook.secret_file: holds a signing secret of 5 bytes",
+        ),
+        (
+            "name: a, webhook: {url: https://x}",
+            "announcements[0].webhook.secret_file: is missing",
+        ),
+        (
+            "name: a, webhook: {url: https://x, secret_file: signing, ca_file: no.pem}",
+            "announcements[0].webhook.ca_file:",
+        ),
+    ],
+)
+def test_a_problem_is_told_with_place_and_cure(load, entry, problem):
+    """Once, and without the secret."""
+    with pytest.raises(ConfigError) as caught:
+        load(entry)
+
+    (told,) = caught.value.problems
+    assert told.startswith(problem)
+    assert "a-secret" not in told
+
+
+def test_two_subscribers_have_two_names(load):
+    """The second is told."""
+    with pytest.raises(ConfigError) as caught:
+        load(f"name: a, {SLACK}", f"name: a, {WEBHOOK}")
+
+    assert caught.value.problems == ("announcements[1].name: 'a' is there already; write another",)

@@ -150,6 +150,13 @@ def waiting_dispatches(db: Connection, limit: int) -> Sequence[Row[Any]]:
     ).all()
 
 
+def asking_models(db: Connection, limit: int) -> list[Model]:
+    """Models about which a rung asks a human, by name."""
+    asking = select(firing_alerts.c.model).where(firing_alerts.c.asks).distinct()
+    names = list(db.scalars(asking.order_by(firing_alerts.c.model).limit(limit)))
+    return [model_of(row) for row in db.execute(MODELS_NAMED, {"chosen": names})]
+
+
 def small_bodies(db: Connection, ids: Collection[str], largest: int) -> dict[str, bytes]:
     """Notifications as they came, without those that take long to read."""
     n = notifications.c

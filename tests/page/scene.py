@@ -32,6 +32,11 @@ policies:
     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
     target: pipeline
     mode: observe
+  - name: ask-first
+    match: ['alertname="ModelTooOld"']
+    model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
+    target: pipeline
+    mode: approve
 """
 
 EXPRESSIONS = {
@@ -107,6 +112,9 @@ class Scene:
     def runs(self, *states: RunState) -> None:
         """Send what is due, and let its run end like this."""
         for state in states:
+            while self.history.send():
+                pass
+            self.history.clock.pass_(timedelta(minutes=26))
             self.history.run_to_its_end(state)
 
     def act(self, path: str, **body: Any) -> None:
@@ -138,7 +146,7 @@ def every_state(scene: Scene) -> None:
     scene.post(scene.alert("quiet-one", "ModelDrift", value="0.2"))
     scene.ends("quiet-one", "ModelDrift", starts_at=scene._stamp(-HOUR / 6))
     scene.act("/models/pricing-7/pause", **{"for": "24h"})
-    _attention(scene, target)
+    _parked(scene, target)
     # Fires and is held by the cooldown of its run; both alerts, with a story of values.
     began = scene._stamp(-HOUR / 6)
     scene.fires("forecast-eu", 0.48, 0.55, starts_at=began)
@@ -146,6 +154,7 @@ def every_state(scene: Scene) -> None:
     scene.fires("forecast-eu", 0.61, 0.58, 0.64, 0.71, starts_at=began)
     scene.fires("forecast-eu", 0.7, 0.66, name="LowModelR2", starts_at=began)
     scene.fires("pricing-7", 0.49)
+    scene.fires("credit-risk", 41, name="ModelTooOld")
     scene.fires("churn", 0.6)
     while history.send():
         pass
@@ -153,20 +162,30 @@ def every_state(scene: Scene) -> None:
     scene.peer.post("/webhook", b'{"version": "3", "alerts": []}')
     scene.post(scene.alert("somebody", "NoSuchPolicy"), {**scene.alert("a b c")})
     clock.pass_(timedelta(minutes=3))
+    history.tick()
+    _refused(scene, target)
 
 
-def _attention(scene: Scene, target: FakeTarget) -> None:
-    target.accidents = [refused_for_good]
-    scene.fires("ranking", 0.9)
+def _refused(scene: Scene, target: FakeTarget) -> None:
+    """The target says no, and once more after the back-off: the next one is longer."""
+    target.accidents = [refused_for_good, refused_for_good]
+    scene.post(scene.alert("ranking", value="0.9"))
     while scene.history.send():
         pass
-    target.accidents = [cut]
+    scene.history.clock.pass_(timedelta(seconds=70))
+    scene.history.tick()
+    while scene.history.send():
+        pass
+    scene.history.clock.pass_(timedelta(seconds=40))
+
+
+def _parked(scene: Scene, target: FakeTarget) -> None:
+    """The answer is lost, and nothing proves that no run began."""
+    target.accidents = [cut, cut, cut]
     target.listed = False
-    target.always_shows_id = False
     scene.fires("fraud-scores", 1.25)
-    for _ in range(40):
+    for _ in range(120):
         scene.history.send()
         scene.history.clock.pass_(timedelta(seconds=30))
     target.listed = True
-    target.always_shows_id = True
     target.accidents = []

@@ -118,6 +118,36 @@ def test_what_was_refused_is_retried_or_given_up(acted, tab, act):
     assert state == {"retry": "unknown", "abandon": "abandoned"}[act]
 
 
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_what_a_rung_asks_is_answered(acted, tab, answer):
+    """A policy that asks first: the question stands among what needs a human, and is answered."""
+    name = f"asks-{answer}"
+    acted.fires(name, 41, name="ModelTooOld")
+    assert state_of(acted, name) == "attention"
+    page = tab(acted.peer.url)
+    needs = page.locator("#needs-you li", has_text=name)
+    assert "asks before each run" in needs.inner_text()
+    needs.get_by_role("link", name=f"{answer.capitalize()}:").click()
+    page.get_by_label("Why?").fill("looked at the data")
+    page.get_by_role("button", name=answer.capitalize()).click()
+    page.locator(".done").wait_for()
+
+    approval = acted.peer.get(f"/models/{name}").json()["approval"]
+    assert (approval["answer"], approval["comment"]) == (
+        {"approve": "approved", "reject": "rejected"}[answer],
+        "looked at the data",
+    )
+    assert page.locator("#needs-you li", has_text=name).count() == 0
+    acted.history.tick()
+    assert state_of(acted, name) == {"approve": "running", "reject": "held"}[answer]
+
+
+def test_only_what_is_asked_is_answered(acted, model):
+    """Without a question the form has no button, and a late answer is refused."""
+    assert "nothing is asked" in words(acted.peer.get(f"/ui/models/{model}/approve"))
+    assert send(acted.peer, f"/ui/models/{model}/reject", comment="why").status == 409
+
+
 def test_everything_is_paused_and_resumed(acted, tab):
     """The banner says so on the first page, by whom and why."""
     page = tab(acted.peer.url)

@@ -17,7 +17,7 @@ from receiver.config import Role
 from receiver.core.durations import format_duration
 from receiver.core.models import PauseScope
 from receiver.core.playbook import Playbook
-from receiver.flows import controls, redress
+from receiver.flows import answering, controls, redress
 from receiver.flows.acts import Act
 from receiver.store.store import Store
 from receiver.web.acts import carry_out, fingerprint_of
@@ -54,6 +54,14 @@ ON_MODELS: Acts = {
         lambda store, playbook, act, name, _: controls.resume(
             store, playbook, act, PauseScope.MODEL, name
         ),
+    ),
+    "approve": (
+        offers.approve,
+        lambda store, playbook, act, name, _: answering.approve(store, playbook, act, name),
+    ),
+    "reject": (
+        offers.reject,
+        lambda store, playbook, act, name, _: answering.reject(store, playbook, act, name),
     ),
 }
 

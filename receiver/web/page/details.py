@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from receiver.alertmanager import raw_alert
+from receiver.core.run_ends import RunEnd
 from receiver.store import page_rows, queries
+from receiver.store.run_end_rows import run_ends_of
 from receiver.store.store import Store
 from receiver.store.tables import rejections
 from receiver.web.page.told import NOTHING, Told, read
@@ -40,12 +42,13 @@ class WholeDecision:
 
 @dataclass(frozen=True, slots=True)
 class WholeDispatch:
-    """A dispatch with every attempt and transition."""
+    """A dispatch with every attempt and transition, and what its run brought."""
 
     now: datetime
     row: Row[Any]
     attempts: Sequence[Row[Any]]
     transitions: Sequence[Row[Any]]
+    end: RunEnd | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,13 @@ def dispatch(store: Store, dispatch_id: str) -> WholeDispatch | None:
         row = queries.find_dispatch(db, dispatch_id)
         if row is None:
             return None
-        attempts = queries.attempts_of(db, row.id)
-        return WholeDispatch(store.now(db), row, attempts, queries.transitions_of(db, row.id))
+        return WholeDispatch(
+            now=store.now(db),
+            row=row,
+            attempts=queries.attempts_of(db, row.id),
+            transitions=queries.transitions_of(db, row.id),
+            end=run_ends_of(db, [row.id]).get(row.id),
+        )
 
 
 def rejection(store: Store, rejection_id: int) -> Rejection | None:

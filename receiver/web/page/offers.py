@@ -70,9 +70,44 @@ def resume(close: Close) -> Offer:
     """Lift a model's pause."""
     it, name = close.it, close.it.model.name
     others = [p for p in close.pauses if (p.scope, p.name) != (PauseScope.MODEL, name)]
-    then = explain(it.model, it.alerts, others, close.playbook, close.now)
+    then = explain(
+        it.model, it.alerts, others, close.playbook, close.now, restraints=close.restraints
+    )
     offer = _about_model(name, f"Resume {name}", "Resume", "resume")
     return replace(offer, consequences=(f"Then: {then.detail}.",))
+
+
+def approve(close: Close) -> Offer:
+    """Say yes to what a rung asks."""
+    offer = _answering(close, "Approve", "approve")
+    return replace(
+        offer,
+        consequences=(
+            f"It asks: {close.it.explained.detail}.",
+            "One run is ordered as soon as nothing else holds the model.",
+        ),
+    )
+
+
+def reject(close: Close) -> Offer:
+    """Say no to what a rung asks."""
+    offer = _answering(close, "Reject", "reject")
+    return replace(
+        offer,
+        consequences=(
+            f"It asks: {close.it.explained.detail}.",
+            "No alert and no timer starts a run until this episode is over.",
+            "An operator can still order one.",
+        ),
+    )
+
+
+def _answering(close: Close, button: str, act: str) -> Offer:
+    name = close.it.model.name
+    offer = _about_model(name, f"{button} a run of {name}", button, act)
+    if close.it.asked is None:
+        return replace(offer, blocked="nothing is asked about it; an operator can retrain it")
+    return offer
 
 
 def pause_many(policy: str) -> Offer:

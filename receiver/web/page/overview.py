@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from receiver.core.approvals import Approval, in_force
 from receiver.core.explaining import Explanation, explain
 from receiver.core.models import (
     FiringAlert,
@@ -19,8 +20,12 @@ from receiver.core.models import (
 )
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Mode
+from receiver.core.restraints import Restraints
+from receiver.core.run_ends import RunEnd
 from receiver.store import page_rows, queries
+from receiver.store.approval_rows import approvals_of
 from receiver.store.restraint_rows import explained_restraints
+from receiver.store.run_end_rows import run_ends_of
 from receiver.store.standing import last_received_at, models_by_state
 from receiver.store.store import Store
 from receiver.web.page.sparkline import Point, Sparkline, draw
@@ -45,7 +50,9 @@ class Standing:
     told: Mapping[str, Told]
     explained: Explanation
     pause: Pause | None
+    asked: Approval | None
     runs: Sequence[Row[Any]]
+    ends: Mapping[str, RunEnd]
     lines: Sequence[Sparkline]
 
 
@@ -56,6 +63,7 @@ class Close:
     it: Standing
     pauses: Sequence[Pause]
     playbook: Playbook
+    restraints: Restraints | None
     now: datetime
 
 
@@ -83,6 +91,7 @@ class Overview:
     more: bool
     counts: Mapping[ModelState, int]
     waiting: Sequence[Row[Any]]
+    asking: Sequence[Standing]
     rejections: Sequence[Row[Any]]
     hearing: Hearing
     wide_pauses: Sequence[Pause]
@@ -113,6 +122,9 @@ class Overviews:
                 more=more,
                 counts={one.state: one.count for one in models_by_state(db, now)},
                 waiting=page_rows.waiting_dispatches(db, MOST_WAITING),
+                asking=self._standings(
+                    db, playbook, page_rows.asking_models(db, MOST_WAITING), pauses, now
+                ),
                 rejections=queries.list_rejections(db, MOST_WAITING) if rejections else (),
                 hearing=Hearing(last_received_at(db), page_rows.expired_at(db)),
                 wide_pauses=[
@@ -131,7 +143,8 @@ class Overviews:
                 return None
             pauses = queries.list_pauses(db)
             [it] = self._standings(db, playbook, [model], pauses, now)
-            return Close(it, pauses, playbook, now)
+            restraints = explained_restraints(db, model, it.alerts, playbook, now)
+            return Close(it, pauses, playbook, restraints, now)
 
     def _standings(
         self,
@@ -145,27 +158,31 @@ class Overviews:
         sets = queries.alerts_of_models(db, names)
         told = self._hearsay.of(db, [alert for alerts in sets.values() for alert in alerts])
         runs = page_rows.last_runs(db, names, LAST_RUNS)
+        ends = run_ends_of(db, [run.id for some in runs.values() for run in some])
         values = page_rows.last_values(db, names, LAST_VALUES)
-        return [
-            Standing(
-                model=model,
-                state=state_of(model, sets[model.name], pauses, now),
-                alerts=sets[model.name],
-                told=told,
-                explained=explain(
-                    model,
-                    sets[model.name],
-                    pauses,
-                    playbook,
-                    now,
-                    restraints=explained_restraints(db, model, sets[model.name], playbook, now),
-                ),
-                pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
-                runs=runs[model.name],
-                lines=_lines(values[model.name], sets[model.name], told, runs[model.name], now),
+        approvals = approvals_of(db, names)
+        standings = []
+        for model in found:
+            alerts, last = sets[model.name], runs[model.name]
+            restraints = explained_restraints(db, model, alerts, playbook, now)
+            asked = in_force(
+                approvals.get(model.name), model.episode_started_at, model.latest, now
             )
-            for model in found
-        ]
+            standings.append(
+                Standing(
+                    model=model,
+                    state=state_of(model, alerts, pauses, now),
+                    alerts=alerts,
+                    told=told,
+                    explained=explain(model, alerts, pauses, playbook, now, restraints=restraints),
+                    pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
+                    asked=asked if alerts else None,
+                    runs=last,
+                    ends=ends,
+                    lines=_lines(values[model.name], alerts, told, last, now),
+                )
+            )
+        return standings
 
 
 def _lines(

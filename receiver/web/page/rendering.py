@@ -77,6 +77,7 @@ def environment() -> "Environment":
         "STATES": words.STATES,
         "DISPATCH_STATES": words.DISPATCH_STATES,
         "OUTCOMES": words.OUTCOMES,
+        "EFFECTS": words.EFFECTS,
         "WIDTH": sparkline.WIDTH,
         "HEIGHT": sparkline.HEIGHT,
         "VERSION": __version__,

@@ -40,6 +40,16 @@ DISPATCH_STATES: Mapping[str, Sign] = {
     "abandoned": Sign("⊘", "was abandoned"),
 }
 
+EFFECTS: Mapping[str, Sign] = {
+    "recovered": Sign("✓", "the model recovered"),
+    "no_effect": Sign("✗", "no effect"),
+    "rejected": Sign("✗", "rejected by the run itself"),
+    "settling": Sign("…", "settling"),
+    "unclear": Sign("?", "nothing fired at its end"),
+    "failed": Sign("✗", "failed"),
+    "cancelled": Sign("⊘", "cancelled"),
+}
+
 OUTCOMES: Mapping[str, Sign] = {
     "trigger": Sign("▶", "a run was ordered"),
     "hold": Sign("◷", "held for now"),

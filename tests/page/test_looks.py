@@ -1,0 +1,170 @@
+"""The page in a real browser: usable by everyone in both themes, and deaf to strangers."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.page.corpus import HOSTILE
+from tests.posts import entry, post
+
+PAGES = {
+    "models": "/",
+    "models of a state": "/?state=held",
+    "no such model": "/?q=nobody",
+    "held": "/ui/models/forecast-eu",
+    "needs a human": "/ui/models/fraud-scores",
+    "asks": "/ui/models/credit-risk",
+    "paused": "/ui/models/pricing-7",
+    "running": "/ui/models/churn",
+    "quiet": "/ui/models/quiet-one",
+    "decisions": "/ui/decisions",
+    "no decision": "/ui/decisions?model=nobody",
+    "parked": "/dispatches?state=parked",
+    "refused": "/dispatches?state=refused",
+    "cooldown": "/decisions?reason=cooldown",
+    "triggered": "/decisions?reason=triggered",
+    "operator": "/decisions?reason=operator",
+    "invalid": "/decisions?reason=invalid",
+    "rejection": "/rejections",
+    "retrain": "/ui/models/forecast-eu/retrain",
+    "retrain not now": "/ui/models/churn/retrain",
+    "pause": "/ui/models/forecast-eu/pause?for=until",
+    "approve": "/ui/models/credit-risk/approve",
+    "problem": "/ui/models/none",
+}
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def path_of(peer, path):
+    """A page's path; an API's list stands for the page of its first entry."""
+    kind = path.strip("/").partition("?")[0]
+    if kind in {"dispatches", "decisions", "rejections"}:
+        return f"/ui/{kind}/{peer.get(path).json()[kind][0]['id']}"
+    return path
+
+
+def violations(page):
+    """What keeps people from using a page, one line each."""
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+@pytest.fixture(scope="module")
+def looked_at(browser):
+    """One tab for each theme."""
+    tabs = {}
+    for theme in ("light", "dark"):
+        context = browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 900})
+        tabs[theme] = context.new_page()
+    yield tabs
+    for page in tabs.values():
+        page.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_everyone_can_use_it(peer, looked_at, name, theme):
+    """Axe finds nothing, in every state of the page and in both themes; nothing overflows."""
+    page = looked_at[theme]
+    page.goto(peer.url + path_of(peer, PAGES[name]))
+
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everyone_can_use_an_empty_one(stage, looked_at, theme):
+    """The page that teaches, and the dialogs."""
+    page = looked_at[theme]
+    page.goto(stage("{storage: {min_free: 0}}").peer.url)
+    assert violations(page) == []
+    page.keyboard.press("?")
+    page.locator("#help[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_a_dialog_can_be_used_by_everyone(peer, tab):
+    """The form in its dialog; Escape closes it and the focus is where it was."""
+    page = tab(peer.url)
+    link = page.get_by_role("link", name="Pause 4h: forecast-eu")
+    link.focus()
+    page.keyboard.press("Enter")
+    page.locator("#act[open]").wait_for()
+
+    assert violations(page) == []
+    assert page.evaluate("document.activeElement.name") == "comment"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == (
+        "Pause 4h: forecast-eu"
+    )
+
+
+@pytest.mark.parametrize("width", [320, 720, 1024])
+def test_it_fits_small_screens(peer, tab, width):
+    """At 320 pixels (400 % zoom) nothing needs scrolling in two directions."""
+    page = tab(peer.url, viewport={"width": width, "height": 640})
+    for path in ("/", "/ui/models/forecast-eu", "/ui/decisions", "/ui/models/churn/pause"):
+        page.goto(peer.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_paper_shows_no_buttons(peer, tab):
+    """Printed, it is the facts alone."""
+    page = tab(peer.url)
+    page.emulate_media(media="print")
+
+    assert page.locator(".button").first.is_hidden()
+    assert page.get_by_role("heading", name="forecast-eu").is_visible()
+
+
+def test_nothing_a_stranger_says_is_obeyed(stage, tab):
+    """Every hostile text in every field, on every page, live updates included: no script runs."""
+    scene = stage()
+    peer = scene.peer
+
+    def deliver(start):
+        for number, text in enumerate(HOSTILE):
+            alert = entry(f"m{start + number}", labels={"odd": text, "b" + text: "x"})
+            alert["annotations"] = {"value": "0.6", "summary": text, "runbook_url": text}
+            alert["generatorURL"] = text
+            peer.post("/webhook", {**post(alert), "receiver": text})
+            peer.post("/webhook", post({**alert, "labels": {"alertname": text}}))
+        peer.post("/webhook", text.encode())
+
+    deliver(0)
+    scene.act("/models/m0/pause", comment=HOSTILE[0])
+    scene.act("/models/m1/pause", comment=HOSTILE[1])
+    page = tab(peer.url)
+    page.get_by_text("Live", exact=True).wait_for()
+    deliver(20)
+    page.locator(".card", has_text="m21").wait_for()  # it came by itself
+
+    paths = ["/", "/ui/decisions", "/ui/models/m0", "/ui/models/m1", "/ui/models/m8"]
+    paths += [f"/ui/decisions/{row.id}" for row in scene.history.log()][:40]
+    paths += [f"/ui/rejections/{peer.get('/rejections').json()['rejections'][0]['id']}"]
+    for path in paths:
+        page.goto(peer.url + path)
+        assert page.evaluate("typeof window.pwned") == "undefined", path
+        assert page.locator("main img, main iframe, main script, main style").count() == 0, path
+        links = page.eval_on_selector_all("a", "all => all.map(a => a.protocol)")
+        assert set(links) <= {"http:", "https:"}, path
+
+
+def test_the_browser_itself_forbids_script(peer, tab):
+    """Were there a hole, the policy would still hold: no inline script, no markup from text."""
+    page = tab(peer.url)
+
+    refused = page.evaluate("""() => {
+        const node = document.createElement("div");
+        try { node.innerHTML = "<b>x</b>"; return "made"; } catch (error) { return error.name; }
+    }""")
+    page.evaluate("""() => {
+        const script = document.createElement("script");
+        try { script.textContent = "window.pwned = 1"; } catch { return; }
+        document.body.append(script);
+    }""")
+
+    assert refused == "TypeError"
+    assert page.evaluate("typeof window.pwned") == "undefined"
+    assert tab.wrong  # the browser says what it forbade
+    tab.wrong.clear()

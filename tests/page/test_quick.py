@@ -1,0 +1,83 @@
+"""Long logs: the page reads no more of them, and takes no longer."""
+
+from statistics import median
+from time import perf_counter
+
+import pytest
+from sqlalchemy import event, text
+
+from tests.page.scene import every_state
+
+LONG = 10_000
+
+COPY = """
+INSERT INTO decisions (id, decided_at, source, policy, model, alertname, fingerprint, status,
+  starts_at, labels, value, reason, outcome, detail, gates, config_hash)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
+SELECT d.id - i * 1000, d.decided_at - i * 1000, 'alertmanager', policy, model, alertname,
+  fingerprint, status, starts_at, labels, 0.5 + i % 7, reason, outcome, detail, gates, config_hash
+FROM n, (SELECT * FROM decisions WHERE model = 'forecast-eu' AND reason = 'cooldown' LIMIT 1) d
+"""
+
+MODELS = """
+INSERT INTO models (name, policy, labels, refusals)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
+SELECT 'other-' || i, 'model-quality', '{}', 0 FROM n
+"""
+
+PATHS = ["/", "/?q=other", "/ui/decisions", "/ui/models/forecast-eu"]
+
+
+@pytest.fixture(scope="module")
+def small(scene):
+    return scene
+
+
+@pytest.fixture(scope="module")
+def large(stage):
+    made = stage()
+    every_state(made)
+    with made.history.store.begin() as tx:
+        tx._db.execute(text(COPY), {"count": LONG})
+        tx._db.execute(text(MODELS), {"count": LONG})
+    return made
+
+
+def statements(scene, path):
+    """How many statements a page takes."""
+    seen = []
+    engine = scene.history.store.engine
+
+    def note(_connection, _cursor, statement, *_rest):
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert scene.peer.get(path).status == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len(seen)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_long_log_takes_no_more_statements(small, large, path):
+    """Their number depends on the models shown, not on what was ever decided."""
+    per_model = 3
+    shown = 50 if path.startswith("/?") or path == "/" else 1
+
+    assert statements(large, path) <= statements(small, path) + per_model * shown
+    assert statements(large, path) <= 40 + per_model * shown
+
+
+@pytest.mark.parametrize("path", ["/ui/models/forecast-eu", "/?state=held", "/ui/decisions"])
+def test_a_long_log_takes_no_longer(small, large, path):
+    """Taken by turns, so that a busy machine slows both: the ratio stays near one."""
+    times = {id(small): [], id(large): []}
+    for _ in range(12):
+        for scene in (small, large):
+            began = perf_counter()
+            assert scene.peer.get(path).status == 200
+            times[id(scene)].append(perf_counter() - began)
+
+    allowed = 8 if path == "/ui/decisions" else 4  # 200 decisions instead of 60
+    assert median(times[id(large)]) < allowed * median(times[id(small)])

@@ -120,7 +120,7 @@ def test_a_decision_is_shown_whole(peer):
 
 def test_a_dispatch_is_shown_with_its_attempts(peer):
     """Each attempt with what the target answered; each state that it went through."""
-    [refused] = peer.get("/dispatches?state=refused").json()["dispatches"]
+    [refused, *_] = peer.get("/dispatches?state=refused").json()["dispatches"]
     said = words(peer.get(f"/ui/dispatches/{refused['id']}"))
 
     assert "401" in said

@@ -12,6 +12,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     select,
     union_all,
 )
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import ATTENTION, LIVE
 from receiver.core.models import Model, ModelState
-from receiver.store.column_types import MICROSECOND, storable
+from receiver.store.column_types import MICROSECOND, Instant, storable
 from receiver.store.model_rows import MODELS_NAMED, model_of
 from receiver.store.standing import busy_models, state_column
 from receiver.store.tables import (
@@ -96,7 +97,7 @@ def _each(db: Connection, now: datetime) -> Select[Any]:
             models.c.name,
             state_column(fires, now).label("state"),
             case((fires, 1), else_=0).label("fires"),
-            func.coalesce(models.c.episode_started_at, now).label("since"),
+            func.coalesce(models.c.episode_started_at, literal(now, Instant())).label("since"),
         )
         .join(busy, busy.c.name == models.c.name)
         .outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)

@@ -1,0 +1,142 @@
+"""What the operators' page reads, on both engines."""
+
+import re
+from datetime import timedelta
+
+from receiver.core.models import ModelState, Pause, PauseScope, state_of
+from receiver.core.runs import RunState
+from receiver.store import page_rows, queries
+from receiver.store.page_rows import WORST_FIRST, Wanted
+from tests.examples import alert, resolved
+from tests.fakes import refused
+from tests.serving import host
+
+HOUR = timedelta(hours=1)
+EVERYONE = Wanted()
+
+
+def fill(history):
+    """Models in every state, and some more of the same."""
+    for name in ("quiet-1", "quiet-2", "quiet-3"):
+        history.deliver(alert(name))
+        history.run_to_its_end()
+        history.deliver(resolved(name, ends_at=history.now()))
+    history.clock.pass_(10 * HOUR)
+    history.deliver(alert("held-1"), alert("held-1", name="LowModelR2"))
+    history.run_to_its_end(RunState.FAILED)
+    history.deliver(alert("held-2"))
+    history.run_to_its_end()
+    with history.store.begin() as tx:
+        tx.save_pause(Pause(PauseScope.MODEL, "paused", history.now(), None, "ana", "x"))
+    history.deliver(alert("paused"))
+    history.target.accidents = [refused]
+    history.deliver(alert("refused"))
+    history.send()
+    history.deliver(alert("running"))
+    history.send()
+
+
+def names(history, wanted=EVERYONE, skip=0, limit=50):
+    with history.store.read() as db:
+        found, more = page_rows.worst_models(
+            db, wanted, skip=skip, limit=limit, now=history.store.now(db)
+        )
+    return [model.name for model in found], more
+
+
+def test_models_are_listed_worst_first(history):
+    """By their state, as `state_of` tells it; the longest episode first, then by name."""
+    fill(history)
+    listed, more = names(history)
+
+    with history.store.read() as db:
+        now = history.store.now(db)
+        found, _ = queries.list_models(db, after=None, limit=500)
+        sets = queries.alerts_of_models(db, [model.name for model in found])
+        pauses = queries.list_pauses(db)
+    states = {model.name: state_of(model, sets[model.name], pauses, now) for model in found}
+    ranks = [WORST_FIRST.index(states[name]) for name in listed]
+    assert sorted(listed) == sorted(states)
+    assert ranks == sorted(ranks)
+    assert listed[:5] == ["refused", "held-1", "held-2", "paused", "running"]
+    assert not more
+
+
+def test_pages_of_models_neither_repeat_nor_miss_one(history):
+    """However short they are, and across the border between the busy and the quiet."""
+    fill(history)
+    whole, _ = names(history)
+
+    for limit in (1, 2, 3, 7):
+        paged = []
+        more = True
+        while more:
+            some, more = names(history, skip=len(paged), limit=limit)
+            paged += some
+        assert paged == whole
+
+
+def test_models_are_found_by_state_and_by_a_part_of_the_name(history):
+    """Whatever the case; what means something to SQL means nothing here."""
+    fill(history)
+
+    assert names(history, Wanted(ModelState.HELD))[0] == ["held-1", "held-2"]
+    assert names(history, Wanted(ModelState.QUIET))[0] == ["quiet-1", "quiet-2", "quiet-3"]
+    assert names(history, Wanted(text="QUIET"))[0] == ["quiet-1", "quiet-2", "quiet-3"]
+    assert names(history, Wanted(ModelState.HELD, "2"))[0] == ["held-2"]
+    for text in ("%", "_", "\\", "\0", "\ud800", "'"):
+        assert names(history, Wanted(text=text))[0] == []
+
+
+def test_everything_paused_is_everything_busy(history):
+    """Under a pause of all every model is held, and none is listed twice."""
+    fill(history)
+    with history.store.begin() as tx:
+        tx.save_pause(Pause(PauseScope.EVERYTHING, "", history.now(), None, "ana", "x"))
+
+    listed, _ = names(history)
+
+    assert len(listed) == len(set(listed)) == 8
+
+
+def test_each_model_has_its_own_last_rows(history):
+    """The newest first, so many and no more, of exactly the models asked for."""
+    fill(history)
+    for _ in range(5):
+        history.clock.pass_(HOUR)
+        history.deliver(alert("held-1"))
+
+    with history.store.read() as db:
+        runs = page_rows.last_runs(db, ["held-1", "quiet-1", "none"], 10)
+        values = page_rows.last_values(db, ["held-1", "quiet-1"], 3)
+        nothing = page_rows.last_values(db, [], 3)
+
+    assert [run.state for run in runs["held-1"]] == ["failed"]
+    assert [run.state for run in runs["quiet-1"]] == ["succeeded"]
+    assert runs["none"] == []
+    assert nothing == {}
+    held = [row.id for row in history.log(model="held-1")][:-4:-1]
+    assert [row.id for row in values["held-1"]] == held
+
+
+def test_every_page_answers(history, tmp_path):
+    """All pages, their filters and what they lead to, on this engine."""
+    with host(history, tmp_path) as peer:
+        fill(history)
+        seen, waiting = set(), ["/", "/?q=held&state=held", "/ui/decisions?model=held-1&since=9d"]
+        while waiting:
+            path = waiting.pop()
+            seen.add(path)
+            page = peer.get(path)
+            assert page.status == 200, (path, page.text)
+            found = re.findall(r'href="((?:/|/ui/|/\?)[^"]*)"', page.text)
+            ours = {one.replace("&amp;", "&") for one in found if "static" not in one}
+            waiting += [
+                one
+                for one in ours - seen - set(waiting)
+                if one == "/" or one[:4] in {"/ui/", "/?st"}
+            ]
+
+    assert len(seen) > 50
+    assert any("/retrain" in one for one in seen)
+    assert any("/dispatches/" in one for one in seen)

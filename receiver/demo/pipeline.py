@@ -9,11 +9,12 @@ The components are lightweight: each carries its own source, so their imports st
 
 # Imports inside components; a component's arguments are its inputs and outputs.
 # ruff: noqa: PLC0415, PLR0917
-# The service's environment has no kfp, so that mypy sees its decorators untyped there.
-# mypy: disable-error-code="untyped-decorator"
+# The service's environment has no kfp: there mypy sees its decorators and paths untyped.
+# mypy: disable-error-code="untyped-decorator, valid-type"
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from kfp import compiler, dsl
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
@@ -73,8 +74,12 @@ def evaluate(
     held_out: Input[Dataset],
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
+    report: dsl.OutputPath(str),
 ) -> None:
-    """Compare the challenger with the served model on samples that the challenger never saw."""
+    """Compare the challenger with the served model on samples that the challenger never saw.
+
+    `report` is what the run says of itself: the receiver's docs/policies.md has its form.
+    """
     import csv
     import json
     from pathlib import Path
@@ -104,19 +109,22 @@ def evaluate(
         metrics.log_metric(f"{name}_r2", scores[name]["r2"])
     Path(evaluation.path).write_text(json.dumps(scores))
 
-
-@component
-def is_better(evaluation: Input[Artifact]) -> bool:
-    """Say whether the challenger should be served."""
-    import json
-    from pathlib import Path
-
-    scores = json.loads(Path(evaluation.path).read_text())
     champion, challenger = scores.get("champion"), scores["challenger"]
     better = champion is None or challenger["mae"] < champion["mae"]
+    words = ["promoted" if better else "rejected"]
+    words += [f"{name}={challenger[name]:.4g}" for name in ("mae", "r2")]
+    if champion is not None:
+        words.append(f"champion_mae={champion['mae']:.4g}")
+    Path(report).parent.mkdir(parents=True, exist_ok=True)
+    Path(report).write_text(" ".join(words))
+
+
+@component
+def is_better(report: str) -> bool:
+    """Say whether the challenger should be served."""
     # The run's log is where a human looks first.
-    print(f"champion {champion}, challenger {challenger}: {'deploy' if better else 'keep'}")  # noqa: T201
-    return better
+    print(report)  # noqa: T201
+    return report.split(maxsplit=1)[0] == "promoted"
 
 
 @component
@@ -145,9 +153,17 @@ def deploy(
     scratch.replace(served)
 
 
+class Reported(NamedTuple):
+    """The pipeline's outputs: where the receiver looks for what a local run reports."""
+
+    retrain_verdict: str
+
+
 @dsl.pipeline(name="retrain", description="Train, evaluate, deploy if better.")
-def retrain(user_id: str, workdir: str, drift_score: float = 0.0, dispatch_id: str = "") -> None:
-    """One retraining of one model.
+def retrain(
+    user_id: str, workdir: str, drift_score: float = 0.0, dispatch_id: str = ""
+) -> Reported:
+    """One retraining of one model, which says whether the new one is served.
 
     The receiver leaves out a number that it does not have, so `drift_score` has a default.
     """
@@ -159,7 +175,7 @@ def retrain(user_id: str, workdir: str, drift_score: float = 0.0, dispatch_id: s
         held_out=trained.outputs["held_out"],
     )
     # A component with this one output: kfp.local takes a condition on a named output for false.
-    gate = is_better(evaluation=evaluated.outputs["evaluation"])
+    gate = is_better(report=evaluated.outputs["report"])
     with dsl.If(gate.output == True, name="better"):  # noqa: E712 - builds a condition
         deployed = deploy(
             user_id=user_id,
@@ -172,6 +188,7 @@ def retrain(user_id: str, workdir: str, drift_score: float = 0.0, dispatch_id: s
     for task in (trained, evaluated, gate, deployed):
         # Same arguments, other data: what is recent lies in `workdir`.
         task.set_caching_options(enable_caching=False)
+    return Reported(retrain_verdict=evaluated.outputs["report"])
 
 
 if __name__ == "__main__":

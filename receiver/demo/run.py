@@ -82,6 +82,7 @@ class Story:
             "Decisions": f"{receiver}/decisions?model={DRIFTS}",
             "Model": f"{receiver}/models/{DRIFTS}",
             "Dispatches": f"{receiver}/dispatches",
+            "Policies": f"{receiver}/policies",
             "Served metrics": f"{self._models.url}/metrics",
             **self._carrier.urls,
             "Logs": str(self._folder / "logs"),
@@ -166,10 +167,13 @@ class Story:
         if dispatch["state"] != "succeeded":
             raise DemoError(f"the run ended as {dispatch['state']}: {dispatch.get('detail', '')}")
         scores = self._deployed(dispatch_id)
+        verdict = self.screen.wait(
+            "the run's report", lambda: self._receiver.dispatch(dispatch_id)["verdict"], within=30
+        )
         self.screen.done(
-            f"the run succeeded: on samples it never saw the new model's MAE is"
-            f" {scores['challenger']['mae']:.2f}, the old one's {scores['champion']['mae']:.2f}:"
-            f" deployed"
+            f"the run succeeded and reports `{verdict}`: on samples it never saw the new model's"
+            f" MAE is {scores['challenger']['mae']:.2f},"
+            f" the old one's {scores['champion']['mae']:.2f}"
         )
 
     def _await_recovery(self) -> None:
@@ -186,8 +190,10 @@ class Story:
 
         over = self.screen.wait("the alert to resolve", resolved, within=60)
         self._check_that_it_was_one_run()
+        effect = self._receiver.dispatches()[0]["effect"]
         self.screen.done(
-            f"{' and '.join(sorted(over))} resolved after one run: {self._models.quality(DRIFTS)}"
+            f"{' and '.join(sorted(over))} resolved after one run, whose effect is `{effect}`:"
+            f" {self._models.quality(DRIFTS)}"
         )
 
     def _check_that_it_was_one_run(self) -> None:

@@ -83,4 +83,5 @@ sys.exit(run_demo(once=True, keep_dir=Path({str(tmp_path / "demo")!r}), port=0))
     )
 
     assert played.returncode == 0, played.stdout + played.stderr
+    assert "reports `promoted`" in played.stdout
     assert ("a captured notification" in played.stdout) == (carrier == "captured")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from receiver.core.reports import Verdict, parse_report
 from receiver.demo.evaluation import Quality, mean_absolute_error, r2_score
 from receiver.demo.live import TARGET, read_table, write_table
 from receiver.demo.model_server import PER_TICK, WINDOW, ModelServer
@@ -127,6 +128,9 @@ def test_a_challenger_that_is_no_better_is_not_deployed(tmp_path):
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(served.read_text()) == perfect
+    report = parse_report(next((tmp_path / "pipeline-root").glob("*/evaluate/report")).read_text())
+    assert report.verdict is Verdict.REJECTED
+    assert report.metrics.keys() == {"mae", "r2", "champion_mae"}
 
 
 def test_a_name_that_is_a_path_is_refused(tmp_path):

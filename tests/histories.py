@@ -15,6 +15,7 @@ from receiver.flows.intake import arrive, take_in
 from receiver.flows.looking_up import Watch
 from receiver.flows.rechecking import due_models, recheck
 from receiver.flows.reporting import read_next_report
+from receiver.flows.waking import wake
 from receiver.store import queries
 from receiver.store.store import Store
 from tests.examples import notification, playbook
@@ -60,6 +61,7 @@ class History:
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""
+        wake(self.store, self.playbook)
         names = due_models(self.store)
         return recheck(self.store, self.playbook, names) if names else False
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from receiver.config.restraint_fields import parse_hours
 from receiver.core.approvals import Approval
+from receiver.core.budgets import Counted, Limit, Scope, Usage
 from receiver.core.decisions import Facts
 from receiver.core.policies import Mode, Policy
 from receiver.core.restraints import Restraints, Runs
@@ -31,7 +32,12 @@ def window(*texts: str, zone: str = "UTC") -> Window:
 
 ALWAYS, NEVER_NOW = window("daily"), window("20:00-06:00")
 
-RESTRAINED = approving(attempts=3, window=NEVER_NOW)
+THREE_A_DAY = Limit(Scope.TOTAL, Counted.RUNS, 3, timedelta(days=1))
+ONE_AT_ONCE = Limit(Scope.POLICY, Counted.IN_FLIGHT, 1)
+SPENT = Usage(THREE_A_DAY, used=3, frees_at=NOON + timedelta(hours=2))
+BUSY = Usage(ONE_AT_ONCE, used=1)
+
+RESTRAINED = approving(attempts=3, window=NEVER_NOW, limits=(THREE_A_DAY,))
 """Has every rung that a policy can have."""
 
 

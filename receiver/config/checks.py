@@ -13,6 +13,7 @@ from receiver.config.files import (
     read_certificate,
     read_secret,
 )
+from receiver.config.restraint_checks import check_budgets
 from receiver.config.sections import (
     LOCAL,
     FileSection,
@@ -39,6 +40,7 @@ def check(file: FileSection, folder: Path) -> Iterator[Problem]:
     """Find what no single setting shows. Settings that could not be read are None here."""
     yield from _check_storage(file, folder)
     yield from _check_auth(file, folder)
+    yield from check_budgets(file)
     shared = _is_shared(file.storage, folder)
     for name, target in file.targets.items():
         yield from _check_target(("targets", name), target, folder)

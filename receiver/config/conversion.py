@@ -10,7 +10,7 @@ from receiver.config.checks import is_package
 from receiver.config.dangers import dangers
 from receiver.config.fields import compile_pattern
 from receiver.config.files import in_folder, read_secret
-from receiver.config.restraint_fields import parse_hours, zone_of
+from receiver.config.restraint_values import cost_of, limits_of, window_of
 from receiver.config.sections import (
     LOCAL,
     AuthSection,
@@ -20,7 +20,7 @@ from receiver.config.sections import (
     PolicySection,
     StorageSection,
     TargetSection,
-    WindowSection,
+    TotalBudgetSection,
     check_storage_url,
 )
 from receiver.config.subscribing import subscriber_of
@@ -38,7 +38,6 @@ from receiver.core.durations import format_duration
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.targets import Target, TargetKind
-from receiver.core.windows import Window
 
 DEFAULT_URL = "sqlite:///receiver.db"
 RUN_TIMEOUT = timedelta(hours=24)
@@ -56,7 +55,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
     targets = {
         name: _target(name, section, folder, environment) for name, section in file.targets.items()
     }
-    policies = tuple(_policy(section) for section in file.policies)
+    policies = tuple(_policy(section, file.budget) for section in file.policies)
     auth = None if file.auth is None else _auth(file.auth, folder)
     text = _text(file, targets)
     return Config(
@@ -203,12 +202,7 @@ def _python(section: KfpSection, folder: Path, environment: Path) -> Path | None
     return next((path for path in places if path.exists()), None)
 
 
-def _window(section: WindowSection) -> Window:
-    hours = tuple(parse_hours(text) for text in section.allow)
-    return Window(section.location, zone_of(section.location), hours)
-
-
-def _policy(section: PolicySection) -> Policy:
+def _policy(section: PolicySection, total: TotalBudgetSection | None) -> Policy:
     return Policy(
         name=section.name,
         matchers=tuple(matcher for text in section.match for matcher in parse_matchers(text)),
@@ -224,6 +218,8 @@ def _policy(section: PolicySection) -> Policy:
         alert_expiry=section.alert_expiry,
         attempts=section.attempts,
         backoff=section.backoff or 1,
-        window=None if section.window is None else _window(section.window),
+        window=window_of(section.window),
+        limits=limits_of(section.budget, total),
+        cost=cost_of(section.cost),
         approval_expiry=section.approval.expiry if section.approval else APPROVAL_EXPIRY,
     )

@@ -1,16 +1,19 @@
 """Types of the settings of the rungs below `cooldown`."""
 
 import re
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator
 
+from receiver.core.durations import parse_duration
 from receiver.core.windows import DAYS, MIDNIGHT, Hours
 
 MOST_ATTEMPTS = 1000
 MOST_BACKOFF = 100
+MOST_AMOUNT = 1e12
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOURS = re.compile(
@@ -97,6 +100,69 @@ def _hours(text: str) -> str:
     return text
 
 
+def parse_run_cap(text: str) -> tuple[int, timedelta]:
+    """Read `4 in 7d`. Raises `ValueError`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5}) in (\S+)", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a number of runs in a time; write 4 in 7d")
+    return int(match[1]), _some_span(match[2], text)
+
+
+def parse_cost_cap(text: str) -> tuple[float, str, timedelta]:
+    """Read `500 EUR in 30d`. Raises `ValueError`."""
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) (\S{1,20}) in (\S+)", text.strip())
+    if match is None or not float(match[1]):
+        raise ValueError(f"{text!r} is not an amount in a time; write 500 EUR in 30d")
+    return float(match[1]), match[2], _some_span(match[3], text)
+
+
+def _some_span(span: str, text: str) -> timedelta:
+    length = parse_duration(span)
+    if not length:
+        raise ValueError(f"{text!r} has no length; write a duration such as 7d")
+    return length
+
+
+def _run_cap(text: str) -> str:
+    parse_run_cap(text)
+    return text
+
+
+def _cost_cap(text: str) -> str:
+    parse_cost_cap(text)
+    return text
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _amount(value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < float(str(value)) <= MOST_AMOUNT:
+        raise ValueError(f"{value!r} is not an amount; write a number such as 12.5")
+    return float(str(value))
+
+
+def _unit(text: str) -> str:
+    if re.fullmatch(r"\S{1,20}", text) is None:
+        raise ValueError(f"{text!r} is not a unit; write one word such as EUR or gpu-hours")
+    return text
+
+
+def _when_spent(value: object) -> str:
+    if value not in (HOLD, ASK):
+        raise ValueError(f"{value!r} is neither; write hold, or ask to let a human approve more")
+    return str(value)
+
+
+HOLD, ASK = "hold", "ask"
+
+RunCaps = Annotated[list[Annotated[str, AfterValidator(_run_cap)]], BeforeValidator(_listed)]
+CostCaps = Annotated[list[Annotated[str, AfterValidator(_cost_cap)]], BeforeValidator(_listed)]
+Amount = Annotated[float, BeforeValidator(_amount)]
+Unit = Annotated[str, AfterValidator(_unit)]
+WhenSpent = Annotated[str, BeforeValidator(_when_spent)]
 Attempts = Annotated[int, BeforeValidator(_attempts)]
 Backoff = Annotated[float, BeforeValidator(_backoff)]
 Location = Annotated[str, AfterValidator(_location)]

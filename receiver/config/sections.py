@@ -22,7 +22,17 @@ from receiver.config.fields import (
     Url,
     Workflow,
 )
-from receiver.config.restraint_fields import AllowedHours, Attempts, Backoff, Location
+from receiver.config.restraint_fields import (
+    AllowedHours,
+    Amount,
+    Attempts,
+    Backoff,
+    CostCaps,
+    Location,
+    RunCaps,
+    Unit,
+    WhenSpent,
+)
 from receiver.core.policies import APPROVAL_EXPIRY, Mode
 
 MIB = 1024**2
@@ -188,6 +198,29 @@ class WindowSection(Section):
     allow: AllowedHours = Field(examples=['["mon-fri 20:00-06:00", "sat,sun"]'])
 
 
+class CostSection(Section):
+    """What one run costs; with `run_time`, what a run of that length costs."""
+
+    amount: Amount = Field(examples=["12.5"])
+    unit: Unit = Field(examples=["EUR"])
+    run_time: Span | None = None
+
+
+class TotalBudgetSection(Section):
+    """What the runs of all policies together may take."""
+
+    runs: RunCaps = []
+    in_flight: Attempts | None = None
+    cost: CostCaps = []
+    when_spent: WhenSpent = "hold"
+
+
+class BudgetSection(TotalBudgetSection):
+    """What the runs of one policy may take."""
+
+    runs_per_model: RunCaps = []
+
+
 class PolicySection(Section):
     """Which alerts retrain which target."""
 
@@ -206,6 +239,8 @@ class PolicySection(Section):
     backoff: Backoff | None = None
     approval: ApprovalSection | None = None
     window: WindowSection | None = None
+    budget: BudgetSection | None = None
+    cost: CostSection | None = None
 
 
 class WebhookSection(Section):
@@ -240,6 +275,7 @@ class FileSection(Section):
     storage: StorageSection = StorageSection()
     retention: RetentionSection = RetentionSection()
     auth: AuthSection | None = None
+    budget: TotalBudgetSection | None = None
     targets: dict[Name, TargetSection] = {}
     policies: list[PolicySection] = []
     announcements: list[AnnouncementSection] = []

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     COOLDOWN = "cooldown"  # the model was retrained too recently
     WINDOW = "window"  # outside the policy's hours
     EXHAUSTED = "exhausted"  # retrained often in this episode, and it still fires
+    BUDGET = "budget"  # its runs, or what they cost, are used up
     APPROVAL = "approval"  # a human must say yes first
     OBSERVED = "observed"  # it would have triggered
     TRIGGERED = "triggered"  # none of the above
@@ -53,6 +54,7 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.COOLDOWN: Outcome.HOLD,
     Reason.WINDOW: Outcome.HOLD,
     Reason.EXHAUSTED: Outcome.HOLD,
+    Reason.BUDGET: Outcome.HOLD,
     Reason.APPROVAL: Outcome.HOLD,
     Reason.OBSERVED: Outcome.SKIP,
     Reason.TRIGGERED: Outcome.TRIGGER,
@@ -60,7 +62,7 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.EXPIRED: Outcome.NOTE,
 }
 
-RESTRAINTS = frozenset({Reason.WINDOW, Reason.EXHAUSTED, Reason.APPROVAL})
+RESTRAINTS = frozenset({Reason.WINDOW, Reason.EXHAUSTED, Reason.BUDGET, Reason.APPROVAL})
 """The rungs between `cooldown` and `observed`."""
 
 SKIPS = frozenset({Reason.UNMATCHED, Reason.DUPLICATE, Reason.INVALID})

@@ -198,6 +198,7 @@ HOLDS: tuple[Rung, ...] = (
     _cooldown,
     restraining.window,
     restraining.exhausted,
+    restraining.budget,
     restraining.approval,
     _observed,
     _triggered,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from receiver.core.budgets import Cost, Limit
 from receiver.core.matchers import Matcher
 from receiver.core.regexes import Regex
 from receiver.core.windows import Window
@@ -42,6 +43,8 @@ class Policy:
         attempts: Runs of one episode after which a human must look; None for any number.
         backoff: What each run of an episode multiplies the next one's cooldown by.
         window: The hours in which runs may start; None for all.
+        limits: Its budget, and what all policies share.
+        cost: What one of its runs costs, if that is known.
         approval_expiry: How long a question waits for its answer, and an approval for its run.
 
     """
@@ -59,17 +62,20 @@ class Policy:
     attempts: int | None = None
     backoff: float = 1
     window: Window | None = None
+    limits: tuple[Limit, ...] = ()
+    cost: Cost | None = None
     approval_expiry: timedelta = APPROVAL_EXPIRY
 
     @property
     def restrained(self) -> bool:
         """Whether a rung between `cooldown` and `observed` is there for it."""
-        return self.window is not None or self.asks
+        return self.window is not None or bool(self.limits) or self.asks
 
     @property
     def asks(self) -> bool:
         """Whether one of these rungs may ask a human."""
-        return self.mode is Mode.APPROVE or self.attempts is not None
+        may_exceed = any(limit.asks for limit in self.limits)
+        return self.mode is Mode.APPROVE or self.attempts is not None or may_exceed
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether every matcher accepts these labels."""

@@ -1,8 +1,11 @@
 """The rungs between `cooldown` and `observed`: each is there for policies that set its keys."""
 
+from datetime import datetime
+
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, Scalar
+from receiver.core.models import latest_of
 from receiver.core.policies import Mode
 from receiver.core.restraints import Restraints
 from receiver.core.times import clock_time, stamp
@@ -45,6 +48,30 @@ def exhausted(case: Case) -> Gate | None:
     return _asking(Reason.EXHAUSTED, detail, saw, known, applies=spent)
 
 
+def budget(case: Case) -> Gate | None:
+    """So many runs, or so much money, and no more; or not without a human."""
+    known = case.facts.restraints
+    if not case.ruling.limits or known is None:
+        return None
+    over = [usage for usage in known.spent if usage.is_spent]
+    saw: dict[str, Scalar] = {}
+    for usage in known.spent:
+        saw[str(usage.limit)] = usage.used
+        saw[f"{usage.limit}: free at"] = stamp(usage.frees_at)
+    saw |= _answer(known)
+    used = ", ".join(str(usage) for usage in over or known.spent)
+    if not over:
+        return Gate(Reason.BUDGET, f"there is room: {used}", {**saw, "asks": False})
+    ends = [usage.frees_at for usage in over]
+    until = None if None in ends else latest_of(*ends)
+    free = f"at {clock_time(until, case.now)}" if until else "when a run ends"
+    detail = f"the budget is used up: {used}; there is room again {free}"
+    if all(usage.limit.asks for usage in over):
+        detail += f", or now: {_asked(known)}"
+        return _asking(Reason.BUDGET, detail, saw, known, applies=True, until=until)
+    return Gate(Reason.BUDGET, detail, {**saw, "asks": False}, applies=True, until=until)
+
+
 def approval(case: Case) -> Gate | None:
     """Ask a human before each run; a rejection holds until the episode ends."""
     policy, known = case.ruling, case.facts.restraints
@@ -71,12 +98,19 @@ def approval(case: Case) -> Gate | None:
 
 
 def _asking(
-    rung: Reason, detail: str, saw: dict[str, Scalar], known: Restraints, *, applies: bool
+    rung: Reason,
+    detail: str,
+    saw: dict[str, Scalar],
+    known: Restraints,
+    *,
+    applies: bool,
+    until: datetime | None = None,
 ) -> Gate:
     """A gate that an approval opens; it asks unless a human has answered."""
     holds = applies and not known.approved
     asks = holds and not known.rejected
-    return Gate(rung, detail, {**saw, "asks": asks}, applies=holds, asks=asks)
+    until = until if holds else None
+    return Gate(rung, detail, {**saw, "asks": asks}, applies=holds, until=until, asks=asks)
 
 
 def _asked(known: Restraints) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from receiver.core.approvals import Approval
+from receiver.core.budgets import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,14 @@ class Restraints:
     """What is known beyond pause, flight and cooldown; read only for policies that ask for it.
 
     Attributes:
+        spent: How much of each limit of the policy's budget is used.
         approval: The question or answer that is in force in the present episode.
 
     """
 
     episode_started_at: datetime | None = None
     runs: Runs = Runs()
+    spent: tuple[Usage, ...] = ()
     approval: Approval | None = None
 
     @property

@@ -26,6 +26,9 @@ OUTSIDE = frozenset({Reason.UNMATCHED, Reason.INVALID, Reason.RESOLVED, Reason.D
 UNHELD = frozenset({Reason.OBSERVED, Reason.TRIGGERED})
 """Reasons that a policy's own restraints come before."""
 
+TIMED = RESTRAINTS - {Reason.BUDGET}
+"""Rungs below `cooldown` whose hold the timer ends; room in a budget is given out by `waking`."""
+
 HOMELESS = frozenset({Reason.UNMATCHED, Reason.INVALID})
 """Reasons for which the timer takes an alert out of its set: no policy names its model now."""
 
@@ -162,7 +165,7 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         expires_at=ledger.now + policy.alert_expiry,
         stale_until=finding.next_check_at if finding.reason is Reason.STALE else None,
         held_by=finding.reason.value if finding.reason in RESTRAINTS else None,
-        held_until=finding.next_check_at if finding.reason in RESTRAINTS else None,
+        held_until=finding.next_check_at if finding.reason in TIMED else None,
         asks=finding.asks,
         observing=policy.mode is Mode.OBSERVE,
         seen_in=origin.seen_in,

@@ -184,7 +184,11 @@ class Ledger:
             cooldown_before=model.cooldown_until,
             detail=f"ordered by policy {policy.name}",
         )
-        self._dispatches.append(dispatch)
+        if policy.limits:
+            self.tx.add_dispatches([dispatch])  # for the next alert's budget to see
+        else:
+            self._dispatches.append(dispatch)
+        self.tx.add_cost(policy, dispatch)
         taken = cooldowns.take(model, cooldown, self.now)
         self.update(replace(taken, latest=latest(dispatch)))
         self.free(model.name)

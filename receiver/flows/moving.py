@@ -51,6 +51,8 @@ def save_moved(
     model = ledger.models[dispatch.model]
     if model.latest is not None and model.latest.id == dispatch.id:
         ledger.update(replace(model, latest=latest(dispatch)))
+    if moved and dispatch.ended_at is not None and dispatch.state is not DispatchState.PARKED:
+        ledger.tx.correct_cost(dispatch)
     if moved:
         telling.moved(ledger, dispatch)
         transitions.labels(dispatch.target, dispatch.state.value).inc()

@@ -15,6 +15,7 @@ from receiver.flows.looking_up import Watch
 from receiver.flows.rechecking import due_models, postpone, recheck
 from receiver.flows.reporting import read_next_report
 from receiver.flows.retention import Ages, forget
+from receiver.flows.waking import wake
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import log, worker_errors
 
@@ -169,6 +170,7 @@ class Worker:
         return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))
 
     def _recheck(self) -> bool:
+        wake(self._store, self._setup.playbook)
         names = due_models(self._store)
         if not names:
             return False

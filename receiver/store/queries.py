@@ -185,6 +185,17 @@ def silent_models(db: Connection, now: datetime, limit: int) -> list[str]:
     return list(db.scalars(SILENT, {"now": now, "most": limit}))
 
 
+def held_alerts(db: Connection, rung: str) -> list[FiringAlert]:
+    """Alerts that this rung below `cooldown` holds, oldest first."""
+    query = (
+        select(firing_alerts)
+        .where(firing_alerts.c.held_by == rung)
+        .order_by(firing_alerts.c.starts_at, firing_alerts.c.fingerprint)
+        .limit(MOST_ROWS)
+    )
+    return [firing_alert_of(row) for row in db.execute(query)]
+
+
 def live_targets(db: Connection) -> set[str]:
     """Targets that have a dispatch on its way or a run in progress."""
     live = ("pending", "sending", "unknown", "running")

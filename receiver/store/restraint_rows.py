@@ -3,20 +3,37 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection
 
 from receiver.core.approvals import in_force
-from receiver.core.dispatches import LIVE, DispatchState
 from receiver.core.explaining import ruling_policy
 from receiver.core.models import FiringAlert, Model, with_firing
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.core.restraints import Restraints, Runs
-from receiver.store.approval_rows import approvals_of
-from receiver.store.run_end_rows import ended_runs
-from receiver.store.tables import dispatches
+from receiver.store.approval_rows import ApprovalRows, approvals_of
+from receiver.store.budget_rows import BudgetRows, read_usage
+from receiver.store.run_rows import runs_since
+from receiver.store.turns import Turn, Turns
 
-UNENDED = tuple(sorted(state.value for state in LIVE | {DispatchState.PARKED}))
+
+class RestraintRows(ApprovalRows, BudgetRows, Turns):
+    """Statements about what the rungs below `cooldown` look at."""
+
+    _db: Connection
+
+    def restraints(self, policy: Policy, model: Model, now: datetime) -> Restraints:
+        """What the policy's rungs below `cooldown` look at. The model is locked.
+
+        Of transactions whose models share a limit, each sees what the one before it ordered.
+        """
+        if any(limit.is_wide for limit in policy.limits):
+            self.take_turn(Turn.BUDGET)
+        return read_restraints(self._db, policy, model, now)
+
+    def runs_since(self, model: str, since: datetime, now: datetime) -> Runs:
+        """The runs of a model that were ordered since then."""
+        return runs_since(self._db, model, since, now)
 
 
 def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime) -> Restraints:
@@ -26,6 +43,7 @@ def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime)
     return Restraints(
         episode_started_at=began,
         runs=Runs() if policy.attempts is None else runs_since(db, model.name, began, now),
+        spent=read_usage(db, policy, model.name, now),
         approval=in_force(asked, began, model.latest, now),
     )
 
@@ -42,22 +60,3 @@ def explained_restraints(
     if policy is None or not policy.restrained:
         return None
     return read_restraints(db, policy, model, now)
-
-
-def runs_since(db: Connection, model: str, since: datetime, now: datetime) -> Runs:
-    """The runs of a model that were ordered since then.
-
-    Those that ended are told from `run_ends`, which outlive their dispatches.
-    """
-    ended, without_effect = ended_runs(db, model, since, now)
-    going_on = select(func.count()).where(
-        dispatches.c.model == model, dispatches.c.created_at >= since, unended()
-    )
-    return Runs(ended + (db.scalar(going_on) or 0), without_effect)
-
-
-def unended() -> ColumnElement[bool]:
-    """Whether a run may go on, or may have begun, without an end that we know."""
-    d = dispatches.c
-    given_up = and_(d.state == DispatchState.ABANDONED.value, d.sent_at.is_not(None))
-    return or_(d.state.in_(UNENDED), given_up)

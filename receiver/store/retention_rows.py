@@ -10,6 +10,7 @@ from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.store.announcement_tables import announcements as sent
 from receiver.store.bulk import upsert
 from receiver.store.column_types import to_micros
+from receiver.store.restraint_tables import costs
 from receiver.store.run_tables import run_ends
 from receiver.store.tables import (
     answers,
@@ -55,6 +56,7 @@ class RetentionRows:
             + self._forget_deliveries(now, limit)
             + self._forget_run_ends(runs, limit)
             + self._forget_announcements(announcements, limit)
+            + self._forget_costs(runs, limit)
             + self._forget_rest(answers, now)
         )
 
@@ -105,6 +107,10 @@ class RetentionRows:
     def _forget_announcements(self, before: datetime, limit: int) -> int:
         table = sent
         return self._delete(table, table.c.id, table.c.ended_at < before, limit)
+
+    def _forget_costs(self, before: datetime, limit: int) -> int:
+        table = costs
+        return self._delete(table, table.c.dispatch_id, table.c.ordered_at < before, limit)
 
     def _forget_deliveries(self, now: datetime, limit: int) -> int:
         table = deliveries

@@ -12,12 +12,8 @@ from typing import IO, TypeVar
 from sqlalchemy import Connection, Engine, func, select, text
 
 from receiver.core.ids import ENTROPY_BYTES, time_id
-from receiver.core.models import Model
-from receiver.core.policies import Policy
 from receiver.core.ports import Clock
-from receiver.core.restraints import Restraints, Runs
 from receiver.store.announcement_rows import AnnouncementRows
-from receiver.store.approval_rows import ApprovalRows
 from receiver.store.decision_ids import DecisionIds
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.errors import (
@@ -33,7 +29,7 @@ from receiver.store.log_rows import LogRows
 from receiver.store.migrate import is_due, migrate
 from receiver.store.model_rows import ModelRows
 from receiver.store.postgres import READING, database_time, postgres_engine, require_fit
-from receiver.store.restraint_rows import read_restraints, runs_since
+from receiver.store.restraint_rows import RestraintRows
 from receiver.store.retention_rows import RetentionRows
 from receiver.store.run_end_rows import RunEndRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
@@ -55,7 +51,7 @@ class Tx(
     ModelRows,
     DispatchRows,
     RunEndRows,
-    ApprovalRows,
+    RestraintRows,
     AnnouncementRows,
     LogRows,
     RetentionRows,
@@ -84,14 +80,6 @@ class Tx(
     def undo(self) -> None:
         """Forget everything that this transaction did; it ends here."""
         self._db.rollback()
-
-    def restraints(self, policy: Policy, model: Model, now: datetime) -> Restraints:
-        """What the policy's rungs below `cooldown` look at. The model is locked."""
-        return read_restraints(self._db, policy, model, now)
-
-    def runs_since(self, model: str, since: datetime, now: datetime) -> Runs:
-        """The runs of a model that were ordered since then."""
-        return runs_since(self._db, model, since, now)
 
     def new_id(self, now: datetime) -> str:
         """A fresh id for a dispatch or a notification."""

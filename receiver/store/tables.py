@@ -42,7 +42,7 @@ def one_of(column: str, values: Any) -> CheckConstraint:
 
 # A CHECK is costly to change on SQLite, so it also knows the rungs of the ladder that come
 # later.
-LATER_REASONS = ("storm", "budget")
+LATER_REASONS = ("storm",)
 
 metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})
 

@@ -17,12 +17,14 @@ class Turn(IntEnum):
     CONFIGURE = 3
     FORGET = 4
     ANSWER = 5  # to one Idempotency-Key
+    BUDGET = 6  # limits that count the runs of several models; taken behind the models' locks
 
 
 class Turns:
     """A transaction's turns.
 
     They are taken before models are locked, so that no two transactions wait for each other.
+    `BUDGET` alone is taken when a model is about to trigger: behind it nothing more is locked.
     """
 
     _db: Connection

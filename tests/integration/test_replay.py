@@ -8,6 +8,7 @@ import pytest
 
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
+from receiver.core.budgets import Counted, Limit, Scope, Usage
 from receiver.core.decisions import Facts, Reason
 from receiver.core.dispatches import DispatchState
 from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
@@ -31,13 +32,17 @@ CAREFUL = approving(
     approval_expiry=timedelta(hours=3),
     cooldown=timedelta(hours=1),
     window=window("06:00-24:00", "sun", zone="Europe/Berlin"),
+    limits=(
+        Limit(Scope.MODEL, Counted.RUNS, 2, timedelta(hours=20)),
+        Limit(Scope.TOTAL, Counted.RUNS, 2, timedelta(hours=4), asks=True),
+    ),
 )
 
 USUAL = {"auto": DRIFT, "observe": WATCHING}
 DECKS = {"usual": USUAL, "careful": {"approve": CAREFUL}}
 SOON = {
     "usual": {"triggered", "invalid", "cooldown"},
-    "careful": {"approval", "exhausted", "window"},
+    "careful": {"approval", "exhausted", "window", "budget"},
 }
 
 LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
@@ -98,6 +103,7 @@ def restraints(saw):
     return Restraints(
         episode_started_at=moment(exhausted["episode_started_at"]),
         runs=Runs(exhausted["runs"], exhausted["without_effect"]),
+        spent=spent(saw.get("budget")),
         approval=Approval(
             model="",
             episode_started_at=NOON,
@@ -110,6 +116,15 @@ def restraints(saw):
         )
         if exhausted["asked_at"]
         else None,
+    )
+
+
+def spent(budget):
+    if budget is None:
+        return ()
+    return tuple(
+        Usage(limit, budget[str(limit)], frees_at=moment(budget[f"{limit}: free at"]))
+        for limit in CAREFUL.limits
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from receiver.config import Config, ConfigError, Role, TokenFile, load_config
 from receiver.config.sections import FileSection, PolicySection, mask_password
+from receiver.core.budgets import Cost
 from receiver.core.policies import Mode, Policy
 from receiver.core.targets import TargetKind
 
@@ -238,7 +239,7 @@ relative paths start at the configuration's folder"""
         ),
         # Unknown settings and wrong kinds of values.
         ("polices: []", "polices: unknown setting; did you mean 'policies'?"),
-        ("x: 1", "x: unknown setting; known here: server, storage, retention, auth, targets, "),
+        ("x: 1", "x: unknown setting; known here: server, storage, retention, auth, budget, "),
         ("1: 1", "[1]: 1 is not a text; put the name in quotes"),
         ("server: {max_bod: 1}", "server.max_bod: unknown setting; did you mean 'max_body'?"),
         ("server: 5", "server: 5 is not a mapping; write settings as"),
@@ -443,6 +444,34 @@ def test_a_problem_is_told_with_place_and_cure(problems, tmp_path, text, problem
             "window.location: '../../etc/passwd' is not a time zone; ",
         ),
         ("window: {allow: [daily], zone: UTC}", "window.zone: unknown setting; known here: loc"),
+        ("budget: {runs: 4}", "budget.runs: 4 is not a list"),
+        ("budget: {runs: 4 a day}", "budget.runs[0]: '4 a day' is not a number of runs in a time"),
+        ("budget: {runs: 0 in 1d}", "budget.runs[0]: '0 in 1d' is not a number of runs in a time"),
+        ("budget: {runs: 4 in 0s}", "budget.runs[0]: '4 in 0s' has no length; write a duration"),
+        ("budget: {runs: 4 in 1x}", "budget.runs[0]: '1x' is not a duration"),
+        ("budget: {runs: 4 in 500d}", "budget.runs: looks back 500d, but retention.runs forgets"),
+        ("budget: {runs_per_model: [1 in 401d]}", "budget.runs_per_model: looks back 401d, but"),
+        ("budget: {in_flight: 0}", "budget.in_flight: 0 is not a number of runs"),
+        ("budget: {cost: 500 in 30d}", "budget.cost[0]: '500 in 30d' is not an amount in a time"),
+        ("budget: {cost: 0 EUR in 30d}", "budget.cost[0]: '0 EUR in 30d' is not an amount in a"),
+        (
+            "budget: {cost: 5 EUR in 30d}",
+            "budget.cost[0]: nobody knows what a run costs; give the",
+        ),
+        (
+            "budget: {cost: 5 EUR in 30d}, cost: {amount: 1, unit: USD}",
+            "budget.cost[0]: counts EUR, but a run costs USD; write the same unit",
+        ),
+        (
+            "budget: {cost: 5 EUR in 30d}, cost: {amount: 6, unit: EUR}",
+            "budget.cost[0]: is less than the 6 EUR of one run; write more",
+        ),
+        ("budget: {cost: 5 EUR in 30d}, cost: {amount: 6}", "cost.unit: is missing; write unit"),
+        ("budget: {when_spent: wait}", "budget.when_spent: 'wait' is neither; write hold, or ask"),
+        ("budget: {run: 4 in 1d}", "budget.run: unknown setting; did you mean 'runs'?"),
+        ("cost: {amount: -1, unit: EUR}", "cost.amount: -1 is not an amount; write a number"),
+        ("cost: {amount: yes, unit: EUR}", "cost.amount: True is not an amount; write a number"),
+        ("cost: {amount: 1, unit: a b}", "cost.unit: 'a b' is not a unit; write one word"),
         ("approval: {expires: 1h}", "approval.expires: unknown setting; did you mean 'expiry'?"),
         ("cooldown: 0s", "cooldown: '0s' is too short"),
         ("dedup_window: 0m", "dedup_window: '0s' is too short"),
@@ -490,6 +519,67 @@ def test_a_policys_problem_is_told_with_place_and_cure(problems, setting, proble
     told = problems(text)
 
     assert any(line.startswith(f"policies[0].{problem}") for line in told), told
+
+
+@pytest.mark.parametrize(
+    ("budget", "problem"),
+    [
+        (
+            "{runs: 9 in 500d}",
+            "budget.runs: looks back 500d, but retention.runs forgets after 400d",
+        ),
+        (
+            "{cost: 9 EUR in 1d}",
+            "budget.cost[0]: nobody knows what a run costs; give a policy cost",
+        ),
+        (
+            "{runs_per_model: 4 in 7d}",
+            "budget.runs_per_model: unknown setting; known here: runs, in_",
+        ),
+    ],
+)
+def test_a_total_budgets_problem_is_told_with_place_and_cure(problems, budget, problem):
+    """It counts the runs of all policies."""
+    told = problems(f"budget: {budget}\n{FIVE_LINES}")
+
+    assert any(line.startswith(problem) for line in told), told
+
+
+def test_a_total_budgets_unit_is_that_of_every_policy(problems):
+    """Two currencies can't be added."""
+    priced = FIVE_LINES.replace("name: quality,", "name: quality, cost: {amount: 1, unit: USD},")
+
+    assert problems(f"budget: {{cost: 9 EUR in 1d}}\n{priced}") == [
+        "budget.cost[0]: counts EUR, but a run costs USD; write the same unit"
+    ]
+
+
+def test_every_setting_of_the_rungs_below_cooldown_arrives(load):
+    """Limits in the file's order, a policy's own before those of all."""
+    rungs = """, mode: approve, approval: {expiry: 2h}, attempts: 3, backoff: 1.5,
+     window: {location: Europe/Berlin, allow: ["mon-fri 20:00-06:00"]},
+     budget: {runs_per_model: 4 in 7d, runs: [20 in 1d, 50 in 7d], in_flight: 2,
+              cost: 500 EUR in 30d, when_spent: ask},
+     cost: {amount: 12.5, unit: EUR, run_time: 2h}}
+"""
+    text = FIVE_LINES.rstrip().removesuffix("}") + rungs
+
+    (policy,) = load(f"budget: {{runs: 30 in 1d, in_flight: 5}}\n{text}").policies
+
+    assert (policy.mode, policy.attempts, policy.backoff) == (Mode.APPROVE, 3, 1.5)
+    assert policy.approval_expiry == timedelta(hours=2)
+    assert str(policy.window) == "mon,tue,wed,thu,fri 20:00-06:00 in Europe/Berlin"
+    assert [str(limit) for limit in policy.limits] == [
+        "4 runs in 7d per model",
+        "20 runs in 1d per policy",
+        "50 runs in 7d per policy",
+        "2 in flight per policy",
+        "500 EUR in 30d per policy",
+        "30 runs in 1d in total",
+        "5 in flight in total",
+    ]
+    assert [limit.asks for limit in policy.limits] == [True] * 5 + [False] * 2
+    assert policy.cost == Cost(12.5, "EUR", timedelta(hours=2))
 
 
 @pytest.mark.parametrize(

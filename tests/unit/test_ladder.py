@@ -19,9 +19,12 @@ from tests.fakes import NOON
 from tests.restrained import (
     ALWAYS,
     ASKED,
+    BUSY,
     NEVER_NOW,
     NO,
     RESTRAINED,
+    SPENT,
+    THREE_A_DAY,
     YES,
     approving,
     known,
@@ -50,7 +53,10 @@ ASKING = approving()
 TWICE = replace(DRIFT, attempts=2)
 NIGHTS = replace(DRIFT, window=NEVER_NOW)
 OPEN = replace(RESTRAINED, window=ALWAYS)
-EVERY = known(runs=9).restraints
+EVERY = known(runs=9, spent=(SPENT,)).restraints
+FRESHER = replace(EVERY, runs=Runs())
+CAPPED = replace(DRIFT, limits=(THREE_A_DAY,))
+SOFT = replace(SPENT, limit=replace(THREE_A_DAY, asks=True))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,7 @@ EVERY = known(runs=9).restraints
         (alert(retrain_test="false"), DRIFT, QUIET, Reason.TRIGGERED),
         (FIRING, NIGHTS, known(), Reason.WINDOW),
         (FIRING, TWICE, known(runs=2), Reason.EXHAUSTED),
+        (FIRING, CAPPED, known(spent=(SPENT,)), Reason.BUDGET),
         (FIRING, ASKING, known(), Reason.APPROVAL),
         # ... the edges ...
         (FIRING, DRIFT, Facts(decided_at=NOON - DRIFT.dedup_window), Reason.TRIGGERED),
@@ -92,6 +99,15 @@ EVERY = known(runs=9).restraints
         (FIRING, TWICE, known(runs=2, approval=YES), Reason.TRIGGERED),
         (FIRING, TWICE, known(runs=2, approval=NO), Reason.EXHAUSTED),
         (FIRING, TWICE, known(runs=1, approval=NO), Reason.APPROVAL),
+        (FIRING, CAPPED, known(spent=(replace(SPENT, used=2),)), Reason.TRIGGERED),
+        (FIRING, CAPPED, known(spent=(replace(SPENT, used=2.5),)), Reason.BUDGET),
+        (FIRING, CAPPED, known(spent=(SPENT,), approval=YES), Reason.BUDGET),
+        (FIRING, CAPPED, known(spent=(replace(SPENT, used=0), BUSY)), Reason.BUDGET),
+        (FIRING, CAPPED, known(spent=(SOFT,)), Reason.BUDGET),
+        (FIRING, CAPPED, known(spent=(SOFT,), approval=YES), Reason.TRIGGERED),
+        (FIRING, CAPPED, known(spent=(SOFT,), approval=NO), Reason.BUDGET),
+        (FIRING, CAPPED, known(spent=(SOFT, BUSY), approval=YES), Reason.BUDGET),
+        (FIRING, DRIFT, known(spent=(SPENT,)), Reason.TRIGGERED),
         (FIRING, ASKING, known(approval=ASKED), Reason.APPROVAL),
         (FIRING, ASKING, known(approval=YES), Reason.TRIGGERED),
         (FIRING, ASKING, known(approval=NO), Reason.APPROVAL),
@@ -109,7 +125,8 @@ EVERY = known(runs=9).restraints
         (FIRING, RESTRAINED, replace(LANDED, restraints=EVERY), Reason.COOLDOWN),
         (FIRING, RESTRAINED, Facts(restraints=EVERY), Reason.WINDOW),
         (FIRING, OPEN, Facts(restraints=EVERY), Reason.EXHAUSTED),
-        (FIRING, OPEN, Facts(restraints=replace(EVERY, runs=Runs())), Reason.APPROVAL),
+        (FIRING, OPEN, Facts(restraints=FRESHER), Reason.BUDGET),
+        (FIRING, OPEN, Facts(restraints=replace(FRESHER, spent=())), Reason.APPROVAL),
     ],
 )
 def test_decide(what, policy, facts, reason):
@@ -192,6 +209,7 @@ def test_every_reason_has_an_outcome_and_every_rung_its_place():
         "cooldown",
         "window",
         "exhausted",
+        "budget",
         "approval",
         "observed",
         "triggered",

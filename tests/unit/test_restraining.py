@@ -21,10 +21,22 @@ from receiver.core.models import (
 )
 from tests.examples import DRIFT, alert
 from tests.fakes import NOON
-from tests.restrained import ASKED, EPISODE, NO, YES, approving, known
+from tests.restrained import (
+    ASKED,
+    BUSY,
+    EPISODE,
+    NO,
+    SPENT,
+    THREE_A_DAY,
+    YES,
+    approving,
+    known,
+)
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+CAPPED = replace(DRIFT, limits=(THREE_A_DAY,))
+SOFT = replace(SPENT, limit=replace(THREE_A_DAY, asks=True))
 THRICE = replace(DRIFT, attempts=3)
 
 
@@ -66,6 +78,27 @@ def found(policy, facts, now=NOON):
             known(approval=NO),
             "rejected by ana until the episode ends: broken sensor",
             False,
+        ),
+        (
+            CAPPED,
+            known(spent=(SPENT, BUSY)),
+            "the budget is used up: 3 of 3 runs in 1d in total are ordered, 1 of 1 in flight per "
+            "policy; there is room again when a run ends",
+            False,
+        ),
+        (
+            CAPPED,
+            known(spent=(SOFT,), approval=NO),
+            "the budget is used up: 3 of 3 runs in 1d in total are ordered; there is room again "
+            "at 14:00 UTC, or now: ana rejected one more run: broken sensor",
+            False,
+        ),
+        (
+            CAPPED,
+            known(spent=(SOFT,)),
+            "the budget is used up: 3 of 3 runs in 1d in total are ordered; there is room again "
+            "at 14:00 UTC, or now: a human must look; approve one more run, or reject it",
+            True,
         ),
     ],
 )

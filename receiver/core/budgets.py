@@ -1,0 +1,126 @@
+"""Budgets: how many runs, at the same time or within a span, and what they may cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from receiver.core.durations import format_duration
+
+
+class Scope(StrEnum):
+    """Whose runs a limit counts."""
+
+    MODEL = "model"
+    POLICY = "policy"
+    TOTAL = "total"
+
+
+class Counted(StrEnum):
+    """What a limit counts."""
+
+    RUNS = "runs"  # ordered within its span
+    IN_FLIGHT = "in_flight"
+    COST = "cost"  # of the runs ordered within its span
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run costs.
+
+    Attributes:
+        run_time: How long a run that costs so much takes; a run's real time corrects its cost.
+
+    """
+
+    amount: float
+    unit: str
+    run_time: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One cap of a budget.
+
+    Attributes:
+        span: How far back it looks; None for runs in flight.
+        unit: Of a cost.
+        asks: Whether a human may approve a run beyond it.
+
+    """
+
+    scope: Scope
+    counted: Counted
+    most: float
+    span: timedelta | None = None
+    unit: str = ""
+    asks: bool = False
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it counts the runs of more than one model."""
+        return self.scope is not Scope.MODEL
+
+    def __str__(self) -> str:
+        whose = "in total" if self.scope is Scope.TOTAL else f"per {self.scope}"
+        if self.span is None:
+            return f"{self.most:g} in flight {whose}"
+        what = self.unit if self.counted is Counted.COST else "runs"
+        return f"{self.most:g} {what} in {format_duration(self.span)} {whose}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """One run that a limit counts, and how much of it."""
+
+    at: datetime
+    amount: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of a limit is used.
+
+    Attributes:
+        frees_at: From when one more run fits if nothing else happens; None if it fits now, or if
+            only a run's end can tell.
+
+    """
+
+    limit: Limit
+    used: float
+    needed: float = 1
+    frees_at: datetime | None = None
+
+    def __str__(self) -> str:
+        verb = "" if self.limit.span is None else " are ordered"
+        return f"{self.used:g} of {self.limit}{verb}"
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one more run does not fit."""
+        return not self.fits()
+
+    def fits(self, promised: float = 0) -> bool:
+        """Whether one more run fits, beside what was promised to others."""
+        return self.used + promised + self.needed <= self.limit.most
+
+
+def usage(limit: Limit, spendings: Sequence[Spending], needed: float) -> Usage:
+    """Count what lies within a limit's span, oldest first, and tell when another run fits."""
+    used = sum(spending.amount for spending in spendings)
+    left, frees_at = used, None
+    if limit.span is not None:
+        for spending in spendings:
+            if left + needed <= limit.most:
+                break
+            left -= spending.amount
+            frees_at = spending.at + limit.span
+    return Usage(limit, used, needed, frees_at)
+
+
+def real_cost(reserved: float, run_time: timedelta | None, took: timedelta | None) -> float:
+    """What a run cost after all. `took` is None for one that never began."""
+    if took is None:
+        return 0.0
+    return reserved if run_time is None else reserved * (took / run_time)

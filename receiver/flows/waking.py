@@ -1,0 +1,71 @@
+"""A budget that has room again: the models that wait for it are decided, the oldest first."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from receiver.core.budgets import Limit, Scope, Usage
+from receiver.core.decisions import Reason
+from receiver.core.models import FiringAlert
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Policy
+from receiver.store.budget_rows import usage_of
+from receiver.store.queries import held_alerts
+from receiver.store.store import Store
+
+
+def wake(store: Store, playbook: Playbook) -> None:
+    """Let the timer decide as many models as there is room for.
+
+    The others go on waiting without a word in the log, and nobody is passed by.
+    """
+    policies = {policy.name: policy for policy in playbook.policies if policy.limits}
+    if not policies:
+        return
+    with store.read() as db:
+        waiting = held_alerts(db, Reason.BUDGET.value)
+        names = Room(db, store.now(db)).give_out(waiting, policies) if waiting else []
+    if names:
+        with store.begin() as tx:
+            tx.check_models(names, tx.now())
+
+
+class Room:
+    """How much of each limit is left at one moment, and to whom it was given."""
+
+    def __init__(self, db: Connection, now: datetime) -> None:
+        self._db = db
+        self._now = now
+        self._read: dict[tuple[Limit, str], Usage] = {}
+        self._given: dict[tuple[Limit, str], int] = {}
+
+    def give_out(
+        self, waiting: Sequence[FiringAlert], policies: Mapping[str, Policy]
+    ) -> list[str]:
+        """The models that fit, in the order of their alerts."""
+        woken: list[str] = []
+        for entry in waiting:
+            policy = policies.get(entry.policy)
+            if policy is not None and entry.model not in woken and self._fits(policy, entry.model):
+                woken.append(entry.model)
+        return woken
+
+    def _fits(self, policy: Policy, model: str) -> bool:
+        counts = [(limit, _whose(limit, policy, model)) for limit in policy.limits]
+        for count in counts:
+            usage = self._usage(count, policy, model)
+            if not usage.fits(self._given.get(count, 0) * usage.needed):
+                return False
+        for count in counts:
+            self._given[count] = self._given.get(count, 0) + 1
+        return True
+
+    def _usage(self, count: tuple[Limit, str], policy: Policy, model: str) -> Usage:
+        if count not in self._read:
+            self._read[count] = usage_of(self._db, count[0], policy, model, self._now)
+        return self._read[count]
+
+
+def _whose(limit: Limit, policy: Policy, model: str) -> str:
+    return {Scope.MODEL: model, Scope.POLICY: policy.name, Scope.TOTAL: ""}[limit.scope]

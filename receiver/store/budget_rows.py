@@ -1,0 +1,99 @@
+"""What budgets count: runs within a span, runs in flight, and what runs cost."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
+
+from receiver.core.budgets import Counted, Limit, Scope, Spending, Usage, real_cost, usage
+from receiver.core.dispatches import LIVE, Dispatch, DispatchState
+from receiver.core.policies import Policy
+from receiver.store.restraint_tables import costs
+from receiver.store.run_rows import unended
+from receiver.store.run_tables import run_ends
+from receiver.store.tables import dispatches
+
+NEVER_RAN = frozenset({DispatchState.REFUSED, DispatchState.SUPERSEDED})
+
+
+class BudgetRows:
+    """Statements about what runs cost."""
+
+    _db: Connection
+
+    def add_cost(self, policy: Policy, dispatch: Dispatch) -> None:
+        """Reserve what a run will cost."""
+        if policy.cost is not None:
+            self._db.execute(
+                insert(costs).values(
+                    dispatch_id=dispatch.id,
+                    model=dispatch.model,
+                    policy=dispatch.policy,
+                    ordered_at=dispatch.created_at,
+                    unit=policy.cost.unit,
+                    reserved=policy.cost.amount,
+                    run_time=policy.cost.run_time,
+                    amount=policy.cost.amount,
+                )
+            )
+
+    def correct_cost(self, dispatch: Dispatch) -> None:
+        """Put a run's real cost in place of what was reserved for it, now that it has ended."""
+        this = costs.c.dispatch_id == dispatch.id
+        row = self._db.execute(
+            select(costs.c.reserved, costs.c.run_time).where(this)
+        ).one_or_none()
+        if row is None:
+            return
+        took = None
+        if dispatch.sent_at and dispatch.ended_at and dispatch.state not in NEVER_RAN:
+            took = dispatch.ended_at - dispatch.sent_at
+        amount = real_cost(row.reserved, row.run_time, took)
+        self._db.execute(update(costs).where(this).values(amount=amount))
+
+
+def read_usage(db: Connection, policy: Policy, model: str, now: datetime) -> tuple[Usage, ...]:
+    """How much of each of a policy's limits is used, for one more run of this model."""
+    return tuple(usage_of(db, limit, policy, model, now) for limit in policy.limits)
+
+
+def usage_of(db: Connection, limit: Limit, policy: Policy, model: str, now: datetime) -> Usage:
+    """How much of one limit is used, for one more run of this model."""
+    whose = {Scope.MODEL: ("model", model), Scope.POLICY: ("policy", policy.name)}
+    column, name = whose.get(limit.scope, (None, ""))
+
+    def mine(table: Table) -> list[ColumnElement[bool]]:
+        return [] if column is None else [table.c[column] == name]
+
+    if limit.span is None:
+        live = select(dispatches.c.created_at).where(
+            dispatches.c.state.in_(sorted(LIVE)), *mine(dispatches)
+        )
+        return usage(limit, [Spending(at) for at in db.scalars(live)], 1)
+    since = now - limit.span
+    if limit.counted is Counted.COST:
+        query = select(costs.c.ordered_at, costs.c.amount).where(
+            costs.c.ordered_at > since, costs.c.unit == limit.unit, *mine(costs)
+        )
+        spent = [Spending(at, amount) for at, amount in db.execute(query.order_by("ordered_at"))]
+        return usage(limit, spent, policy.cost.amount if policy.cost else 0)
+    return usage(limit, _runs(db, since, mine(run_ends), mine(dispatches)), 1)
+
+
+def _runs(
+    db: Connection,
+    since: datetime,
+    ended: Sequence[ColumnElement[bool]],
+    going_on: Sequence[ColumnElement[bool]],
+) -> list[Spending]:
+    """Runs that were ordered since then. Those that ended are told from `run_ends`.
+
+    No run ends before it is ordered, so the index on the end bounds the search.
+    """
+    over = select(run_ends.c.created_at).where(
+        run_ends.c.ended_at > since, run_ends.c.created_at > since, *ended
+    )
+    others = select(dispatches.c.created_at).where(
+        unended(), dispatches.c.created_at > since, *going_on
+    )
+    return [Spending(at) for at in sorted([*db.scalars(over), *db.scalars(others)])]

@@ -1,0 +1,65 @@
+"""Budgets: what is counted, when there is room again, what a run cost after all."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.core.budgets import Counted, Limit, Scope, Spending, real_cost, usage
+from tests.fakes import NOON
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@given(
+    ages=st.lists(st.timedeltas(timedelta(0), DAY - timedelta(microseconds=1)), max_size=12),
+    amounts=st.lists(st.integers(1, 5), min_size=12, max_size=12),
+    most=st.integers(1, 20),
+    needed=st.integers(1, 5),
+)
+def test_there_is_room_when_a_budget_says_so_and_not_before(ages, amounts, most, needed):
+    """As somebody finds who asks again at each moment at which something leaves the span."""
+    limit = Limit(Scope.TOTAL, Counted.COST, most, DAY, "EUR")
+    times = sorted(NOON - age for age in ages)
+    spent = [Spending(at, amount) for at, amount in zip(times, amounts, strict=False)]
+
+    told = usage(limit, spent, needed)
+
+    def fits(now):
+        left = sum(one.amount for one in spent if one.at > now - DAY)
+        return left + needed <= most
+
+    moments = [NOON, *(one.at + DAY for one in spent)]
+    room = next((now for now in moments if fits(now)), None)
+    assert told.is_spent is not fits(NOON)
+    if room is not None:
+        assert (told.frees_at or NOON) == room
+
+
+def test_only_a_runs_end_makes_room_in_flight():
+    """No moment is known for it."""
+    limit = Limit(Scope.TOTAL, Counted.IN_FLIGHT, 2)
+
+    full = usage(limit, [Spending(NOON), Spending(NOON)], 1)
+
+    assert (full.is_spent, full.frees_at) == (True, None)
+    assert usage(limit, [Spending(NOON)], 1).fits()
+    assert not usage(limit, [Spending(NOON)], 1).fits(promised=1)
+
+
+@pytest.mark.parametrize(
+    ("run_time", "took", "cost"),
+    [
+        (2 * HOUR, HOUR, 6.0),
+        (2 * HOUR, 4 * HOUR, 24.0),
+        (2 * HOUR, timedelta(0), 0.0),
+        (None, 4 * HOUR, 12.0),
+        (2 * HOUR, None, 0.0),
+        (None, None, 0.0),
+    ],
+)
+def test_a_run_costs_what_its_time_says(run_time, took, cost):
+    """Where a time is known; and nothing if it never began."""
+    assert real_cost(12.0, run_time, took) == cost

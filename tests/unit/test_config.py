@@ -534,7 +534,7 @@ def test_a_policys_problem_is_told_with_place_and_cure(problems, setting, proble
         ),
         (
             "{runs_per_model: 4 in 7d}",
-            "budget.runs_per_model: unknown setting; known here: runs, in_",
+            "budget.runs_per_model: unknown setting; known here: ",
         ),
     ],
 )

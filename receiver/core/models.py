@@ -168,19 +168,15 @@ def with_firing(model: Model, *, cooldown: timedelta, now: datetime) -> Model:
     return replace(model, episode_started_at=started_at, emptied_at=None)
 
 
-def helped(model: Model, ended: FiringAlert) -> bool:
-    """Whether an alert that has just ended had fired until the model's latest run succeeded.
+def helping_run(model: Model, ended: FiringAlert) -> LatestDispatch | None:
+    """The model's latest run, if it succeeded while an alert fired that has just ended.
 
-    One that may be a late copy was no sign of anything.
+    An alert that may be a late copy was no sign of anything.
     """
     run = model.latest
-    return (
-        run is not None
-        and run.state is DispatchState.SUCCEEDED
-        and run.ended_at is not None
-        and ended.starts_at <= run.ended_at
-        and ended.stale_until is None
-    )
+    if run is None or run.state is not DispatchState.SUCCEEDED or run.ended_at is None:
+        return None
+    return run if ended.starts_at <= run.ended_at and ended.stale_until is None else None
 
 
 def relapsed(before: Model, after: Model, known: FiringAlert | None) -> bool:

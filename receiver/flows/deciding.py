@@ -9,7 +9,7 @@ from receiver.core.approvals import Approval
 from receiver.core.cases import Case
 from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_of
 from receiver.core.ladder import LADDER, Finding, Rung, decide
-from receiver.core.models import FiringAlert, helped, relapsed, with_firing
+from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
 from receiver.core.playbook import Matched
 from receiver.core.policies import Identity, Mode, Policy
 from receiver.core.restraints import Restraints
@@ -204,8 +204,9 @@ def _resolve(ledger: Ledger, matched: Matched) -> None:
     if entry is None or entry.starts_at > (alert.ends_at or ledger.now):
         return
     ledger.drop(alert.fingerprint)
-    if helped(ledger.models[entry.model], entry) and not ledger.alerts_of(entry.model):
-        ledger.recovers(entry.model)
+    run = helping_run(ledger.models[entry.model], entry)
+    if run is not None and not ledger.alerts_of(entry.model):
+        ledger.recovers(entry.model, run)
 
 
 def _confirm(ledger: Ledger, alert: Alert, policy: Policy) -> None:

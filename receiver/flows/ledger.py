@@ -130,14 +130,12 @@ class Ledger:
         model = self.models[home]
         self.update(model if self._sets[home] else replace(model, emptied_at=self.now))
 
-    def recovers(self, name: str) -> None:
-        """The last alert of a model that its latest run helped was resolved."""
-        last = self.models[name].latest
-        if last is not None:
-            self.recovered.append(name)
-            self._recoveries[last.id] = self.now
-            self._relapses.pop(last.id, None)
-            telling.recovered(self, name, last)
+    def recovers(self, name: str, run: LatestDispatch) -> None:
+        """The last alert of a model was resolved, and this run has helped."""
+        self.recovered.append(name)
+        self._recoveries[run.id] = self.now
+        self._relapses.pop(run.id, None)
+        telling.recovered(self, name, run)
 
     def relapses(self, name: str) -> None:
         """An alert fires anew in the same episode: a run of it has not helped after all."""

@@ -30,6 +30,7 @@ from tests.fakes import Killed, cut_before_accepting, refused
 from tests.histories import TARGET
 from tests.peers.subscriber import SECRET, Manner, SubscriberPeer
 from tests.restrained import approving
+from tests.waiting import eventually
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ALL = Subscriber("all")
@@ -326,11 +327,11 @@ class TestSending:
 
 
 @contextmanager
-def at_work(history, announcers):
+def at_work(history, announcers, waiting=()):
     """The real loops, at work on a history's store."""
     setup = Setup(history.playbook, {TARGET: history.target}, Ages(), announcers)
     worker = Worker(history.store, history.clock, setup, missing=lambda _name: history.target)
-    worker.start(set(), {"gone"})
+    worker.start(set(), waiting)
     try:
         yield worker
     finally:
@@ -363,6 +364,19 @@ def test_a_subscriber_that_hangs_holds_nobody_up(history, tmp_path):
 
     assert all(told.verified() for told in fast.told)
     assert [told.content["subject"] for told in fast.told] == ["42", "43"]
+
+
+def test_a_reload_brings_and_takes_subscribers(history, tmp_path):
+    """A new one is told from then on; nobody waits for one that is gone."""
+    subscribed(history, Subscriber("old"), Subscriber("new"))
+    history.deliver(alert())
+    with SubscriberPeer() as new, at_work(history, {}) as worker:
+        announcers = {"new": webhook(tmp_path, new.url)}
+        worker.change(Setup(history.playbook, {TARGET: history.target}, Ages(), announcers))
+        assert new.wait_until(lambda: len(new.told) == 1)
+        eventually(lambda: made(history, subscriber="new")[0].state is AnnouncementState.DELIVERED)
+    with at_work(history, {}, waiting={"old"}):
+        eventually(lambda: made(history, subscriber="old")[0].state is AnnouncementState.GIVEN_UP)
 
 
 def test_replicas_tell_a_subscriber_once(replicas):

@@ -11,9 +11,12 @@ from alembic.config import Config
 from sqlalchemy import create_engine, text
 
 from receiver.core.dispatches import DispatchError, DispatchState, Failure
+from receiver.core.models import PauseScope
 from receiver.core.reports import BadReport, Report, Verdict
 from receiver.core.run_ends import READ_AGAIN, Effect
 from receiver.core.runs import RunState
+from receiver.flows import controls
+from receiver.flows.acts import Act
 from receiver.flows.reporting import read_next_report
 from receiver.flows.retention import Ages, forget
 from receiver.store.run_end_rows import (
@@ -233,6 +236,19 @@ class TestEffects:
         history.deliver(resolved(starts_at=again, ends_at=history.now()))
 
         assert effect(history) is Effect.NO_EFFECT  # it began after the run: not its merit
+
+    def test_a_model_without_a_run_may_flap(self, history):
+        """There is nothing that a relapse could take back."""
+        held = Act("ops", "a test")
+        controls.pause(
+            history.store, history.playbook, held, PauseScope.POLICY, "drift", length=None
+        )
+        history.deliver(alert())
+        history.deliver(resolved(ends_at=history.now()))
+        history.clock.pass_(MINUTE)
+
+        assert history.reasons(alert(starts_at=history.now())) == ["paused"]
+        assert history.dispatches() == []
 
     def test_a_new_episode_leaves_what_was_reached(self, history):
         """The model stayed well for longer than the cooldown."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from receiver.announcers.posting import post, read_secret_file
 from receiver.core.announcements import Announcement, Kind
@@ -66,5 +67,6 @@ def _links(announcement: Announcement, external_url: str | None) -> list[tuple[s
     if isinstance(run_url, str) and run_url.startswith(("https://", "http://")):
         found.append(("The run", run_url))
     if external_url:
-        found.append(("The receiver", external_url))
+        page = f"{external_url}/ui/models/{quote(announcement.model, safe='')}"
+        found.append(("The model", page))
     return found

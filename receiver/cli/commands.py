@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from receiver import __version__
-from receiver.cli import acting, asking, dispatches, measuring, policies, polling, testing
+from receiver.cli import (
+    acting,
+    announcements,
+    asking,
+    dispatches,
+    measuring,
+    policies,
+    polling,
+    testing,
+)
 from receiver.cli import doctor as doctoring
 from receiver.cli.client import AskError
 from receiver.cli.options import examples
@@ -25,9 +34,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
     epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `approve`, `reject`, "
-    "`dispatches` and `policies` ask a running receiver; `metrics` asks Prometheus, `doctor`, "
-    "`check-drift` and `send-test` both. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, "
-    "4 unreachable.",
+    "`dispatches`, `policies` and `announcements` ask a running receiver; `metrics` asks "
+    "Prometheus, `doctor`, `check-drift` and `send-test` both. Exit codes: 0 ok, 1 failed, "
+    "2 usage, 3 not found, 4 unreachable.",
 )
 
 ConfigPath = Annotated[
@@ -118,6 +127,7 @@ app.command(epilog=measuring.METRICS_EXAMPLES)(measuring.metrics)
 app.command(epilog=polling.CHECK_DRIFT_EXAMPLES)(polling.check_drift)
 app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)
 app.command(epilog=policies.POLICIES_EXAMPLES)(policies.policies)
+app.command(epilog=announcements.ANNOUNCEMENTS_EXAMPLES)(announcements.announcements)
 
 
 def _version() -> NoReturn:

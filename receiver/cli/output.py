@@ -31,6 +31,8 @@ STYLES = {
     "recovered": "green",
     "no_effect": "yellow",
     "rejected": "yellow",
+    "given_up": "red",
+    "delivered": "green",
 }
 """By outcome, model's state, dispatch's state, run's effect."""
 

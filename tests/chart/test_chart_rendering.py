@@ -404,3 +404,21 @@ def test_notes_of_a_complete_installation_warn_of_nothing():
 
     assert "WARNING" not in told
     assert "deployment/" in told
+
+
+SILENT = "networkPolicy: {enabled: true}"
+
+ANNOUNCING = """
+networkPolicy: {enabled: true}
+config:
+  announcements: [{name: on-call, slack: {url_file: /etc/slack/url}}]
+"""
+
+
+@pytest.mark.parametrize(("values", "reachable"), [(ANNOUNCING, True), (SILENT, False)])
+def test_subscribers_can_be_reached_through_the_network_policy(values, reachable):
+    """Port 443 is open only if somebody is to be asked or told there."""
+    (policy,) = of_kind(rendered("helm4", values=values), "NetworkPolicy")
+
+    ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert (443 in ports) is reachable

@@ -420,6 +420,20 @@ class TestApi:
         assert len(page["announcements"]) == len(rest["announcements"]) == 1
         assert rest["next_cursor"] is None
 
+    def test_the_command_line_shows_it(self, peer, history, cli):
+        """As a table for people, as CSV for others."""
+        subscribed(history, ALL)
+        history.deliver(alert("1"), alert("2"))
+        gone = NotDelivered("hooks.example answered 410", status_code=410, hopeless=True)
+        announce_next(history.store, "all", Listener(gone))
+
+        table = cli("announcements", "--state", "given_up", url=peer.url).out
+        rows = cli("announcements", "--subscriber", "all", "--all", "-o", "csv").rows
+
+        assert "hooks.example answered 410" in table
+        assert {row["state"] for row in rows} == {"pending", "given_up"}
+        assert cli("announcements", "--kind", "parked", "-o", "csv").rows == []
+
     def test_a_question_that_makes_no_sense_is_refused(self, peer):
         """With the words that can be asked for."""
         assert "given_up" in peer.get("/announcements", {"state": "lost"}).detail

@@ -19,7 +19,7 @@ from tests.commands import EVIL, Ended
 from tests.serving import NO_AUTH, Served
 
 ACTING = ("retrain", "pause", "resume", "approve", "reject")
-ASKING = ("decisions", "models", "explain", *ACTING, "dispatches", "policies")
+ASKING = ("decisions", "models", "explain", *ACTING, "dispatches", "policies", "announcements")
 COMMANDS = ("serve", "check-config", "demo", *ASKING)
 
 

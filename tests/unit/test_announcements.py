@@ -119,7 +119,7 @@ def test_nothing_in_slack_is_a_mention_a_link_or_formatting():
     assert "&lt;!channel&gt; &amp; *bold*" in section["text"]["text"]
     assert [each["url"] for each in actions["elements"]] == [
         "https://github.example/1",
-        "https://retrain.example",
+        "https://retrain.example/ui/models/42",
     ]
     assert "<" not in shown["text"]
 

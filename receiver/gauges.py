@@ -40,6 +40,10 @@ _DEFINITIONS: Mapping[str, _Defined] = {
         "When the oldest episode among the models that fire began, by the models' state.",
         ("state",),
     ),
+    "retrain_models_held": _Defined(
+        "Models that fire and are held by this rung below the cooldown.", ("reason",)
+    ),
+    "retrain_models_asking": _Defined("Models of which this rung asks a human.", ("reason",)),
     "retrain_unheld_since_timestamp_seconds": _Defined(
         "Since when a model fires with nothing holding it and is not decided: seconds ago at most "
         "if all is well. Absent if none waits."
@@ -135,6 +139,10 @@ def _show(families: Mapping[str, GaugeMetricFamily], standing: Standing) -> None
         show("retrain_models", [group.state.value], group.count)
         since = group.firing_since
         show("retrain_models_firing_since_timestamp_seconds", [group.state.value], since)
+    for rung, count in standing.held.items():
+        show("retrain_models_held", [rung], count)
+    for rung, count in standing.asking.items():
+        show("retrain_models_asking", [rung], count)
     for model in standing.models:
         _show_model(show, model)
     for name, count in standing.ineffective.items():

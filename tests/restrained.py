@@ -11,6 +11,7 @@ from receiver.core.budgets import Counted, Limit, Scope, Usage
 from receiver.core.decisions import Facts
 from receiver.core.policies import Mode, Policy
 from receiver.core.restraints import Restraints, Runs
+from receiver.core.storms import Gathering, Storm
 from receiver.core.windows import Window
 from tests.examples import DRIFT
 from tests.fakes import NOON
@@ -37,7 +38,10 @@ ONE_AT_ONCE = Limit(Scope.POLICY, Counted.IN_FLIGHT, 1)
 SPENT = Usage(THREE_A_DAY, used=3, frees_at=NOON + timedelta(hours=2))
 BUSY = Usage(ONE_AT_ONCE, used=1)
 
-RESTRAINED = approving(attempts=3, window=NEVER_NOW, limits=(THREE_A_DAY,))
+STORM = Storm(5, timedelta(minutes=10), timedelta(minutes=2), timedelta(minutes=10))
+MANY = Gathering(6)
+
+RESTRAINED = approving(attempts=3, storm=STORM, window=NEVER_NOW, limits=(THREE_A_DAY,))
 """Has every rung that a policy can have."""
 
 

@@ -10,7 +10,7 @@ from receiver.config.checks import is_package
 from receiver.config.dangers import dangers
 from receiver.config.fields import compile_pattern
 from receiver.config.files import in_folder, read_secret
-from receiver.config.restraint_values import cost_of, limits_of, window_of
+from receiver.config.restraint_values import cost_of, limits_of, storm_of, window_of
 from receiver.config.sections import (
     LOCAL,
     AuthSection,
@@ -219,6 +219,7 @@ def _policy(section: PolicySection, total: TotalBudgetSection | None) -> Policy:
         attempts=section.attempts,
         backoff=section.backoff or 1,
         window=window_of(section.window),
+        storm=storm_of(section.storm),
         limits=limits_of(section.budget, total),
         cost=cost_of(section.cost),
         approval_expiry=section.approval.expiry if section.approval else APPROVAL_EXPIRY,

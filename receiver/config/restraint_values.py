@@ -12,10 +12,12 @@ from receiver.config.restraint_fields import (
 from receiver.config.sections import (
     BudgetSection,
     CostSection,
+    StormSection,
     TotalBudgetSection,
     WindowSection,
 )
 from receiver.core.budgets import Cost, Counted, Limit, Scope
+from receiver.core.storms import Storm
 from receiver.core.windows import Window
 
 
@@ -25,6 +27,13 @@ def window_of(section: WindowSection | None) -> Window | None:
         return None
     hours = tuple(parse_hours(text) for text in section.allow)
     return Window(section.location, zone_of(section.location), hours)
+
+
+def storm_of(section: StormSection | None) -> Storm | None:
+    """How many models at once are suspicious."""
+    if section is None:
+        return None
+    return Storm(section.models, section.within, section.wait, section.calm or section.within)
 
 
 def cost_of(section: CostSection | None) -> Cost | None:

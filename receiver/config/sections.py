@@ -198,6 +198,15 @@ class WindowSection(Section):
     allow: AllowedHours = Field(examples=['["mon-fri 20:00-06:00", "sat,sun"]'])
 
 
+class StormSection(Section):
+    """How many models at once are suspicious."""
+
+    models: Attempts = Field(examples=["5"])
+    within: Span = timedelta(minutes=10)
+    wait: Span = timedelta(minutes=2)
+    calm: Span | None = None
+
+
 class CostSection(Section):
     """What one run costs; with `run_time`, what a run of that length costs."""
 
@@ -239,6 +248,7 @@ class PolicySection(Section):
     backoff: Backoff | None = None
     approval: ApprovalSection | None = None
     window: WindowSection | None = None
+    storm: StormSection | None = None
     budget: BudgetSection | None = None
     cost: CostSection | None = None
 

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     IN_FLIGHT = "in_flight"  # the model is being retrained now
     COOLDOWN = "cooldown"  # the model was retrained too recently
     WINDOW = "window"  # outside the policy's hours
+    STORM = "storm"  # many models at once: suspect the data
     EXHAUSTED = "exhausted"  # retrained often in this episode, and it still fires
     BUDGET = "budget"  # its runs, or what they cost, are used up
     APPROVAL = "approval"  # a human must say yes first
@@ -53,6 +54,7 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.IN_FLIGHT: Outcome.HOLD,
     Reason.COOLDOWN: Outcome.HOLD,
     Reason.WINDOW: Outcome.HOLD,
+    Reason.STORM: Outcome.HOLD,
     Reason.EXHAUSTED: Outcome.HOLD,
     Reason.BUDGET: Outcome.HOLD,
     Reason.APPROVAL: Outcome.HOLD,
@@ -62,7 +64,9 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.EXPIRED: Outcome.NOTE,
 }
 
-RESTRAINTS = frozenset({Reason.WINDOW, Reason.EXHAUSTED, Reason.BUDGET, Reason.APPROVAL})
+RESTRAINTS = frozenset(
+    {Reason.WINDOW, Reason.STORM, Reason.EXHAUSTED, Reason.BUDGET, Reason.APPROVAL}
+)
 """The rungs between `cooldown` and `observed`."""
 
 SKIPS = frozenset({Reason.UNMATCHED, Reason.DUPLICATE, Reason.INVALID})

@@ -197,6 +197,7 @@ HOLDS: tuple[Rung, ...] = (
     _in_flight,
     _cooldown,
     restraining.window,
+    restraining.storm,
     restraining.exhausted,
     restraining.budget,
     restraining.approval,

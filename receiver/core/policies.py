@@ -11,6 +11,7 @@ from functools import lru_cache
 from receiver.core.budgets import Cost, Limit
 from receiver.core.matchers import Matcher
 from receiver.core.regexes import Regex
+from receiver.core.storms import Storm
 from receiver.core.windows import Window
 
 APPROVAL_EXPIRY = timedelta(hours=24)
@@ -43,6 +44,7 @@ class Policy:
         attempts: Runs of one episode after which a human must look; None for any number.
         backoff: What each run of an episode multiplies the next one's cooldown by.
         window: The hours in which runs may start; None for all.
+        storm: How many models at once are suspicious; None for any number.
         limits: Its budget, and what all policies share.
         cost: What one of its runs costs, if that is known.
         approval_expiry: How long a question waits for its answer, and an approval for its run.
@@ -62,6 +64,7 @@ class Policy:
     attempts: int | None = None
     backoff: float = 1
     window: Window | None = None
+    storm: Storm | None = None
     limits: tuple[Limit, ...] = ()
     cost: Cost | None = None
     approval_expiry: timedelta = APPROVAL_EXPIRY
@@ -75,7 +78,8 @@ class Policy:
     def asks(self) -> bool:
         """Whether one of these rungs may ask a human."""
         may_exceed = any(limit.asks for limit in self.limits)
-        return self.mode is Mode.APPROVE or self.attempts is not None or may_exceed
+        settings = (self.storm, self.attempts)
+        return self.mode is Mode.APPROVE or may_exceed or settings != (None, None)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether every matcher accepts these labels."""

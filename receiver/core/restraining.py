@@ -5,9 +5,11 @@ from datetime import datetime
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, Scalar
+from receiver.core.durations import show_duration
 from receiver.core.models import latest_of
 from receiver.core.policies import Mode
 from receiver.core.restraints import Restraints
+from receiver.core.storms import Storm
 from receiver.core.times import clock_time, stamp
 
 
@@ -23,6 +25,49 @@ def window(case: Case) -> Gate | None:
     detail = f"runs may start {hours}: that begins at {clock_time(opens_at, case.now)}"
     saw["opens_at"] = stamp(opens_at)
     return Gate(Reason.WINDOW, detail, saw, applies=True, until=opens_at)
+
+
+def storm(case: Case) -> Gate | None:
+    """Many models at once: their data are suspected first."""
+    settings, known = case.ruling.storm, case.facts.restraints
+    if settings is None or known is None or case.alert.is_test:
+        return None
+    began = known.episode_started_at or case.now
+    saw: dict[str, Scalar] = {
+        "episode_started_at": stamp(began),
+        "released_at": stamp(known.released_at),
+        "models": settings.models,
+        "gathered": known.gathering.count,
+        "calm_at": stamp(known.gathering.calm_at),
+        "within_seconds": settings.within.total_seconds(),
+        "wait_seconds": settings.wait.total_seconds(),
+        "calm_seconds": settings.calm.total_seconds(),
+        **_answer(known),
+    }
+    if known.released_at is not None and began <= known.released_at:
+        when = clock_time(known.released_at, case.now)
+        detail = f"the models that fired by {when} were released"
+        return Gate(Reason.STORM, detail, {**saw, "asks": False})
+    seen_at = began + settings.wait
+    if case.now < seen_at:
+        detail = f"at {clock_time(seen_at, case.now)} it is seen whether many models fire together"
+        return Gate(Reason.STORM, detail, {**saw, "asks": False}, applies=True, until=seen_at)
+    return _gathered(case, settings, known, saw)
+
+
+def _gathered(case: Case, settings: Storm, known: Restraints, saw: dict[str, Scalar]) -> Gate:
+    many, count = known.gathering, known.gathering.count
+    within, policy = show_duration(settings.within), case.ruling.name
+    detail = f"{count} models of policy {policy} fire together, at most {settings.models} may"
+    if count > settings.models:
+        calm = f" (calm at {clock_time(many.calm_at, case.now)})" if many.calm_at else ""
+        detail = (
+            f"{count} models of policy {policy} began to fire within {within} of each other, more "
+            f"than {settings.models}{calm}: suspect the data; resume the policy to release all of "
+            f"them; {_asked(known)}"
+        )
+    holds = count > settings.models
+    return _asking(Reason.STORM, detail, saw, known, applies=holds, until=many.calm_at)
 
 
 def exhausted(case: Case) -> Gate | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from receiver.core.approvals import Approval
 from receiver.core.budgets import Usage
+from receiver.core.storms import ALONE, Gathering
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Restraints:
     """What is known beyond pause, flight and cooldown; read only for policies that ask for it.
 
     Attributes:
+        released_at: When an operator last released the policy's models from a storm.
+        gathering: The models that began to fire together with this one.
         spent: How much of each limit of the policy's budget is used.
         approval: The question or answer that is in force in the present episode.
 
@@ -33,6 +36,8 @@ class Restraints:
 
     episode_started_at: datetime | None = None
     runs: Runs = Runs()
+    released_at: datetime | None = None
+    gathering: Gathering = ALONE
     spent: tuple[Usage, ...] = ()
     approval: Approval | None = None
 

@@ -65,6 +65,8 @@ class Standing:
         unheld_since: Since when the model that waits longest fires with nothing holding it.
         last_received_at: When Alertmanager last told us something that was stored.
         models: The first ones by name.
+        held: Models that a rung below `cooldown` holds, by that rung.
+        asking: Models of which such a rung asks a human, by that rung.
         ineffective: Runs of the present episode that helped nobody, by model that fires.
         effects: What the runs of each policy brought lately.
         announcements: How many wait for each subscriber, and since when the oldest does.
@@ -76,6 +78,8 @@ class Standing:
     unheld_since: datetime | None = None
     last_received_at: datetime | None = None
     models: Sequence[ModelStanding] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+    asking: Mapping[str, int] = field(default_factory=dict)
     ineffective: Mapping[str, int] = field(default_factory=dict)
     effects: Mapping[str, Mapping[Effect, int]] = field(default_factory=dict)
     announcements: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)

@@ -68,9 +68,30 @@ def resume(
         ledger = _ledger_of(tx, playbook, scope, name, named)
         lifted = tx.end_pause(scope, name)
         ledger.pauses = [p for p in ledger.pauses if (p.scope, p.name) != (scope, name)]
-        return _note_scope(ledger, act, scope, name, "resumed" if lifted else "was not paused")
+        released = 0 if scope is PauseScope.MODEL else _release(ledger, name)
+        what = "resumed" if lifted else "was not paused"
+        if released:
+            models = "1 model is" if released == 1 else f"{released} models are"
+            what = f"resumed, {models} released from a storm,"
+        return _note_scope(ledger, act, scope, name, what)
 
     return once(store, act, do)
+
+
+def _release(ledger: Ledger, name: str) -> int:
+    """Release a policy's models from its storm, or all; how many were held by one."""
+    policies = {p.name for p in ledger.playbook.policies if p.storm and name in {"", p.name}}
+    for policy in sorted(policies):
+        ledger.tx.release_storm(policy, ledger.now)
+    held = {
+        entry.model
+        for model in ledger.models
+        for entry in ledger.alerts_of(model)
+        if entry.held_by == Reason.STORM.value and entry.policy in policies
+    }
+    for model in held:
+        ledger.free(model)
+    return len(held)
 
 
 def retrain(store: Store, playbook: Playbook, act: Act, name: str, named: Named = UNNAMED) -> int:

@@ -189,8 +189,11 @@ def _ask(ledger: Ledger, named: Named, restraints: Restraints, finding: Finding)
     if known is None or known.rung != rung:
         began = restraints.episode_started_at or ledger.now
         asked = Approval(name, began, rung, ledger.now, expires_at=finding.next_check_at)
+        # A storm asks for each of its models; one message is enough to wake somebody.
+        told = finding.reason is Reason.STORM and ledger.tx.storm_is_told(named[0].name)
         ledger.tx.save_approval(asked)
-        telling.asked(ledger, named[0].name, asked, finding.detail)
+        if not told:
+            telling.asked(ledger, named[0].name, asked, finding.detail)
 
 
 def _resolve(ledger: Ledger, matched: Matched) -> None:

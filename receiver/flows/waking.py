@@ -1,4 +1,4 @@
-"""A budget that has room again: the models that wait for it are decided, the oldest first."""
+"""What other models do ends a hold: a budget has room again, a storm is over."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,25 +10,47 @@ from receiver.core.decisions import Reason
 from receiver.core.models import FiringAlert
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
+from receiver.core.storms import gather
 from receiver.store.budget_rows import usage_of
 from receiver.store.queries import held_alerts
 from receiver.store.store import Store
+from receiver.store.storm_rows import onsets_of
 
 
 def wake(store: Store, playbook: Playbook) -> None:
-    """Let the timer decide as many models as there is room for.
+    """Let the timer decide the models of storms that are over, and those a budget has room for.
 
-    The others go on waiting without a word in the log, and nobody is passed by.
+    Those first that wait longest; the others go on waiting without a word in the log.
     """
-    policies = {policy.name: policy for policy in playbook.policies if policy.limits}
-    if not policies:
+    capped = {policy.name: policy for policy in playbook.policies if policy.limits}
+    stormy = [policy for policy in playbook.policies if policy.storm]
+    if not capped and not stormy:
         return
     with store.read() as db:
-        waiting = held_alerts(db, Reason.BUDGET.value)
-        names = Room(db, store.now(db)).give_out(waiting, policies) if waiting else []
+        now = store.now(db)
+        waiting = held_alerts(db, Reason.BUDGET.value) if capped else []
+        names = Room(db, now).give_out(waiting, capped) if waiting else []
+        held = held_alerts(db, Reason.STORM.value) if stormy else []
+        for policy in stormy:
+            names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)
     if names:
         with store.begin() as tx:
             tx.check_models(names, tx.now())
+
+
+def _calmed(
+    db: Connection, policy: Policy, held: Sequence[FiringAlert], now: datetime
+) -> list[str]:
+    """The models of a policy that too many others fired with, and do no more."""
+    storm, names = policy.storm, {one.model for one in held if one.held_until is None}
+    if storm is None or not names:
+        return []
+    onsets = onsets_of(db, policy.name, storm, now)
+    return [
+        name
+        for name in sorted(names & onsets.keys())
+        if gather(onsets.values(), onsets[name].began_at, storm, now).count <= storm.models
+    ]
 
 
 class Room:

@@ -36,3 +36,11 @@ costs = Table(
     Column("amount", Float, nullable=False),
     Index("ix_costs_ordered_at", "ordered_at"),
 )
+
+# When an operator said that a policy's storm is none: models that fired before go on.
+storm_releases = Table(
+    "storm_releases",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    Column("released_at", Instant, nullable=False),
+)

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from receiver.core.alerts import Source
+from receiver.core.decisions import RESTRAINTS
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
@@ -28,6 +29,8 @@ from receiver.store.tables import dispatches, firing_alerts, models, notificatio
 
 LATELY = timedelta(days=90)
 """Runs that ended longer ago are not counted."""
+
+RUNGS = sorted(RESTRAINTS)
 
 MOST_MODELS = 500
 """Models that have series of their own: more would burden Prometheus rather than us."""
@@ -53,6 +56,8 @@ def read_standing(db: Connection, now: datetime) -> Standing:
         unheld_since=_unheld_since(db, now),
         last_received_at=last_received_at(db),
         models=_first_models(db, now),
+        held=_held(db, asking=False),
+        asking=_held(db, asking=True),
         ineffective=ineffective_runs(db, now, MOST_MODELS),
         effects=effects_by_policy(db, now - LATELY, now),
         announcements=waiting_announcements(db),
@@ -189,6 +194,16 @@ def _unheld_since(db: Connection, now: datetime) -> datetime | None:
     """The first check that is due: the timer comes within a minute if all is well."""
     due: datetime | None = db.scalar(select(func.min(models.c.next_check_at)))
     return due if due is not None and due <= now else None
+
+
+def _held(db: Connection, *, asking: bool) -> dict[str, int]:
+    """How many models each rung below `cooldown` holds, or asks a human about."""
+    f = firing_alerts.c
+    query = select(f.held_by, func.count(f.model.distinct())).where(f.held_by.is_not(None))
+    if asking:
+        query = query.where(f.asks)
+    found = {rung: count for rung, count in db.execute(query.group_by(f.held_by))}  # noqa: C416
+    return {rung: found.get(rung, 0) for rung in RUNGS}
 
 
 def last_received_at(db: Connection) -> datetime | None:

@@ -40,10 +40,6 @@ def one_of(column: str, values: Any) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
 
 
-# A CHECK is costly to change on SQLite, so it also knows the rungs of the ladder that come
-# later.
-LATER_REASONS = ("storm",)
-
 metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})
 
 models = Table(
@@ -159,7 +155,7 @@ decisions = Table(
     Column("comment", Plain),
     one_of("source", Source),
     one_of("status", AlertStatus),
-    one_of("reason", (*Reason, *LATER_REASONS)),
+    one_of("reason", Reason),
     one_of("outcome", Outcome),
     *(index for column in FILTERS for index in filter_index(column)),
 )

@@ -23,9 +23,10 @@ from receiver.store.standing import MOST_MODELS, standing_of
 from receiver.store.store import Store
 from receiver.store.tables import models
 from receiver.telemetry import know_targets, registry
-from tests.examples import DRIFT, alert, notification, resolved
+from tests.examples import DRIFT, alert, notification, playbook, resolved
 from tests.fakes import FakeTarget, HandClock, accepted_without_id, cut_before_accepting, refused
 from tests.histories import TARGET, History
+from tests.restrained import approving, window
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -132,6 +133,22 @@ def test_runs_of_an_earlier_episode_or_without_success_do_not_count(history):
     history.clock.pass_(2 * HOUR)
 
     assert stand(history).ineffective == {}
+
+
+def test_what_rungs_hold_and_ask_is_counted_by_model(history):
+    """Two alerts of one model are one model; a rung that holds nobody shows a zero."""
+    history.playbook = playbook(approving(window=window("13:00-20:00")))
+    history.deliver(alert(), alert(name="LowModelR2"))
+    held = stand(history)
+    history.wait(HOUR, step=HOUR)
+    asking = stand(history)
+
+    nobody = dict.fromkeys(("window", "storm", "exhausted", "budget", "approval"), 0)
+    assert (held.held, held.asking) == ({**nobody, "window": 1}, nobody)
+    assert (asking.held, asking.asking) == ({**nobody, "approval": 1}, {**nobody, "approval": 1})
+    value = gauges(lambda: asking)
+    assert value("retrain_models_held", reason="approval") == 1
+    assert value("retrain_models_asking", reason="storm") == 0
 
 
 def test_a_model_that_is_resolved_after_its_run_has_recovered(history):

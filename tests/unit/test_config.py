@@ -12,6 +12,7 @@ from receiver.config import Config, ConfigError, Role, TokenFile, load_config
 from receiver.config.sections import FileSection, PolicySection, mask_password
 from receiver.core.budgets import Cost
 from receiver.core.policies import Mode, Policy
+from receiver.core.storms import Storm
 from receiver.core.targets import TargetKind
 
 FIVE_LINES = """\
@@ -472,6 +473,11 @@ def test_a_problem_is_told_with_place_and_cure(problems, tmp_path, text, problem
         ("cost: {amount: -1, unit: EUR}", "cost.amount: -1 is not an amount; write a number"),
         ("cost: {amount: yes, unit: EUR}", "cost.amount: True is not an amount; write a number"),
         ("cost: {amount: 1, unit: a b}", "cost.unit: 'a b' is not a unit; write one word"),
+        ("storm: 5", "storm: 5 is not a mapping"),
+        ("storm: {}", "storm.models: is missing; write models: 5"),
+        ("storm: {models: 0}", "storm.models: 0 is not a number"),
+        ("storm: {models: 5, wait: 0s}", "storm.wait: '0s' is too short"),
+        ("storm: {models: 5, with: 1m}", "storm.with: unknown setting; did you mean 'within'?"),
         ("approval: {expires: 1h}", "approval.expires: unknown setting; did you mean 'expiry'?"),
         ("cooldown: 0s", "cooldown: '0s' is too short"),
         ("dedup_window: 0m", "dedup_window: '0s' is too short"),
@@ -558,6 +564,7 @@ def test_every_setting_of_the_rungs_below_cooldown_arrives(load):
     """Limits in the file's order, a policy's own before those of all."""
     rungs = """, mode: approve, approval: {expiry: 2h}, attempts: 3, backoff: 1.5,
      window: {location: Europe/Berlin, allow: ["mon-fri 20:00-06:00"]},
+     storm: {models: 5, within: 15m, wait: 3m},
      budget: {runs_per_model: 4 in 7d, runs: [20 in 1d, 50 in 7d], in_flight: 2,
               cost: 500 EUR in 30d, when_spent: ask},
      cost: {amount: 12.5, unit: EUR, run_time: 2h}}
@@ -578,6 +585,8 @@ def test_every_setting_of_the_rungs_below_cooldown_arrives(load):
         "30 runs in 1d in total",
         "5 in flight in total",
     ]
+    quarter = timedelta(minutes=15)
+    assert policy.storm == Storm(5, quarter, timedelta(minutes=3), calm=quarter)
     assert [limit.asks for limit in policy.limits] == [True] * 5 + [False] * 2
     assert policy.cost == Cost(12.5, "EUR", timedelta(hours=2))
 

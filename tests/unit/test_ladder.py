@@ -14,16 +14,20 @@ from receiver.core.dispatches import LIVE, DispatchState
 from receiver.core.ladder import HOLDS, LADDER, TIMER_LADDER, Case, climb, decide
 from receiver.core.models import LatestDispatch, Pause, PauseScope
 from receiver.core.restraints import Runs
+from receiver.core.storms import ALONE, Gathering
 from tests.examples import DRIFT, alert, observing, resolved
 from tests.fakes import NOON
 from tests.restrained import (
     ALWAYS,
     ASKED,
     BUSY,
+    EPISODE,
+    MANY,
     NEVER_NOW,
     NO,
     RESTRAINED,
     SPENT,
+    STORM,
     THREE_A_DAY,
     YES,
     approving,
@@ -53,10 +57,17 @@ ASKING = approving()
 TWICE = replace(DRIFT, attempts=2)
 NIGHTS = replace(DRIFT, window=NEVER_NOW)
 OPEN = replace(RESTRAINED, window=ALWAYS)
-EVERY = known(runs=9, spent=(SPENT,)).restraints
-FRESHER = replace(EVERY, runs=Runs())
+EVERY = known(runs=9, spent=(SPENT,), gathering=MANY).restraints
+FRESHER = replace(EVERY, runs=Runs(), gathering=ALONE)
+STORMY = replace(DRIFT, storm=STORM)
 CAPPED = replace(DRIFT, limits=(THREE_A_DAY,))
 SOFT = replace(SPENT, limit=replace(THREE_A_DAY, asks=True))
+
+
+def began(moment, **more):
+    """What is known of a model whose episode began then."""
+    restraints = replace(known(**more).restraints, episode_started_at=moment)
+    return Facts(restraints=restraints)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +88,7 @@ SOFT = replace(SPENT, limit=replace(THREE_A_DAY, asks=True))
         (alert(retrain_test="true"), DRIFT, QUIET, Reason.OBSERVED),
         (alert(retrain_test="false"), DRIFT, QUIET, Reason.TRIGGERED),
         (FIRING, NIGHTS, known(), Reason.WINDOW),
+        (FIRING, STORMY, known(gathering=MANY), Reason.STORM),
         (FIRING, TWICE, known(runs=2), Reason.EXHAUSTED),
         (FIRING, CAPPED, known(spent=(SPENT,)), Reason.BUDGET),
         (FIRING, ASKING, known(), Reason.APPROVAL),
@@ -93,6 +105,17 @@ SOFT = replace(SPENT, limit=replace(THREE_A_DAY, asks=True))
         (FIRING, replace(DRIFT, window=window("11:59-12:00")), known(), Reason.WINDOW),
         (FIRING, NIGHTS, known(approval=YES), Reason.WINDOW),
         (FIRING, observing(NIGHTS), known(), Reason.WINDOW),
+        (FIRING, STORMY, known(gathering=Gathering(5)), Reason.TRIGGERED),
+        (FIRING, STORMY, began(NOON - STORM.wait + SECOND), Reason.STORM),
+        (FIRING, STORMY, began(NOON - STORM.wait), Reason.TRIGGERED),
+        (FIRING, STORMY, began(NOON, released_at=NOON), Reason.TRIGGERED),
+        (FIRING, STORMY, known(gathering=MANY, released_at=EPISODE), Reason.TRIGGERED),
+        (FIRING, STORMY, known(gathering=MANY, released_at=EPISODE - SECOND), Reason.STORM),
+        (FIRING, STORMY, known(gathering=MANY, approval=YES), Reason.TRIGGERED),
+        (FIRING, STORMY, known(gathering=MANY, approval=NO), Reason.STORM),
+        (FIRING, STORMY, known(gathering=Gathering(5), approval=NO), Reason.APPROVAL),
+        (alert(retrain_test="true"), STORMY, known(gathering=MANY), Reason.OBSERVED),
+        (FIRING, observing(STORMY), known(gathering=MANY), Reason.STORM),
         (FIRING, TWICE, known(runs=1), Reason.TRIGGERED),
         (FIRING, DRIFT, known(runs=9), Reason.TRIGGERED),
         (FIRING, TWICE, known(runs=2, approval=ASKED), Reason.EXHAUSTED),
@@ -124,7 +147,8 @@ SOFT = replace(SPENT, limit=replace(THREE_A_DAY, asks=True))
         (FIRING, observing(), LANDED, Reason.COOLDOWN),
         (FIRING, RESTRAINED, replace(LANDED, restraints=EVERY), Reason.COOLDOWN),
         (FIRING, RESTRAINED, Facts(restraints=EVERY), Reason.WINDOW),
-        (FIRING, OPEN, Facts(restraints=EVERY), Reason.EXHAUSTED),
+        (FIRING, OPEN, Facts(restraints=EVERY), Reason.STORM),
+        (FIRING, OPEN, Facts(restraints=replace(EVERY, gathering=ALONE)), Reason.EXHAUSTED),
         (FIRING, OPEN, Facts(restraints=FRESHER), Reason.BUDGET),
         (FIRING, OPEN, Facts(restraints=replace(FRESHER, spent=())), Reason.APPROVAL),
     ],
@@ -208,6 +232,7 @@ def test_every_reason_has_an_outcome_and_every_rung_its_place():
         "in_flight",
         "cooldown",
         "window",
+        "storm",
         "exhausted",
         "budget",
         "approval",

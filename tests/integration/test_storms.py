@@ -1,0 +1,180 @@
+"""Many models at once: all of them wait for a human, or for calm."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from receiver.core.models import ModelState, PauseScope, state_of
+from receiver.core.storms import Storm
+from receiver.flows import answering, controls
+from receiver.flows.acts import Act
+from tests.examples import DRIFT, alert, playbook, resolved
+from tests.restrained import window
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+ANA = Act("ana", "the feature store was down")
+
+STORM = Storm(2, within=10 * MINUTE, wait=2 * MINUTE, calm=5 * MINUTE)
+STORMY = replace(DRIFT, storm=STORM)
+
+
+@pytest.fixture
+def stormy(history):
+    history.playbook = playbook(STORMY)
+    return history
+
+
+def strike(history, *names):
+    """These models begin to fire; two minutes pass, and the timer comes."""
+    taken = history.deliver(*(alert(name, starts_at=history.now()) for name in names))
+    history.clock.pass_(2 * MINUTE)
+    history.work()
+    return [decision.reason.value for decision in taken]
+
+
+def models(history):
+    return sorted(row.model for row in history.dispatches())
+
+
+def state(history, name):
+    return state_of(history.model(name), history.firing(name), [], history.now())
+
+
+def test_few_models_wait_a_moment_and_are_retrained(stormy):
+    """Two are no storm."""
+    assert strike(stormy, "1", "2") == ["storm", "storm"]
+
+    assert models(stormy) == ["1", "2"]
+    assert stormy.log()[0].detail == "at 12:02 UTC it is seen whether many models fire together"
+    assert stormy.log()[0].next_check_at == stormy.now()
+
+
+def test_in_a_storm_the_first_models_are_held_too(stormy):
+    """Three within ten minutes: none of them starts, each asks."""
+    stormy.deliver(alert("1"))
+    stormy.clock.pass_(MINUTE)
+    strike(stormy, "2", "3")
+
+    last = stormy.log()[-1]
+    assert models(stormy) == []
+    assert {state(stormy, name) for name in "123"} == {ModelState.ATTENTION}
+    assert last.detail.startswith(
+        "3 models of policy drift began to fire within 10m of each other, more than 2: suspect "
+        "the data; resume the policy to release all of them; a human must look"
+    )
+    assert last.next_check_at is None
+    stormy.wait(HOUR, step=10 * MINUTE)
+    assert models(stormy) == []
+
+
+def test_a_model_that_comes_later_is_held_with_them_and_one_much_later_is_not(stormy):
+    """It is about what began together."""
+    strike(stormy, "1", "2", "3")
+    stormy.clock.pass_(5 * MINUTE)
+    strike(stormy, "4")
+    stormy.clock.pass_(30 * MINUTE)
+    strike(stormy, "5")
+
+    assert models(stormy) == ["5"]
+
+
+@pytest.mark.parametrize("name", ["drift", ""])
+def test_an_operator_releases_all_of_them(stormy, name):
+    """`resume` of the policy, or of everything; who fires after that is looked at anew."""
+    strike(stormy, "1", "2", "3")
+    scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
+    controls.resume(stormy.store, stormy.playbook, ANA, scope, name)
+    stormy.work()
+
+    assert models(stormy) == ["1", "2", "3"]
+    assert "resumed, 3 models are released from a storm, by ana" in (
+        stormy.log(source="operator")[0].detail
+    )
+    stormy.clock.pass_(MINUTE)
+    strike(stormy, "4")
+    assert "4" not in models(stormy)
+
+
+def test_of_another_policy_none_is_released(stormy):
+    """A policy's storm is its own."""
+    stormy.playbook = playbook(STORMY, replace(DRIFT, name="other", storm=STORM))
+    strike(stormy, "1", "2", "3")
+    controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.POLICY, "other")
+    controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.MODEL, "1")
+    stormy.work()
+
+    assert models(stormy) == []
+
+
+def test_one_held_model_is_released_as_such(stormy):
+    """The sentence counts."""
+    strike(stormy, "1", "2", "3")
+    stormy.deliver(resolved("1", ends_at=stormy.now()), resolved("2", ends_at=stormy.now()))
+    controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.POLICY, "drift")
+
+    assert "1 model is released from a storm" in stormy.log(source="operator")[0].detail
+
+
+def test_an_operator_lets_one_of_them_go(stormy):
+    """The others go on waiting."""
+    strike(stormy, "1", "2", "3")
+    answering.approve(stormy.store, stormy.playbook, ANA, "2")
+    answering.reject(stormy.store, stormy.playbook, ANA, "3")
+    stormy.work()
+
+    assert models(stormy) == ["2"]
+    assert state(stormy, "1") is ModelState.ATTENTION
+
+
+def test_a_storm_is_over_when_few_have_fired_for_a_while(stormy):
+    """Those that still fire five minutes after the others ended need a retraining."""
+    strike(stormy, "1", "2", "3", "4")
+    for name in "12":
+        stormy.deliver(resolved(name, starts_at=stormy.now() - HOUR, ends_at=stormy.now()))
+    stormy.wait(4 * MINUTE)
+    assert models(stormy) == []
+    stormy.wait(2 * MINUTE)
+
+    assert models(stormy) == ["3", "4"]
+
+
+def test_an_alert_told_during_the_calm_knows_its_end(stormy):
+    """The moment is in the decision, and the timer comes then."""
+    strike(stormy, "1", "2", "3")
+    stormy.deliver(resolved("1", starts_at=stormy.now() - HOUR, ends_at=stormy.now()))
+    calm_at = stormy.now() + 5 * MINUTE
+    (held,) = stormy.deliver(alert("3", name="LowModelR2"))
+
+    assert (held.reason.value, held.next_check_at) == ("storm", calm_at)
+    stormy.wait(6 * MINUTE)
+    assert models(stormy) == ["2", "3"]
+
+
+def test_a_window_comes_first_and_the_wait_is_over_by_then(history):
+    """The wait counts from the episode's beginning."""
+    history.playbook = playbook(replace(STORMY, window=window("20:00-06:00")))
+    history.deliver(alert())
+    history.wait(8 * HOUR, step=HOUR)
+
+    assert models(history) == ["42"]
+
+
+def test_a_test_alert_waits_for_no_storm(stormy):
+    """It is told at once what would happen."""
+    assert stormy.deliver(alert(retrain_test="true"))[0].reason.value == "observed"
+
+
+def test_a_storm_that_several_replicas_are_told_of_is_one(replicas):
+    """Each was told of one model; at the wait's end every one of them sees all."""
+    stores = [replicas.start() for _ in range(3)]
+    for number, history in enumerate(stores):
+        history.playbook = playbook(STORMY)
+        history.deliver(alert(str(number)))
+    stores[0].clock.pass_(2 * MINUTE)
+    for history in stores:
+        history.work()
+
+    assert stores[0].dispatches() == []
+    assert {row.reason for row in stores[0].log()} == {"storm"}

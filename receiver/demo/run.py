@@ -79,6 +79,7 @@ class Story:
         """Say what there is to see."""
         receiver = self._receiver.url
         urls = {
+            "Page": f"{receiver}/",
             "Decisions": f"{receiver}/decisions?model={DRIFTS}",
             "Model": f"{receiver}/models/{DRIFTS}",
             "Dispatches": f"{receiver}/dispatches",

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from receiver.web.announcements import Announcements
@@ -14,7 +15,6 @@ from receiver.web.dispatches import Dispatches
 from receiver.web.events import Events
 from receiver.web.models import Models
 from receiver.web.openapi import openapi
-from receiver.web.page.routes import Pages
 from receiver.web.policies import Policies
 from receiver.web.probes import Probes
 from receiver.web.problems import HANDLERS
@@ -54,6 +54,25 @@ class Hardened:
         await self._app(scope, receive, send_with_headers)
 
 
+class Pages:
+    """The operators' page, loaded when somebody first looks: a start need not wait for it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._router: Router | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if self._router is None:
+            self._router = await run_in_threadpool(self._load)
+        await self._router(scope, receive, send)
+
+    def _load(self) -> Router:
+        from receiver.web.page.routes import routes_of  # noqa: PLC0415
+
+        return Router(routes_of(self._service), redirect_slashes=False)
+
+
 class Routed(Starlette):
     """The routes; what is posted to the webhook goes to it without their middlewares."""
 
@@ -77,6 +96,7 @@ def build_app(service: Service) -> ASGIApp:
     models = Models(service)
     dispatches = Dispatches(service)
     probes = Probes(service)
+    pages = Pages(service)
     described = cache(openapi)
 
     async def describe(_request: object) -> JSONResponse:
@@ -108,6 +128,7 @@ def build_app(service: Service) -> ASGIApp:
         Route("/metrics", probes.metrics),
         Route("/openapi.json", describe),
         Route("/events", Events(service).__call__),
-        *Pages(service).routes(),
+        Route("/", pages, include_in_schema=False),
+        Route("/ui/{path:path}", pages, include_in_schema=False),
     ]
     return Hardened(Routed(webhook, routes))

@@ -12,7 +12,7 @@ from tests.posts import entry, post
 from tests.serving import Hosted
 
 HOUR = timedelta(hours=1)
-WHY = "a test of the page"
+WHY = "features are backfilled"
 
 CONFIG = """\
 storage: {min_free: 0}

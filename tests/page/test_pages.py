@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from receiver.web.page.routes import Pages
+from receiver.web.page.routes import routes_of
 from tests.page.corpus import HOSTILE
 from tests.page.scene import CONFIG
 from tests.posts import entry, post
@@ -251,7 +251,7 @@ def test_no_tag_comes_from_a_stranger(stage):
 
 
 def test_the_page_takes_no_memory_until_it_is_asked_for():
-    """A receiver that nobody looks at does without Jinja2."""
+    """A receiver that nobody looks at does without Jinja2, and starts without it."""
     program = "import sys, receiver.wiring; sys.exit('jinja2' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -259,7 +259,7 @@ def test_the_page_takes_no_memory_until_it_is_asked_for():
 
 def test_every_page_has_its_route(peer):
     """The pages of this file are all that there are."""
-    paths = {route.path for route in Pages(peer.service).routes()}
+    paths = {route.path for route in routes_of(peer.service)}
 
     assert paths == {
         "/",

@@ -111,10 +111,7 @@ class Acting:
     def routes(self) -> list[Route]:
         """Each form, and where it is sent."""
         paths = ("/ui/models/{name}/{act}", "/ui/dispatches/{name}/{act}", "/ui/acts/{act}")
-        return [
-            Route(path, in_html(self._answer), methods=["GET", "POST"], include_in_schema=False)
-            for path in paths
-        ]
+        return [Route(path, in_html(self._answer), methods=["GET", "POST"]) for path in paths]
 
     async def _answer(self, request: Request) -> Response:
         caller = require(request, self._service.loaded.tokens, Role.OPERATOR)
@@ -122,7 +119,7 @@ class Acting:
             return await self._perform(request, caller)
         only(request, ("for", "policy"))
         offer = await run_in_threadpool(self._offer, request)
-        return self._form(offer, request.query_params, caller=caller)
+        return await self._form(offer, request.query_params, caller=caller)
 
     async def _perform(self, request: Request, caller: Caller) -> Response:
         service = self._service
@@ -139,12 +136,12 @@ class Acting:
                 service, lambda: do(service.store, playbook, act, name, body)
             )
         except Problem as problem:
-            return self._form(offer, said, caller=caller, wrong=problem)
+            return await self._form(offer, said, caller=caller, wrong=problem)
         back = said.get("back", "")
         back = back if OURS.fullmatch(back) else offer.back
         return RedirectResponse(f"{back}?done={decision_id}", HTTPStatus.SEE_OTHER)
 
-    def _form(
+    async def _form(
         self,
         offer: Offer,
         said: Mapping[str, str],
@@ -152,7 +149,7 @@ class Acting:
         caller: Caller,
         wrong: Problem | None = None,
     ) -> Response:
-        return rendering.page(
+        return await rendering.page(
             "act.html",
             wrong.status if wrong else HTTPStatus.OK,
             offer=offer,

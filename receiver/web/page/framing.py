@@ -26,17 +26,19 @@ def in_html(answer: Answering) -> Answering:
             return await answer(request)
         except Problem as problem:
             headers = BASIC if problem.status == HTTPStatus.UNAUTHORIZED else problem.headers
-            return _problem(problem.status, problem.detail, headers)
+            return await _problem(problem.status, problem.detail, headers)
         except StoreUnavailable as error:
-            return _problem(503, f"the store can't be read now: {error}", COME_AGAIN)
+            return await _problem(503, f"the store can't be read now: {error}", COME_AGAIN)
         except HTTPException as error:
-            return _problem(error.status_code, error.detail, dict(error.headers or {}))
+            return await _problem(error.status_code, error.detail, dict(error.headers or {}))
 
     return answered
 
 
-def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:
+async def _problem(status: int, detail: str, headers: dict[str, str]) -> Response:
     title = HTTPStatus(status).phrase
-    response = rendering.page("problem.html", status, title=title, code=status, detail=detail)
+    response = await rendering.page(
+        "problem.html", status, title=title, code=status, detail=detail
+    )
     response.headers.update(headers)
     return response

@@ -4,16 +4,15 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from receiver import __version__
 from receiver.core.durations import show_duration
 from receiver.web.page import sparkline, words
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 HEADERS = {
     # No inline script or style, and no sink that makes script of text: the page has none.
@@ -34,9 +33,13 @@ MEDIA_TYPES = {
 """The static files, all of them: no other name is ever looked for on the disk."""
 
 
-def page(template: str, status: int = 200, **values: Any) -> Response:
-    """An answer in HTML."""
-    text = environment().get_template(template).render(**values)
+async def page(template: str, status: int = 200, **values: Any) -> Response:
+    """An answer in HTML. It is written in a thread: others are answered meanwhile."""
+
+    def render() -> str:
+        return environment().get_template(template).render(**values)
+
+    text = await run_in_threadpool(render)
     return Response(text, status, {**HEADERS}, "text/html; charset=utf-8")
 
 
@@ -49,12 +52,8 @@ def static_file(name: str) -> Response | None:
 
 
 @cache
-def environment() -> "Environment":
-    """The templates' environment, made for the first page: a receiver that nobody looks at
-    does without Jinja2's memory.
-    """  # noqa: D205
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
-
+def environment() -> Environment:
+    """The templates' environment: everything is escaped, and what is missing is a fault."""
     made = Environment(
         loader=PackageLoader("receiver.web"),
         autoescape=True,

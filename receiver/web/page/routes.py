@@ -24,18 +24,22 @@ from receiver.web.service import Service
 MOST_SKIPPED = 1_000_000
 
 
-class Pages:
+def routes_of(service: Service) -> list[Route]:
+    """Every page, by its path."""
+    overviews = Overviews(service.store)
+    return [*Acting(service, overviews).routes(), *Showing(service, overviews).routes()]
+
+
+class Showing:
     """The pages that only show."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, overviews: Overviews) -> None:
         self._service = service
-        self._overviews = Overviews(service.store)
-        self._acting = Acting(service, self._overviews)
+        self._overviews = overviews
 
     def routes(self) -> list[Route]:
-        """Every page, by its path."""
+        """Each page, by its path."""
         return [
-            *self._acting.routes(),
             self._route("/", self.overview),
             self._route("/ui/models/{model}", self.model),
             self._route("/ui/decisions", self.decisions),
@@ -46,7 +50,7 @@ class Pages:
         ]
 
     def _route(self, path: str, answer: Answering) -> Route:
-        return Route(path, in_html(answer), include_in_schema=False)
+        return Route(path, in_html(answer))
 
     async def overview(self, request: Request) -> Response:
         """The models, worst first, and what needs a human."""
@@ -62,7 +66,7 @@ class Pages:
             skip=skip,
             rejections=Role.OPERATOR in caller.roles,
         )
-        return self._page(
+        return await self._page(
             "overview.html",
             caller,
             seen=seen,
@@ -85,7 +89,7 @@ class Pages:
         if found is None:
             raise Problem(404, "no alert named this model yet")
         story = await run_in_threadpool(log_page.story_of, self._service.store, name)
-        return self._page(
+        return await self._page(
             "model.html",
             caller,
             it=found.it,
@@ -99,7 +103,7 @@ class Pages:
         """The timeline, by the API's own filters."""
         caller = self._reader(request)
         shown = await run_in_threadpool(log_page.read, self._service.store, request)
-        return self._page("decisions.html", caller, log=shown, now=shown.now)
+        return await self._page("decisions.html", caller, log=shown, now=shown.now)
 
     async def decision(self, request: Request) -> Response:
         """One decision, whole."""
@@ -109,7 +113,7 @@ class Pages:
         found = await run_in_threadpool(details.decision, self._service.store, decision_id)
         if found is None:
             raise Problem(404, f"there is no decision {decision_id}, or it was forgotten")
-        return self._page("decision.html", caller, it=found, now=found.now)
+        return await self._page("decision.html", caller, it=found, now=found.now)
 
     async def dispatch(self, request: Request) -> Response:
         """One dispatch with its attempts."""
@@ -120,7 +124,7 @@ class Pages:
         if found is None:
             raise Problem(404, "there is no such dispatch, or it was forgotten")
         done = await self._done(request)
-        return self._page("dispatch.html", caller, it=found, now=found.now, done=done)
+        return await self._page("dispatch.html", caller, it=found, now=found.now, done=done)
 
     async def rejection(self, request: Request) -> Response:
         """One body that we could not accept."""
@@ -130,7 +134,7 @@ class Pages:
         found = await run_in_threadpool(details.rejection, self._service.store, rejection_id)
         if found is None:
             raise Problem(404, "there is no such rejection; only the newest are kept")
-        return self._page("rejection.html", caller, it=found, now=found.now)
+        return await self._page("rejection.html", caller, it=found, now=found.now)
 
     async def static(self, request: Request) -> Response:
         """Style, script and icon: the same for everybody."""
@@ -142,9 +146,9 @@ class Pages:
     def _reader(self, request: Request) -> Caller:
         return require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
 
-    def _page(self, template: str, caller: Caller, **values: Any) -> Response:
+    async def _page(self, template: str, caller: Caller, **values: Any) -> Response:
         acts = Role.OPERATOR in caller.roles
-        return rendering.page(template, caller=caller, acts=acts, **values)
+        return await rendering.page(template, caller=caller, acts=acts, **values)
 
     async def _done(self, request: Request) -> Any:
         """The decision that an act has just left, to be confirmed on the page."""

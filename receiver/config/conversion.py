@@ -57,6 +57,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
     }
     policies = tuple(_policy(section, file.budget) for section in file.policies)
     auth = None if file.auth is None else _auth(file.auth, folder)
+    subscribers = tuple(subscriber_of(section, folder) for section in file.announcements)
     text = _text(file, targets)
     return Config(
         server=ServerSettings(
@@ -78,8 +79,8 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
         path=path,
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
-        warnings=tuple(dangers(policies, targets, auth)),
-        subscribers=tuple(subscriber_of(section, folder) for section in file.announcements),
+        warnings=tuple(dangers(policies, targets, auth, subscribers)),
+        subscribers=subscribers,
     )
 
 

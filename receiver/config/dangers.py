@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from receiver.config.complaints import show_place
 from receiver.config.files import SHORTEST_TOKEN, read_secret
-from receiver.config.values import Role, TargetSettings, TokenFile
+from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
 from receiver.core.durations import show_duration
 from receiver.core.matchers import Matcher
 from receiver.core.policies import Policy
@@ -36,6 +37,7 @@ def dangers(
     policies: Sequence[Policy],
     targets: Mapping[str, TargetSettings],
     auth: Mapping[Role, tuple[TokenFile, ...]] | None,
+    subscribers: Sequence[SubscriberSettings],
 ) -> Iterator[str]:
     """Tell each danger in a sentence with its place."""
     if not policies:
@@ -46,6 +48,8 @@ def dangers(
     for name, settings in targets.items():
         for sentence in _of_target(settings, policies):
             yield f"{show_place(('targets', name))}: {sentence}"
+    for told in subscribers:
+        yield from _of_subscriber(told)
     for role, tokens in (auth or {}).items():
         yield from _of_tokens(role, tokens, auth or {})
 
@@ -98,6 +102,15 @@ def _of_target(settings: TargetSettings, policies: Sequence[Policy]) -> Iterator
         )
     if target.kind is TargetKind.KFP_LOCAL and settings.python is None:
         yield "no .venv-kfp was found, so no run can start; set python or run 'make demo' once"
+
+
+def _of_subscriber(settings: SubscriberSettings) -> Iterator[str]:
+    url = urlsplit(settings.url or "")
+    if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield (
+            f"announcements: {settings.subscriber.name} is told over http, so that anyone on the "
+            "way can read it; write https://"
+        )
 
 
 def _of_tokens(

@@ -164,7 +164,8 @@ class Worker:
         dispatcher = self._dispatcher(target)
         book = self._setup.playbook
         followed = follow_next(self._store, target, dispatcher, book, self._watch)
-        return followed or read_next_report(self._store, target, dispatcher)
+        # Both in turn: where many runs are followed, reports must be read as well.
+        return read_next_report(self._store, target, dispatcher) or followed
 
     def _announce(self, subscriber: str) -> bool:
         return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))

@@ -113,3 +113,4 @@ def test_an_older_enterprise_server_takes_our_reads(enterprise, dispatcher):
 
     assert dispatcher.find(dispatch) is None
     assert dispatcher.poll(dispatch).state is RunState.RUNNING
+    assert dispatcher.read_report(dispatch) is None

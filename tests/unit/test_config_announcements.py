@@ -141,6 +141,17 @@ def test_a_problem_is_told_with_place_and_cure(load, entry, problem):
     assert "a-secret" not in told
 
 
+@pytest.mark.parametrize(
+    ("url", "dangers"),
+    [("http://hooks.example/x", 1), ("https://hooks.example/x", 0), ("http://127.0.0.1:8000", 0)],
+)
+def test_what_others_can_read_on_the_way_is_a_danger(load, url, dangers):
+    """Legal, for a sidecar or a test; but told."""
+    config = load(f"name: a, webhook: {{url: '{url}', secret_file: signing}}")
+
+    assert len([each for each in config.warnings if each.startswith("announcements")]) == dangers
+
+
 def test_two_subscribers_have_two_names(load):
     """The second is told."""
     with pytest.raises(ConfigError) as caught:

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo simulate faults bench test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab simulate faults bench test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ install: .venv/.installed ## make the virtual environment with locked, hashed de
 
 demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retraining run (ARGS=--once ends by itself)
 	@$(BIN)/retrain-receiver demo $(ARGS)
+
+lab: .venv/.installed .venv-kfp/.installed ## five tenants: two recover after one run each, a third is given up
+	@$(BIN)/python examples/lab/lab.py $(ARGS)
 
 simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 tells one story
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000)) $(ARGS)
@@ -85,4 +88,4 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/fuzz.in -c requirements/runtime.txt -o requirements/fuzz.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .venv-fuzz .tools .demo .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .venv-fuzz .tools .demo .lab .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

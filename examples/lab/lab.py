@@ -192,7 +192,8 @@ class Lab:
         def held() -> str | None:
             explained = self._model(LOST)["explain"]
             self.screen.note(f"{LOST}: {explained['detail']}")
-            return explained["detail"] if explained["holds"] == "exhausted" else None
+            given_up = self._receiver.decisions(model=LOST, reason="exhausted")
+            return given_up[0]["detail"] if given_up else None
 
         detail = self.screen.wait(f"{LOST} to be given up", held, within=240)
         self.screen.done(f"{LOST} is held as exhausted: {detail}")
@@ -261,7 +262,8 @@ def _run(dispatch: Mapping[str, Any]) -> str:
     """What a run said it made, and what became of the model; before that, its state."""
     if dispatch["verdict"] is None:
         return str(dispatch["state"])
-    return f"{dispatch['verdict']} ({dispatch['effect']})"
+    words = dict.fromkeys((dispatch["verdict"], dispatch["effect"]))
+    return " and ".join(str(word).replace("_", " ") for word in words)
 
 
 def _without_comments(text: str) -> str:

@@ -41,18 +41,20 @@ def train(
     newest, least = 600, 90
     if re.fullmatch(r"[a-z0-9-]{1,40}", user_id) is None:
         raise ValueError(f"{user_id!r} is no name of a model")
-    log = Path(workdir) / "logs" / f"{user_id}.jsonl"
+    # Each pod that serves has a folder of its own; the older file, `.1`, comes first.
+    logs = sorted((Path(workdir) / "logs").rglob(f"{user_id}.jsonl*"), reverse=True)
     asked, sold = {}, []
-    for file in (log.with_name(f"{log.name}.1"), log):
-        for line in file.read_bytes().splitlines(keepends=True) if file.exists() else ():
+    for file in logs:
+        for line in file.read_bytes().splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 continue  # it is being written
             entry = json.loads(line)
             if entry.get("status") == "ok":
                 asked[entry["id"]] = entry["instances"]
             elif "actual" in entry and entry["id"] in asked:
-                sold += zip(asked.pop(entry["id"]), entry["actual"], strict=False)
-    sold = sold[-newest:]
+                rows = zip(asked.pop(entry["id"]), entry["actual"], strict=False)
+                sold += [(entry["at"], row, actual) for row, actual in rows]
+    sold = [(row, actual) for _, row, actual in sorted(sold)[-newest:]]
     if len(sold) < least:
         raise ValueError(f"{len(sold)} predictions of {user_id} came true; {least} are needed")
     seen = [pair for number, pair in enumerate(sold) if number % 3]

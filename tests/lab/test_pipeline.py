@@ -48,7 +48,7 @@ city = City("user01", seed="test")
 for number in range(int(sys.argv[4])):
     flats, prices = city.draw(50, sys.argv[3])
     log.add(id=str(number), status="ok", instances=flats, predictions=prices)
-    log.add(id=str(number), actual=prices)
+    log.add(at=number, id=str(number), actual=prices)
 """
 
 

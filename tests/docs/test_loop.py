@@ -1,0 +1,44 @@
+"""The picture of the loop: drawn from its text, with links that lead somewhere."""
+
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree as ET
+
+from tests.stations import ROOT
+
+PICTURE = ROOT / "docs" / "loop.svg"
+
+
+def test_the_picture_is_drawn_from_its_text(tmp_path):
+    """If not: `python scripts/loop_svg.py`."""
+    fresh = tmp_path / "loop.svg"
+    subprocess.run([sys.executable, ROOT / "scripts" / "loop_svg.py", fresh], check=True)
+
+    assert fresh.read_text() == PICTURE.read_text()
+
+
+def test_its_links_and_the_readmes_lead_to_the_parts():
+    """Each box is a link; the README shows the picture, and names the parts beneath it."""
+    boxes = ET.fromstring(PICTURE.read_text()).iter("{http://www.w3.org/2000/svg}a")  # noqa: S314  our own
+    links = [(PICTURE.parent / box.attrib["href"]).resolve() for box in boxes]
+    readme = (ROOT / "README.md").read_text()
+
+    assert len(links) == 8
+    assert all(link.exists() for link in links)
+    assert "docs/loop.svg" in readme
+    for link in re.findall(r"\]\((examples/[^)#]+)\)", readme):
+        assert (ROOT / link).exists()
+
+
+def test_each_example_is_three_commands_long():
+    """Whoever tries one has little to type; and examples/README.md names every one."""
+    overview = (ROOT / "examples" / "README.md").read_text()
+    for readme in sorted((ROOT / "examples").glob("*/README.md")):
+        if readme.parent.name == "argocd":
+            continue  # a way to install, which takes what it takes
+        blocks = re.findall(r"```console\n(.*?)```", readme.read_text(), re.DOTALL)
+        commands = [line for block in blocks for line in block.splitlines() if line[:2] == "$ "]
+
+        assert len(commands) == 3, readme
+        assert f"({readme.parent.name}/)" in overview

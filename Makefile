@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab simulate faults bench test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments simulate faults bench test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,16 @@ demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retrain
 
 lab: .venv/.installed .venv-kfp/.installed ## five tenants: two recover after one run each, a third is given up
 	@$(BIN)/python examples/lab/lab.py $(ARGS)
+
+example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed ## evidently and MLflow for their examples and tests (minutes)
+
+.tools/drift-detector/.installed: examples/drift-detector/requirements.txt
+.tools/mlflow/.installed: examples/pipelines/requirements-mlflow.txt
+.tools/drift-detector/.installed .tools/mlflow/.installed:
+	@echo "Preparing $(@D) ..."
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 tells one story
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000)) $(ARGS)
@@ -85,6 +95,11 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/kfp-local.in -o requirements/kfp-local.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/build.in -o requirements/build.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/chart.in -o requirements/chart.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements.in -c requirements/kfp-local.txt -o examples/model-server/requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements-exporter.in -o examples/model-server/requirements-exporter.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/drift-detector/requirements.in -o examples/drift-detector/requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/pipelines/requirements-mlflow.in -c requirements/kfp-local.txt -o examples/pipelines/requirements-mlflow.txt
+	cp requirements/kfp-local.txt examples/pipelines/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/fuzz.in -c requirements/runtime.txt -o requirements/fuzz.txt
 
 clean: ## remove what was made here

@@ -1,9 +1,9 @@
 """The world that the models predict: flats of each tenant's city, and what they are sold for.
 
 A price is a sum of five measured things, each tenant's city weighing them its own way, plus what
-nobody measures. A drift changes what one of them is worth: no model trained before can know
-that, and one that is trained on what was sold since can learn it. `lost` is another matter: prices
-no longer depend on anything, and no training helps.
+nobody measures. A drift brings other flats to the market and changes what one thing is worth: no
+model trained before can know that, and one that is trained on what was sold since can learn it.
+`lost` is another matter: prices no longer depend on anything, and no training helps.
 """
 
 import math
@@ -27,6 +27,9 @@ LEVELS = {"none": 0.0, "low": 0.15, "medium": 0.27, "high": 0.40}
 """How much of its worth the feature loses. At `high` an old model's error rises by 30 % and its R²
 falls by 15 %: both cross the thresholds of rules/model-quality.yaml."""
 
+SHIFT = 0.75
+"""How far the same feature moves, for each unit of worth that it loses. Visible without truth."""
+
 LOST = "lost"
 
 
@@ -41,6 +44,8 @@ class City:
     def draw(self, count: int, level: str = "none") -> tuple[list[list[float]], list[float]]:
         """Features and prices of the next flats."""
         flats = [[self._random.gauss() for _ in FEATURES] for _ in range(count)]
+        for flat in flats:
+            flat[DRIFTS] += SHIFT * LEVELS.get(level, LEVELS["high"])
         return flats, [self._price(flat, level) for flat in flats]
 
     def _price(self, flat: list[float], level: str) -> float:

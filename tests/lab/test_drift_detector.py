@@ -1,0 +1,119 @@
+"""examples/drift-detector, and the pipeline's MLflow logging: each in an environment of its own.
+
+The environments are heavy and no part of `make test`: `make example-environments` prepares them
+under .tools, and without them what needs them says that it was not run.
+"""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from tests.demo.kfp_environment import PYTHON, need_kfp_environment
+from tests.e2e.alerting import program
+from tests.lab.shop import EXAMPLES, SERVER, run
+from tests.lab.test_pipeline import CALL, SOURCE, sell
+from tests.serving import Peer
+from tests.stations import ROOT
+from tests.waiting import GENEROUS, eventually, free_port
+
+FOLDER = EXAMPLES / "drift-detector"
+
+
+def environment(name):
+    """The interpreter of a heavy environment."""
+    python = ROOT / ".tools" / name / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"not run: there is no .tools/{name}; make example-environments")
+    return python
+
+
+def test_the_rule_fires_for_what_drifted():
+    """Unit tests by promtool: after 10 minutes, for this model, with the label that is routed."""
+    promtool = program("promtool", "prometheus")
+    said = subprocess.run(
+        [promtool, "test", "rules", FOLDER / "rules-test.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_the_receiver_takes_its_alert():
+    """Drift goes the same way as a high error: the example's policy matches its alertname."""
+    policy = yaml.safe_load((EXAMPLES / "pipelines" / "receiver.yaml").read_text())["policies"][0]
+    rule = yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"][0]["rules"][0]
+
+    assert rule["alert"] in policy["match"][0]
+    assert rule["labels"]["action"] == "retrain"
+
+
+def test_evidently_sees_the_drift_without_any_truth(tmp_path):
+    """The feature that moved is over the rule's limit, and the others are not."""
+    python = environment("drift-detector")
+    need_kfp_environment()
+    run(PYTHON, SERVER / "first_models.py", "--workdir", tmp_path, "user01")
+    sell(tmp_path, "none", batches=20)
+    sell(tmp_path, "high", batches=20)
+    peer = Peer(f"http://127.0.0.1:{free_port()}")
+    place = ("--listen", peer.url.removeprefix("http://"), "--every", "0.2")
+    with (tmp_path / "log.txt").open("wb") as log:
+        detector = subprocess.Popen(
+            [python, FOLDER / "detector.py", "--workdir", tmp_path, *place],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        found = eventually(lambda: scores(peer))
+    finally:
+        detector.terminate()
+        detector.wait(GENEROUS)
+
+    limit = float(re.findall(r"> ([\d.]+)", (FOLDER / "rules.yaml").read_text())[0])
+    assert found.keys() == {"income", "rooms", "age", "distance", "crime"}
+    assert {column for column, score in found.items() if score > limit} == {"age"}
+
+
+def test_the_pipeline_logs_to_mlflow(tmp_path):
+    """With `mlflow_uri` the evaluation is a run that carries the dispatch's id."""
+    python = environment("mlflow")
+    need_kfp_environment()
+    run(PYTHON, SERVER / "first_models.py", "--workdir", tmp_path, "user01")
+    model = str(tmp_path / "models" / "user01" / "model.joblib")
+    (tmp_path / "held-out").write_text(json.dumps([[[0.0] * 5, 2.0], [[1.0] * 5, 3.0]]))
+    given = {
+        "user_id": "user01",
+        "workdir": str(tmp_path),
+        "dispatch_id": "01abc",
+        "mlflow_uri": f"file://{tmp_path}/mlruns",
+        "files": {
+            "challenger": model,
+            "held_out": str(tmp_path / "held-out"),
+            "evaluation": str(tmp_path / "evaluation"),
+        },
+        "metrics": None,
+    }
+    code = CALL.replace(
+        "getattr(",
+        "given['metrics'] = SimpleNamespace(log_metric=lambda *_: None)\ngetattr(",
+    )
+    run(python, "-c", code, SOURCE.parent, "evaluate", json.dumps(given))
+
+    logged = {file.name: file.read_text() for file in (tmp_path / "mlruns").rglob("*_mae")}
+    tags = [file.read_text() for file in (tmp_path / "mlruns").rglob("tags/dispatch_id")]
+    assert logged.keys() == {"champion_mae", "challenger_mae"}
+    assert tags == ["01abc"]
+
+
+def scores(peer):
+    """What the detector exports of user01, by column."""
+    try:
+        text = peer.get("/metrics").text
+    except OSError:
+        return {}
+    found = re.findall(r'^model_data_drift_score\{column="(\w+)".*\} (\S+)$', text, re.MULTILINE)
+    return {column: float(score) for column, score in found}

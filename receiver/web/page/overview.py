@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from receiver.core.announcements import Announcement, AnnouncementState
 from receiver.core.approvals import Approval, in_force
 from receiver.core.explaining import Explanation, explain
 from receiver.core.models import (
@@ -23,6 +24,7 @@ from receiver.core.policies import Mode
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
 from receiver.store import page_rows, queries
+from receiver.store.announcement_rows import list_announcements
 from receiver.store.approval_rows import approvals_of
 from receiver.store.restraint_rows import explained_restraints
 from receiver.store.run_end_rows import run_ends_of
@@ -38,6 +40,7 @@ LAST_VALUES = 60
 RECENT = 60
 MOST_WAITING = 20
 MOST_LINES = 3
+UNHEARD = {"state": AnnouncementState.GIVEN_UP.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Overview:
     waiting: Sequence[Row[Any]]
     asking: Sequence[Standing]
     rejections: Sequence[Row[Any]]
+    unheard: Sequence[Announcement]
     hearing: Hearing
     wide_pauses: Sequence[Pause]
     observing: Sequence[str]
@@ -126,6 +130,7 @@ class Overviews:
                     db, playbook, page_rows.asking_models(db, MOST_WAITING), pauses, now
                 ),
                 rejections=queries.list_rejections(db, MOST_WAITING) if rejections else (),
+                unheard=list_announcements(db, UNHEARD, before=None, limit=MOST_WAITING)[0],
                 hearing=Hearing(last_received_at(db), page_rows.expired_at(db)),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)

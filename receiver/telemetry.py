@@ -15,6 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 from receiver import __version__
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import DispatchState, Failure
+from receiver.core.json_text import encode
 from receiver.core.reports import Verdict
 
 registry = CollectorRegistry()
@@ -213,7 +214,7 @@ def set_up_logging(*, stream: Any = None) -> None:
     renderer: Any = (
         structlog.dev.ConsoleRenderer()
         if human
-        else structlog.processors.JSONRenderer(sort_keys=False)
+        else structlog.processors.JSONRenderer(serializer=lambda line, **_: encode(line))
     )
     stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
     structlog.configure(

@@ -120,9 +120,22 @@ class Facts:
     restraints: Restraints | None = None
 
 
-def facts_of(model: Model, pause: Pause | None, restraints: Restraints | None = None) -> Facts:
-    """The facts that belong to the model rather than to one delivery."""
+def facts_of(
+    model: Model,
+    pause: Pause | None,
+    restraints: Restraints | None = None,
+    *,
+    problem: str | None = None,
+    decided_at: datetime | None = None,
+    resolved_at: datetime | None = None,
+    stale_until: datetime | None = None,
+) -> Facts:
+    """The facts that belong to the model; those of one delivery are handed in."""
     return Facts(
+        problem=problem,
+        decided_at=decided_at,
+        resolved_at=resolved_at,
+        stale_until=stale_until,
         pause=pause,
         latest=model.latest,
         cooldown_until=model.cooldown_until,

@@ -11,9 +11,13 @@ MILLISECOND = timedelta(milliseconds=1)
 ENTROPY_BYTES = 10
 LENGTH = 26
 
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+SHIFTS = range(5 * (LENGTH - 2), -1, -10)
+"""Two characters at a time: every notification gets an id."""
+
 
 def time_id(now: datetime, entropy: bytes) -> str:
     """Join the time in milliseconds (10 characters) and 80 random bits (16 characters)."""
     milliseconds = (now - EPOCH) // MILLISECOND  # exact: a float's may be one too small
     number = milliseconds << 80 | int.from_bytes(entropy[:ENTROPY_BYTES])
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5))
+    return "".join([PAIRS[number >> shift & 1023] for shift in SHIFTS])

@@ -1,6 +1,6 @@
 """Models: what is retrained, which of its alerts fire, and what holds it back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -33,9 +33,11 @@ class Pause:
 
 
 def pause_in_force(
-    pauses: Iterable[Pause], *, model: str, policy: str | None, now: datetime
+    pauses: Collection[Pause], *, model: str, policy: str | None, now: datetime
 ) -> Pause | None:
     """The pause that holds this model longest, if any does."""
+    if not pauses:
+        return None
     names = {
         PauseScope.MODEL: model,
         PauseScope.POLICY: policy,

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from receiver.flows.intake import Arrival, Receipt
+from receiver.flows.arrivals import Arrival, Receipt
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log, worker_errors
 

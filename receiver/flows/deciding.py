@@ -91,11 +91,11 @@ def _facts(ledger: Ledger, matched: Matched) -> Facts:
         return Facts(problem=matched.problem)
     name = matched.identity.model
     policy = matched.policy.name if matched.policy else None
-    facts = facts_of(ledger.models[name], ledger.pause_of(name, policy))
     delivery = ledger.delivery(matched.alert)
     entry = ledger.entry(matched.alert.fingerprint)
-    return replace(
-        facts,
+    return facts_of(
+        ledger.models[name],
+        ledger.pause_of(name, policy),
         problem=matched.problem,
         decided_at=delivery.decided_at if delivery else None,
         resolved_at=delivery.resolved_at if delivery else None,

@@ -1,57 +1,26 @@
 """Notifications become decisions and dispatches, all or nothing."""
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from receiver.core.alerts import Alert, Notification, Source
 from receiver.core.decisions import Decision, Reason
 from receiver.core.playbook import Matched, Playbook
+from receiver.flows.arrivals import Arrival, Receipt
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.ledger import Ledger, finite
+from receiver.flows.counting import count, tell
 from receiver.store.store import RowRefused, Store, Tx
 from receiver.telemetry import (
-    alerts_received,
-    alerts_truncated,
     commit_alerts,
     commit_duration,
-    decisions,
-    log,
-    recoveries,
 )
+
+__all__ = ["Arrival", "Receipt", "arrive", "take_in", "try_out"]
 
 SLICE = 500
 """Decisions that are kept in memory before they are written, still in the same transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A notification on its way in, and who sent it.
-
-    Attributes:
-        matched: Its alerts with their policies and models, found by `playbook`.
-    """
-
-    notification: Notification
-    matched: tuple[Matched, ...]
-    playbook: Playbook
-    source: Source
-    sender: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one notification: one decision per alert, in the alerts' order.
-
-    Attributes:
-        recovered: Models that a run has helped, as this notification shows.
-
-    """
-
-    notification_id: str
-    decisions: tuple[Decision, ...]
-    recovered: tuple[str, ...] = ()
 
 
 def arrive(
@@ -79,8 +48,9 @@ def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
             receipts = [store.run(lambda tx: _decide_one_by_one(tx, arrivals[0]))]
         else:
             return [receipt for arrival in arrivals for receipt in take_in(store, [arrival])]
+    count(arrivals, receipts)
     for arrival, receipt in zip(arrivals, receipts, strict=True):
-        _tell(arrival, receipt)
+        tell(arrival, receipt)
     return receipts
 
 
@@ -184,44 +154,4 @@ def _unstorable(tx: Tx, arrival: Arrival, alert: Alert, origin: Origin, why: str
         seen_in=origin.seen_in,
         position=alert.position,
         config_hash=arrival.playbook.config_hash,
-    )
-
-
-def _tell(arrival: Arrival, receipt: Receipt) -> None:
-    notification = arrival.notification
-    for alert in notification.alerts:
-        alerts_received.labels(alert.status.value if alert.status else "unreadable").inc()
-    if notification.truncated_alerts > 0:
-        alerts_truncated.inc(notification.truncated_alerts)
-    counts = Counter(decision.reason.value for decision in receipt.decisions)
-    for reason, count in counts.items():
-        decisions.labels(reason).inc(count)
-    log().info(
-        "notification_decided",
-        notification_id=receipt.notification_id,
-        source=arrival.source.value,
-        sender=arrival.sender,
-        receiver=notification.receiver,
-        truncated_alerts=notification.truncated_alerts,
-        **counts,
-    )
-    for decision in receipt.decisions:
-        if decision.reason is Reason.TRIGGERED:
-            tell_triggered(decision)
-    for model in receipt.recovered:
-        recoveries.inc()
-        log().info("model_recovered", model=model)
-
-
-def tell_triggered(decision: Decision) -> None:
-    """One line per trigger."""
-    log().info(
-        "triggered",
-        decision_id=decision.id,
-        dispatch_id=decision.dispatch_id,
-        model=decision.model,
-        policy=decision.policy,
-        source=decision.source.value,
-        alertname=decision.alertname,
-        value=decision.value,
     )

@@ -240,7 +240,8 @@ class Ledger:
         due = next_check(model, alerts, self.pauses, self.now)
         if alerts:
             due = self._overdue.get(name, due)
-        self.models[name] = replace(model, next_check_at=due)
+        if due != model.next_check_at:
+            self.models[name] = replace(model, next_check_at=due)
         return self.models[name]
 
     def _place(self, entry: FiringAlert) -> None:

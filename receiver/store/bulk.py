@@ -1,41 +1,67 @@
 """Many rows at once: INSERT, with ON CONFLICT where rows may be there, run on the driver.
 
-These are the hot statements. SQLAlchemy compiles each once; for every row it would then also walk
-its types and parameters, which takes several times as long as SQLite takes to store the row.
+These are the hot statements. For every row SQLAlchemy would walk its names, types and parameters,
+which takes several times as long as SQLite takes to store it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+from receiver.store.column_types import TO_DATABASE, convert, places
 
 Key = tuple[str, ...]
 """The columns that tell whether a row is there already; none for a plain INSERT."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A statement in the driver's words, and how to bind its columns."""
+class Writing:
+    """An INSERT of whole values: each has the columns as attributes, unless `take` says otherwise.
 
-    sql: str
-    positions: tuple[str, ...] | None
-    binders: Mapping[str, Callable[[Any], Any]]
+    A row that has the same key is replaced. `converters` are for columns that hold something else
+    than their type says.
+    """
 
-    def parameters(self, row: Mapping[str, Any]) -> Any:
-        """A row as this driver wants it: by place or by name."""
-        bound = {
-            name: self.binders[name](value) if name in self.binders else value
-            for name, value in row.items()
-        }
-        if self.positions is None:
-            return bound
-        return tuple([bound[name] for name in self.positions])
+    def __init__(
+        self,
+        table: Table,
+        key: Key = (),
+        *,
+        columns: Sequence[str] | None = None,
+        take: Callable[[Any], Iterable[Any]] | None = None,
+        converters: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        self._table = table
+        self._key = key
+        self._columns = tuple(columns or table.c.keys())
+        self._take = take or attrgetter(*self._columns)
+        self._places = places([table.c[name] for name in self._columns], TO_DATABASE, converters)
+        self._by_key = itemgetter(*(self._columns.index(name) for name in key)) if key else None
+        self._sql = cache(self._statement)
 
+    def write(self, db: Connection, values: Iterable[Any]) -> None:
+        """Write them, in the order of their keys: no two transactions wait for each other's."""
+        rows = [list(self._take(value)) for value in values]
+        if not rows:
+            return
+        if self._by_key is not None:
+            rows.sort(key=self._by_key)
+        convert(rows, self._places)
+        db.exec_driver_sql(self._sql(db.dialect), list(map(tuple, rows)))
 
-_PREPARED: dict[tuple[str, str, Key, Key], Prepared] = {}
+    def _statement(self, dialect: Dialect) -> str:
+        quote = dialect.identifier_preparer.quote
+        mark = "?" if dialect.name == "sqlite" else "%s"
+        columns = [quote(name) for name in self._columns]
+        marks = ", ".join([mark] * len(columns))
+        sql = f"INSERT INTO {self._table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+        if not self._key:
+            return sql
+        changes = ", ".join(f"{n} = excluded.{n}" for n in columns if n not in self._key)
+        return f"{sql} ON CONFLICT ({', '.join(self._key)}) DO UPDATE SET {changes}"
 
 
 def insert_into(db: Connection, table: Table) -> Any:
@@ -43,40 +69,17 @@ def insert_into(db: Connection, table: Table) -> Any:
     return sqlite.insert(table) if db.dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def insert_rows(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_rows(db: Connection, table: Table, rows: Collection[Mapping[str, Any]]) -> None:
     """Write new rows, all with the same columns."""
-    _run(db, table, (), rows)
+    upsert(db, table, (), rows)
 
 
-def upsert(db: Connection, table: Table, key: Key, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write whole rows, in place of those that have the same key.
-
-    They are written in order, so that no two transactions wait for each other's rows.
-    """
-    _run(db, table, key, sorted(rows, key=itemgetter(*key)))
-
-
-def _run(db: Connection, table: Table, key: Key, rows: Sequence[Mapping[str, Any]]) -> None:
+def upsert(db: Connection, table: Table, key: Key, rows: Collection[Mapping[str, Any]]) -> None:
+    """Write whole rows, all with the same columns, in place of those that have the same key."""
     if rows:
-        prepared = _prepare(db, table, key, tuple(rows[0]))
-        db.exec_driver_sql(prepared.sql, [prepared.parameters(row) for row in rows])
+        _writing(table, key, tuple(next(iter(rows)))).write(db, rows)
 
 
-def _prepare(db: Connection, table: Table, key: Key, columns: Key) -> Prepared:
-    known = _PREPARED.get((db.dialect.name, table.name, key, columns))
-    if known is not None:
-        return known
-    statement = insert_into(db, table)
-    if key:
-        changed = {name: statement.excluded[name] for name in columns if name not in key}
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed)
-    compiled = statement.compile(dialect=db.dialect, column_keys=list(columns))
-    binders = {
-        name: processor
-        for name in columns
-        if (processor := table.c[name].type.bind_processor(db.dialect)) is not None
-    }
-    positions = tuple(compiled.positiontup) if compiled.positional else None
-    prepared = Prepared(str(compiled), positions, binders)
-    _PREPARED[db.dialect.name, table.name, key, columns] = prepared
-    return prepared
+@cache
+def _writing(table: Table, key: Key, columns: tuple[str, ...]) -> Writing:
+    return Writing(table, key, columns=columns, take=itemgetter(*columns))

@@ -1,10 +1,12 @@
 """Column types that mean the same on both engines."""
 
-import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import BigInteger, Dialect, Text, TypeDecorator
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator
+
+from receiver.core.json_text import decode, encode
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -18,10 +20,6 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The opposite of `to_micros`."""
     return EPOCH + timedelta(microseconds=micros)
-
-
-ENCODE = json.JSONEncoder(separators=(",", ":")).encode
-"""`json.dumps` makes a new encoder at each call, which takes longer than most values."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -54,6 +52,17 @@ class Span(TypeDecorator[timedelta]):
         return None if value is None else timedelta(microseconds=value)
 
 
+class Word(TypeDecorator[str]):
+    """A word of ours, such as a reason: members of our enums are stored as what they say."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Python to database."""
+        return None if value is None else str(value)
+
+
 class Plain(TypeDecorator[str]):
     """Strangers' text that any engine can store: no NUL, no lone surrogates."""
 
@@ -84,8 +93,50 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Python to database."""
-        return None if value is None else ENCODE(value)
+        return None if value is None else encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """Database to Python."""
-        return None if value is None else json.loads(value)
+        return None if value is None else decode(value)
+
+
+Converter: TypeAlias = Callable[[Any], Any]
+
+TO_DATABASE: Mapping[type, Converter] = {
+    Instant: to_micros,
+    Span: lambda span: span // MICROSECOND,
+    Word: str,
+    Plain: storable,
+    Json: encode,
+}
+FROM_DATABASE: Mapping[type, Converter] = {
+    Instant: from_micros,
+    Span: lambda micros: timedelta(microseconds=micros),
+    Json: decode,
+    Boolean: bool,
+}
+"""The same conversions for statements that run on the driver. None stays None."""
+
+
+def places(
+    columns: Iterable[ColumnElement[Any]],
+    converters: Mapping[type, Converter],
+    special: Mapping[str, Converter] | None = None,
+) -> list[tuple[int, Converter]]:
+    """Which columns need converting, and how."""
+    found = []
+    for place, column in enumerate(columns):
+        converter = (special or {}).get(getattr(column, "name", "")) or converters.get(
+            type(column.type)
+        )
+        if converter is not None:
+            found.append((place, converter))
+    return found
+
+
+def convert(rows: Sequence[list[Any]], where: Iterable[tuple[int, Converter]]) -> None:
+    """Convert the values that need it."""
+    for place, converter in where:
+        for row in rows:
+            if (value := row[place]) is not None:
+                row[place] = converter(value)

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
+from receiver.core.json_text import encode
 from receiver.core.times import stamp
-from receiver.store.bulk import insert_rows
+from receiver.store.bulk import Writing
 from receiver.store.tables import answers, configs, decisions, notifications, rejections
 
 KEPT_REJECTIONS = 100
@@ -35,29 +37,11 @@ class LogRows:
         self, arrived: Iterable[tuple[str, datetime, Source, str, Notification]]
     ) -> None:
         """Keep notifications as they came: id, when, source, sender's name, content."""
-        rows = [
-            {
-                "id": notification_id,
-                "received_at": received_at,
-                "source": source.value,
-                "sender": sender,
-                "receiver": notification.receiver,
-                "group_key": notification.group_key,
-                "status": notification.status,
-                "external_url": notification.external_url,
-                "truncated_alerts": notification.truncated_alerts,
-                "notification_reason": notification.notification_reason,
-                "route_labels": notification.route_labels,
-                "body": notification.body,
-            }
-            for notification_id, received_at, source, sender, notification in arrived
-        ]
-        insert_rows(self._db, notifications, rows)
+        ADDING_NOTIFICATIONS.write(self._db, arrived)
 
     def add_decisions(self, taken: Iterable[Decision]) -> None:
         """Append to the audit log."""
-        rows = [decision_row(decision) for decision in taken]
-        insert_rows(self._db, decisions, rows)
+        ADDING_DECISIONS.write(self._db, taken)
 
     def add_rejection(
         self, *, at: datetime, sender: str, status_code: int, detail: str, body: bytes, size: int
@@ -122,30 +106,23 @@ def gate_row(gate: Gate) -> dict[str, Any]:
     }
 
 
-def decision_row(decision: Decision) -> dict[str, Any]:
-    """A decision as a row."""
-    return {
-        "id": decision.id,
-        "decided_at": decision.decided_at,
-        "source": decision.source.value,
-        "policy": decision.policy,
-        "model": decision.model,
-        "alertname": decision.alertname,
-        "fingerprint": decision.fingerprint,
-        "status": decision.status.value if decision.status else None,
-        "starts_at": decision.starts_at,
-        "labels": None if decision.labels is None else dict(decision.labels),
-        "value": decision.value,
-        "reason": decision.reason.value,
-        "outcome": decision.outcome.value,
-        "detail": decision.detail,
-        "gates": [gate_row(gate) for gate in decision.gates],
-        "next_check_at": decision.next_check_at,
-        "dispatch_id": decision.dispatch_id,
-        "notification_id": decision.notification_id,
-        "seen_in": decision.seen_in,
-        "position": decision.position,
-        "config_hash": decision.config_hash,
-        "actor": decision.actor,
-        "comment": decision.comment,
-    }
+def _notification_row(arrived: tuple[str, datetime, Source, str, Notification]) -> list[Any]:
+    notification_id, received_at, source, sender, notification = arrived
+    return [notification_id, received_at, source, sender, *_as_it_came(notification)]
+
+
+_as_it_came = attrgetter(
+    "receiver",
+    "group_key",
+    "status",
+    "external_url",
+    "truncated_alerts",
+    "notification_reason",
+    "route_labels",
+    "body",
+)
+
+ADDING_NOTIFICATIONS = Writing(notifications, take=_notification_row)
+ADDING_DECISIONS = Writing(
+    decisions, converters={"gates": lambda gates: encode([gate_row(gate) for gate in gates])}
+)

@@ -1,17 +1,19 @@
 """What deciding reads and writes: models, firing alerts, pauses, remembered deliveries."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
-from receiver.store.bulk import insert_into, upsert
+from receiver.store.bulk import Writing, insert_into
 from receiver.store.column_types import storable
 from receiver.store.errors import BeginAgain
+from receiver.store.reading import Reading, ReadingChosen, chunks
 from receiver.store.tables import (
     deliveries,
     dispatches,
@@ -19,9 +21,6 @@ from receiver.store.tables import (
     models,
     pauses,
 )
-
-CHUNK = 500
-"""Values in one IN (...): far below every engine's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class ModelRows:
 
     def homes_of(self, fingerprints: Collection[str]) -> dict[str, str]:
         """The model whose firing set holds each of these alerts."""
-        return {row.fingerprint: row.model for row in self._chosen(HOMES, fingerprints)}
+        return dict(HOMES.chosen(self._db, fingerprints))
 
     def require_homeless(self, fingerprints: Collection[str]) -> None:
         """Raise `BeginAgain` if one of these alerts is in a set now: it came there meanwhile.
@@ -60,54 +59,36 @@ class ModelRows:
         if self._db.dialect.name != "sqlite" and self.homes_of(fingerprints):
             raise BeginAgain("an alert moved to another model meanwhile")
 
-    def lock_models(self, names: Collection[str]) -> dict[str, Model]:
+    def lock_models(self, names: AbstractSet[str]) -> dict[str, Model]:
         """Make missing rows and lock all, in sorted order; read them after that.
 
         Never lock and read in one statement: on READ COMMITTED it waits for the lock, and then
         answers from before it.
         """
-        ordered = sorted(names)
-        known = {row.name for row in self._chosen(NAMES, ordered)}
-        missing = [{"name": n, "labels": {}, "refusals": 0} for n in ordered if n not in known]
+        if self._db.dialect.name == "sqlite":  # an IMMEDIATE transaction is alone already
+            found = models_named(self._db, names)
+            if len(found) == len(names):
+                return found
+        known = {name for (name,) in NAMES.chosen(self._db, names)}
+        missing = [{"name": n, "labels": {}, "refusals": 0} for n in sorted(names - known)]
         if missing:
             self._db.execute(insert_into(self._db, models).on_conflict_do_nothing(), missing)
-        if self._db.dialect.name != "sqlite":  # an IMMEDIATE transaction is alone already
-            for _ in self._chosen(LOCK, ordered):
-                pass
-        return {row.name: model_of(row) for row in self._chosen(MODELS_NAMED, ordered)}
+        if self._db.dialect.name != "sqlite":
+            LOCK.chosen(self._db, names)
+        return models_named(self._db, names)
 
     def save_models(self, changed: Iterable[Model]) -> None:
         """Write what deciding changed. The rows are locked by this transaction."""
-        rows = [
-            {
-                "name": model.name,
-                "policy": model.policy,
-                "labels": dict(model.labels),
-                "episode_started_at": model.episode_started_at,
-                "emptied_at": model.emptied_at,
-                "cooldown_until": model.cooldown_until,
-                "backoff_until": model.backoff_until,
-                "refusals": model.refusals,
-                "observed_until": model.observed_until,
-                "next_check_at": model.next_check_at,
-                "dispatch_id": model.latest.id if model.latest else None,
-            }
-            for model in changed
-        ]
-        upsert(self._db, models, ("name",), rows)
+        SAVING_MODELS.write(self._db, changed)
 
     def firing_sets(self, names: Collection[str]) -> list[FiringAlert]:
         """The firing alerts of these models, oldest first."""
-        alerts = [firing_alert_of(row) for row in self._chosen(FIRING, names)]
+        alerts = [FiringAlert(*row) for row in FIRING.chosen(self._db, names)]
         return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
     def save_firing(self, alerts: Iterable[FiringAlert]) -> None:
         """Write entries of firing sets."""
-        rows = [
-            {column.name: getattr(alert, column.name) for column in firing_alerts.columns}
-            for alert in alerts
-        ]
-        upsert(self._db, firing_alerts, ("fingerprint",), rows)
+        SAVING_FIRING.write(self._db, alerts)
 
     def remove_firing(self, fingerprints: Collection[str]) -> None:
         """Take entries out of their sets."""
@@ -133,7 +114,7 @@ class ModelRows:
 
     def check_models(self, names: Collection[str], now: datetime) -> None:
         """Let the timer decide these models anew."""
-        self.lock_models(names)
+        self.lock_models(set(names))
         for chunk in chunks(sorted(names)):
             these = update(models).where(models.c.name.in_(chunk))
             self._db.execute(these.values(next_check_at=now))
@@ -150,26 +131,21 @@ class ModelRows:
     def deliveries(
         self, fingerprints: Collection[str], now: datetime
     ) -> dict[tuple[str, datetime], Delivery]:
-        """What is remembered of these alerts; what should be forgotten is not read."""
-        rows = self._chosen(DELIVERIES, fingerprints, now=now)
-        return {(row.fingerprint, row.starts_at): Delivery(**row._mapping) for row in rows}
+        """What is remembered of these alerts, and not to be forgotten."""
+        remembered = [Delivery(*row) for row in DELIVERIES.chosen(self._db, fingerprints)]
+        return {(one.fingerprint, one.starts_at): one for one in remembered if one.forget_at > now}
 
     def save_deliveries(self, changed: Iterable[Delivery]) -> None:
         """Remember deliveries."""
-        rows = [
-            {column.name: getattr(delivery, column.name) for column in deliveries.columns}
-            for delivery in changed
-        ]
-        upsert(self._db, deliveries, ("fingerprint", "starts_at"), rows)
+        SAVING_DELIVERIES.write(self._db, changed)
 
     def pauses(self) -> list[Pause]:
         """Every pause; those that ended are still among them."""
-        return [pause_of(row) for row in self._db.execute(select(pauses))]
+        return [pause_of(row) for row in PAUSES.rows(self._db)]
 
     def save_pause(self, pause: Pause) -> None:
         """Set a pause, in place of an earlier one of the same scope."""
-        row = {column.name: getattr(pause, column.name) for column in pauses.columns}
-        upsert(self._db, pauses, ("scope", "name"), [row])
+        SAVING_PAUSE.write(self._db, [pause])
 
     def end_pause(self, scope: PauseScope, name: str) -> bool:
         """Lift a pause. False if there was none."""
@@ -177,12 +153,6 @@ class ModelRows:
             delete(pauses).where(pauses.c.scope == scope.value, pauses.c.name == name)
         )
         return ended.rowcount > 0
-
-    def _chosen(
-        self, query: Select[Any], values: Collection[str], **more: object
-    ) -> Iterator[Row[Any]]:
-        for chunk in chunks(sorted(values)):
-            yield from self._db.execute(query, {"chosen": chunk, **more})
 
 
 LATEST = [
@@ -197,54 +167,70 @@ LATEST = [
 MODELS = select(models, *LATEST).outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
 
 
-def among(query: Select[Any], column: Column[Any]) -> Select[Any]:
-    """A query that is built once; what it chooses is handed in each time."""
-    return query.where(column.in_(bindparam("chosen", expanding=True)))
-
-
 LOCKING = select(models.c.name).order_by(models.c.name).with_for_update()
 
-HOMES = among(
+HOMES = ReadingChosen(
     select(firing_alerts.c.fingerprint, firing_alerts.c.model), firing_alerts.c.fingerprint
 )
-NAMES = among(select(models.c.name), models.c.name)
-LOCK = among(LOCKING, models.c.name)
-MODELS_NAMED = among(MODELS, models.c.name)
-FIRING = among(select(firing_alerts), firing_alerts.c.model)
-DELIVERIES = among(
-    select(deliveries).where(deliveries.c.forget_at > bindparam("now")), deliveries.c.fingerprint
+NAMES = ReadingChosen(select(models.c.name), models.c.name)
+LOCK = ReadingChosen(LOCKING, models.c.name)
+MODELS_NAMED = ReadingChosen(MODELS, models.c.name)
+PAUSES = Reading(select(*(pauses.c[field.name] for field in fields(Pause))))
+FIRING = ReadingChosen(
+    select(*(firing_alerts.c[field.name] for field in fields(FiringAlert))), firing_alerts.c.model
+)
+DELIVERIES = ReadingChosen(
+    select(*(deliveries.c[field.name] for field in fields(Delivery))), deliveries.c.fingerprint
+)
+
+SAVING_FIRING = Writing(firing_alerts, ("fingerprint",))
+SAVING_DELIVERIES = Writing(deliveries, ("fingerprint", "starts_at"))
+SAVING_PAUSE = Writing(pauses, ("scope", "name"))
+SAVING_MODELS = Writing(
+    models,
+    ("name",),
+    take=lambda model: [
+        model.name,
+        model.policy,
+        model.labels,
+        model.episode_started_at,
+        model.emptied_at,
+        model.cooldown_until,
+        model.backoff_until,
+        model.refusals,
+        model.observed_until,
+        model.next_check_at,
+        model.latest.id if model.latest else None,
+    ],
 )
 
 
-def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Slices that fit one statement."""
-    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
+def models_named(db: Connection, names: Collection[str]) -> dict[str, Model]:
+    """Those of these models that there are."""
+    return {row[0]: model_of(row) for row in MODELS_NAMED.chosen(db, names)}
 
 
-def model_of(row: Row[Any]) -> Model:
+def model_of(row: Sequence[Any]) -> Model:
     """A row of `MODELS` as a core value."""
+    *remembered, latest_id, state, run_id, sent_at, ended_at, detail = row
+    name, policy, labels, episode, emptied, cooldown, backoff, refusals, observed, check, _ = (
+        remembered
+    )
     latest = None
-    if row.latest_id is not None:
-        latest = LatestDispatch(
-            id=row.latest_id,
-            state=DispatchState(row.latest_state),
-            run_id=row.latest_run_id,
-            sent_at=row.latest_sent_at,
-            ended_at=row.latest_ended_at,
-            detail=row.latest_detail,
-        )
+    if latest_id is not None:
+        latest = LatestDispatch(latest_id, DispatchState(state), run_id, sent_at, ended_at, detail)
     return Model(
-        name=row.name,
-        policy=row.policy,
-        labels=row.labels,
-        episode_started_at=row.episode_started_at,
-        emptied_at=row.emptied_at,
-        cooldown_until=row.cooldown_until,
-        backoff_until=row.backoff_until,
-        refusals=row.refusals,
-        observed_until=row.observed_until,
-        next_check_at=row.next_check_at,
-        latest=latest,
+        name,
+        policy,
+        labels,
+        episode,
+        emptied,
+        cooldown,
+        backoff,
+        refusals,
+        observed,
+        check,
+        latest,
     )
 
 
@@ -253,6 +239,7 @@ def firing_alert_of(row: Row[Any]) -> FiringAlert:
     return FiringAlert(**row._mapping)
 
 
-def pause_of(row: Row[Any]) -> Pause:
+def pause_of(row: Sequence[Any]) -> Pause:
     """A row of `pauses` as a core value."""
-    return Pause(**{**row._mapping, "scope": PauseScope(row.scope)})
+    scope, *rest = row
+    return Pause(PauseScope(scope), *rest)

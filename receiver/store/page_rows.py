@@ -21,7 +21,7 @@ from receiver.core.decisions import Reason
 from receiver.core.dispatches import ATTENTION, LIVE
 from receiver.core.models import Model, ModelState
 from receiver.store.column_types import MICROSECOND, Instant, storable
-from receiver.store.model_rows import MODELS_NAMED, model_of
+from receiver.store.model_rows import models_named
 from receiver.store.standing import busy_models, state_column
 from receiver.store.tables import (
     configs,
@@ -68,8 +68,8 @@ def worst_models(
     if wanted.state in {None, ModelState.QUIET} and len(names) <= limit:
         quiet = _quiet(db, wanted, now).offset(max(0, skip - busy)).limit(limit + 1 - len(names))
         names += db.scalars(quiet)
-    rows = {row.name: row for row in db.execute(MODELS_NAMED, {"chosen": sorted(names[:limit])})}
-    return [model_of(rows[name]) for name in names[:limit]], len(names) > limit
+    found = models_named(db, names[:limit])
+    return [found[name] for name in names[:limit]], len(names) > limit
 
 
 def _busy_ranked(db: Connection, wanted: Wanted, now: datetime) -> Select[Any]:
@@ -155,7 +155,7 @@ def asking_models(db: Connection, limit: int) -> list[Model]:
     """Models about which a rung asks a human, by name."""
     asking = select(firing_alerts.c.model).where(firing_alerts.c.asks).distinct()
     names = list(db.scalars(asking.order_by(firing_alerts.c.model).limit(limit)))
-    return [model_of(row) for row in db.execute(MODELS_NAMED, {"chosen": names})]
+    return list(models_named(db, names).values())
 
 
 def small_bodies(db: Connection, ids: Collection[str], largest: int) -> dict[str, bytes]:

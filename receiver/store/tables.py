@@ -23,7 +23,7 @@ from receiver.core.alerts import AlertStatus, Source
 from receiver.core.decisions import Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
-from receiver.store.column_types import Instant, Json, Plain, Span
+from receiver.store.column_types import Instant, Json, Plain, Span, Word
 from receiver.store.filters import FILTERS, filter_index
 
 # SQLite makes a column the row's own number only if it is called INTEGER.
@@ -62,7 +62,7 @@ models = Table(
 pauses = Table(
     "pauses",
     metadata,
-    Column("scope", Text, nullable=False),
+    Column("scope", Word, nullable=False),
     Column("name", Text, nullable=False),
     Column("since", Instant, nullable=False),
     Column("until", Instant),
@@ -86,7 +86,7 @@ firing_alerts = Table(
     Column("expires_at", Instant, nullable=False),
     Column("stale_until", Instant),
     Column("observing", Boolean, nullable=False),
-    Column("held_by", Text),
+    Column("held_by", Word),
     Column("held_until", Instant),
     Column("asks", Boolean, nullable=False, server_default=false()),
     Column("seen_in", Text),
@@ -114,7 +114,7 @@ notifications = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("received_at", Instant, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("source", Word, nullable=False),
     Column("sender", Plain, nullable=False),
     Column("receiver", Plain, nullable=False),
     Column("group_key", Plain, nullable=False),
@@ -132,17 +132,17 @@ decisions = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("decided_at", Instant, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("source", Word, nullable=False),
     Column("policy", Text),
     Column("model", Text),
     Column("alertname", Plain, nullable=False),
     Column("fingerprint", Plain, nullable=False),
-    Column("status", Text),
+    Column("status", Word),
     Column("starts_at", Instant),
     Column("labels", Json),
     Column("value", Float),
-    Column("reason", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
+    Column("reason", Word, nullable=False),
+    Column("outcome", Word, nullable=False),
     Column("detail", Plain, nullable=False),
     Column("gates", Json, nullable=False),
     Column("next_check_at", Instant),

@@ -14,8 +14,9 @@ from receiver.alertmanager import parse_notification
 from receiver.config import Role
 from receiver.core.alerts import BadNotification, Source
 from receiver.core.decisions import Decision
-from receiver.flows.intake import Arrival, Receipt, arrive, try_out
-from receiver.store.column_types import ENCODE
+from receiver.core.json_text import encode
+from receiver.flows.arrivals import Arrival, Receipt
+from receiver.flows.intake import arrive, try_out
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log, rejected, webhook_answers, webhook_duration
 from receiver.web.answers import Answers
@@ -134,7 +135,7 @@ def _asked(request: Request) -> tuple[Source, bool]:
 def accepted(receipt: Receipt) -> Response:
     """The answer to a notification: one decision per alert, in the alerts' order."""
     said = {"notification_id": receipt.notification_id, "decisions": _brief(receipt.decisions)}
-    return Response(ENCODE(said), media_type="application/json")
+    return Response(encode(said), media_type="application/json")
 
 
 def _brief(decisions: Sequence[Decision]) -> list[dict[str, object]]:

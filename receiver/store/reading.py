@@ -1,0 +1,70 @@
+"""The reads of every deciding transaction: compiled once, run on the driver."""
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Column, Connection, Dialect, Select, text
+
+from receiver.store.column_types import FROM_DATABASE, convert, places
+
+CHUNK = 512
+"""Values in one statement: far below every engine's limit."""
+
+CHOSEN = "IN CHOSEN"
+
+
+class Reading:
+    """A SELECT; its rows are lists, in the order of its columns.
+
+    SQLAlchemy takes several times as long over such a statement, and over each of its rows, as
+    SQLite does.
+    """
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        self._places = places(query.selected_columns, FROM_DATABASE)
+        self._sql = cache(self._compiled)
+
+    def rows(self, db: Connection) -> list[list[Any]]:
+        """Every row."""
+        return self._fetched(db, self._sql(db.dialect), ())
+
+    def _fetched(self, db: Connection, sql: str, parameters: tuple[Any, ...]) -> list[list[Any]]:
+        result = db.exec_driver_sql(sql, parameters)
+        found = list(map(list, result.cursor.fetchall()))
+        result.close()
+        convert(found, self._places)
+        return found
+
+    def _compiled(self, dialect: Dialect) -> str:
+        return str(self._query.compile(dialect=dialect))
+
+
+class ReadingChosen(Reading):
+    """A SELECT of the rows in which one column has one of some values."""
+
+    def __init__(self, query: Select[Any], column: Column[Any]) -> None:
+        super().__init__(query.where(text(f"{column.table.name}.{column.name} {CHOSEN}")))
+
+    def chosen(self, db: Connection, values: Collection[str]) -> list[list[Any]]:
+        """The rows with these values."""
+        found = []
+        for chunk in chunks(sorted(values)):
+            found += self._fetched(db, *self._asked(db.dialect, chunk))
+        return found
+
+    def _asked(self, dialect: Dialect, chunk: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+        sql = self._sql(dialect)
+        if dialect.name == "postgresql":
+            return sql.replace(CHOSEN, "= ANY (%s)"), (list(chunk),)
+        # As many as a power of two, so that the driver's cache of statements serves any number.
+        size = 1 << (len(chunk) - 1).bit_length()
+        marks = ", ".join("?" * size)
+        padding = [chunk[-1]] * (size - len(chunk))
+        return sql.replace(CHOSEN, f"IN ({marks})"), (*chunk, *padding)
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Slices that fit one statement."""
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))

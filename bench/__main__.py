@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from rich.console import Console
 from rich.table import Table
 
-from bench import dispatching, reading
+from bench import dispatching, reading, storm
 from bench.load import MODELS, requests_per_second, write_bodies
 from bench.servers import beside, receiver
 
@@ -139,7 +139,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many rounds")
     parser.add_argument("--seconds", type=int, default=4, help="length of one round")
     parser.add_argument("--rows", type=int, default=1_000_000, help="decisions for the queries")
-    parser.add_argument("--only", help="one of webhook, batches, reading, dispatching, idle")
+    parser.add_argument(
+        "--only", help="one of webhook, batches, reading, dispatching, idle, storm"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     console = Console(stderr=True)
@@ -153,6 +155,7 @@ def main() -> int:
             ),
             "dispatching": lambda: (Measure(*line) for line in dispatching.lines(folder)),
             "idle": lambda: idle(folder, args.rounds),
+            "storm": lambda: (Measure(*line) for line in storm.lines(folder)),
         }
         measures = []
         for part, measure in parts.items():

@@ -50,8 +50,15 @@ class Server:
 
     def memory(self) -> float:
         """Resident memory in MiB."""
+        return self._status("VmRSS")
+
+    def peak_memory(self) -> float:
+        """The most that was resident at any time, in MiB."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        line = next(line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) / 1024
 
 

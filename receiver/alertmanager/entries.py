@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
 from receiver.alertmanager.salvage import clean_all, members_by_name, readable, readables
@@ -53,15 +54,22 @@ LEAST_BYTES = 16
 up to 1 GB of objects."""
 
 
-class Entry(BaseModel):
-    """An entry of `alerts`: the fields that we read."""
+@dataclass(slots=True, config=ConfigDict(populate_by_name=True))
+class Entry:
+    """An entry of `alerts`: the fields that we read.
+
+    A pydantic model takes 1 KB more: a group of 20,000 is read in one go.
+    """
 
     status: str | None = None
     labels: Texts | None = None
     annotations: Texts | None = None
-    starts_at: str | None = Field(default=None, alias="startsAt")
-    ends_at: str | None = Field(default=None, alias="endsAt")
+    starts_at: str | None = Field(default=None, validation_alias="startsAt")
+    ends_at: str | None = Field(default=None, validation_alias="endsAt")
     fingerprint: str | None = None
+
+
+ENTRY = TypeAdapter(Entry)
 
 
 def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert:
@@ -104,7 +112,7 @@ def read_alone(text: bytes, outlined: bytes, position: int, *, gather: bool) -> 
     if crowded(outlined):
         return read_alert(Entry(), position, "it has far more members than Alertmanager sends")
     try:
-        return without_nul(text, read_alert(Entry.model_validate_json(text), position))
+        return without_nul(text, read_alert(ENTRY.validate_json(text), position))
     except ValidationError as error:
         entry = _gather(text, outlined) if gather else Entry()
         return read_alert(entry, position, _complaint(error))
@@ -142,7 +150,7 @@ def _gather(text: bytes, outlined: bytes) -> Entry:
     def texts_of(name: str) -> dict[str, str] | None:
         return readables(text[spans[name]], outlined[spans[name]]) if name in spans else None
 
-    return Entry.model_construct(
+    return Entry(
         status=text_of("status"),
         labels=texts_of("labels"),
         annotations=texts_of("annotations"),

@@ -1,7 +1,6 @@
 """What deciding reads and writes: models, firing alerts, pauses, remembered deliveries."""
 
 from collections.abc import Collection, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -59,7 +58,7 @@ class ModelRows:
         if self._db.dialect.name != "sqlite" and self.homes_of(fingerprints):
             raise BeginAgain("an alert moved to another model meanwhile")
 
-    def lock_models(self, names: AbstractSet[str]) -> dict[str, Model]:
+    def lock_models(self, names: Collection[str]) -> dict[str, Model]:
         """Make missing rows and lock all, in sorted order; read them after that.
 
         Never lock and read in one statement: on READ COMMITTED it waits for the lock, and then
@@ -67,10 +66,10 @@ class ModelRows:
         """
         if self._db.dialect.name == "sqlite":  # an IMMEDIATE transaction is alone already
             found = models_named(self._db, names)
-            if len(found) == len(names):
+            if len(found) == len(set(names)):
                 return found
         known = {name for (name,) in NAMES.chosen(self._db, names)}
-        missing = [{"name": n, "labels": {}, "refusals": 0} for n in sorted(names - known)]
+        missing = [{"name": n, "labels": {}, "refusals": 0} for n in sorted(set(names) - known)]
         if missing:
             self._db.execute(insert_into(self._db, models).on_conflict_do_nothing(), missing)
         if self._db.dialect.name != "sqlite":
@@ -114,7 +113,7 @@ class ModelRows:
 
     def check_models(self, names: Collection[str], now: datetime) -> None:
         """Let the timer decide these models anew."""
-        self.lock_models(set(names))
+        self.lock_models(names)
         for chunk in chunks(sorted(names)):
             these = update(models).where(models.c.name.in_(chunk))
             self._db.execute(these.values(next_check_at=now))

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from receiver.core.alerts import Source
 from receiver.core.decisions import Decision, Gate, Reason
-from receiver.flows.ledger import Ledger
 from receiver.flows.counting import tell_triggered
+from receiver.flows.ledger import Ledger
 from receiver.store.log_rows import Answer
 from receiver.store.store import Store, Tx
 from receiver.store.turns import Turn

@@ -8,9 +8,9 @@ from receiver.core.alerts import Alert, Notification, Source
 from receiver.core.decisions import Decision, Reason
 from receiver.core.playbook import Matched, Playbook
 from receiver.flows.arrivals import Arrival, Receipt
+from receiver.flows.counting import count, tell
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.ledger import Ledger, finite
-from receiver.flows.counting import count, tell
 from receiver.store.store import RowRefused, Store, Tx
 from receiver.telemetry import (
     commit_alerts,

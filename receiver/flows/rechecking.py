@@ -9,9 +9,9 @@ from receiver.core.explaining import as_alert
 from receiver.core.ladder import TIMER_LADDER
 from receiver.core.models import FiringAlert
 from receiver.core.playbook import Matched, Playbook
+from receiver.flows.counting import tell_triggered
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.ledger import Ledger
-from receiver.flows.counting import tell_triggered
 from receiver.store.queries import silent_models, waiting_models
 from receiver.store.store import Store, Tx
 from receiver.telemetry import decisions

@@ -4,8 +4,8 @@ import json
 import sqlite3
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -27,9 +27,15 @@ INSERT = """
 
 
 def lines(folder: Path, rows: int, rounds: int) -> Iterator[tuple[str, str, str, bool]]:
-    """p50 of the slowest filter on a long log against the same on a short one."""
-    times = {size: medians(folder / f"log-{size}", size, rounds) for size in (SMALL, rows)}
-    ratios = {name: times[rows][name] / times[SMALL][name] for name in times[rows]}
+    """p50 of the slowest filter on a long log against the same on a short one, alternating."""
+    with ExitStack() as stack:
+        urls = [
+            stack.enter_context(filled(folder / f"log-{size}", size)) for size in (SMALL, rows)
+        ]
+        ratios = {
+            name: ratio(urls, (SMALL, rows), {name: value} if value else {}, rounds * 10)
+            for name, value in FILTERS.items()
+        }
     worst = max(ratios, key=lambda name: ratios[name])
     yield (
         f"GET /decisions, deep page, slowest filter ({worst}), {rows:,} ÷ {SMALL:,} rows",
@@ -39,24 +45,30 @@ def lines(folder: Path, rows: int, rounds: int) -> Iterator[tuple[str, str, str,
     )
 
 
-def medians(folder: Path, rows: int, rounds: int) -> dict[str, float]:
-    """Seconds of a page from the middle of the log, by filter."""
+@contextmanager
+def filled(folder: Path, rows: int) -> Iterator[str]:
+    """A receiver whose log has so many rows."""
     with receiver(folder):
         pass
     fill(folder / "receiver.db", rows)
-    found: dict[str, float] = {}
     with receiver(folder) as server:
-        for name, value in FILTERS.items():
-            asked = {**({name: value} if value else {}), "limit": LIMIT, "cursor": rows // 2}
-            url = f"{server.url}/decisions?{urlencode(asked)}"
-            spent = []
-            for _ in range(rounds * 10):
-                began = time.perf_counter()
-                with urlopen(url) as answer:  # noqa: S310  loopback
-                    json.load(answer)
-                spent.append(time.perf_counter() - began)
-            found[name] = statistics.median(spent)
-    return found
+        yield server.url
+
+
+def ratio(
+    urls: Sequence[str], sizes: Sequence[int], filtered: Mapping[str, str], times: int
+) -> float:
+    """How much longer the second log takes for a page from its middle."""
+    spent: list[list[float]] = [[], []]
+    for _ in range(times):
+        for url, size, seconds in zip(urls, sizes, spent, strict=True):
+            asked = urlencode({**filtered, "limit": LIMIT, "cursor": size // 2})
+            began = time.perf_counter()
+            with urlopen(f"{url}/decisions?{asked}") as answer:  # noqa: S310  loopback
+                json.load(answer)
+            seconds.append(time.perf_counter() - began)
+    short, long = map(statistics.median, spent)
+    return long / short
 
 
 FILTERS = {

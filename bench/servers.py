@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 CONFIG = """
@@ -82,14 +81,14 @@ def running(command: list[str], port: int, ready: str, log: Path) -> Iterator[Se
             try:
                 urlopen(url + ready, timeout=5).close()  # noqa: S310
                 break
-            except (URLError, ConnectionError):
+            except OSError:  # refused, reset, or slower than the time-out
                 if process.poll() is not None:
                     raise RuntimeError(f"{command[0]} ended; see {log}") from None
                 time.sleep(0.005)  # noqa: TID251  asking without a pause would take one of two cores
         yield Server(url, process, time.perf_counter() - began)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
 
 
 @contextmanager

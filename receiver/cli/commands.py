@@ -72,11 +72,13 @@ def serve(
     """Run the receiver until SIGTERM; SIGHUP reloads its file."""
     # structlog would load it for tracebacks that are never shown so: 4 MiB for nothing.
     sys.modules["rich"] = None  # type: ignore[assignment]
+    from receiver.heap import share_one_heap  # noqa: PLC0415
     from receiver.store.store import StoreRefused, StoreUnavailable  # noqa: PLC0415
     from receiver.telemetry import set_up_logging  # noqa: PLC0415
     from receiver.wiring import CannotServe  # noqa: PLC0415
     from receiver.wiring import serve as run  # noqa: PLC0415
 
+    share_one_heap()
     loaded = _load(config)
     set_up_logging()
     try:

@@ -19,6 +19,7 @@ from tests.stations import ROOT
 
 MODULES = (
     "receiver.cli",
+    "receiver.cli.commands",
     "receiver.dispatchers.github",
     "receiver.store.migrate",
     "receiver.wiring",

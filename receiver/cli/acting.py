@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from receiver.cli.client import FAILED, UsageError
+from receiver.cli.helping import examples
 from receiver.cli.options import (
     SERVER,
     Comment,
@@ -15,7 +16,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     labels_of,
     peer,
 )

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli.helping import examples
 from receiver.cli.options import (
     SERVER,
     All,
@@ -12,7 +13,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     peer,
 )
 from receiver.cli.output import column, moment

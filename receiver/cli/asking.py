@@ -11,6 +11,7 @@ from urllib.parse import quote
 import typer
 
 from receiver.cli.client import MOST_ROWS, Peer, UsageError
+from receiver.cli.helping import examples
 from receiver.cli.options import (
     SERVER,
     All,
@@ -19,7 +20,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     peer,
 )
 from receiver.cli.output import (

@@ -1,13 +1,9 @@
-"""The commands: serve, check-config, demo; the other ones ask a running receiver."""
+"""All commands: those of the program, and those that ask a running receiver."""
 
 import sys
-from io import TextIOWrapper
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from receiver import __version__
 from receiver.cli import (
     acting,
     announcements,
@@ -20,100 +16,8 @@ from receiver.cli import (
 )
 from receiver.cli import doctor as doctoring
 from receiver.cli.client import AskError
-from receiver.cli.options import examples
 from receiver.cli.output import visible
-
-if TYPE_CHECKING:  # pydantic and YAML are slow to load; the commands that only ask need neither
-    from receiver.config import Config
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # help without rich, which `serve` must never load
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
-    epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `approve`, `reject`, "
-    "`dispatches`, `policies` and `announcements` ask a running receiver; `metrics` asks "
-    "Prometheus, `doctor`, `check-drift` and `send-test` both. Exit codes: 0 ok, 1 failed, "
-    "2 usage, 3 not found, 4 unreachable.",
-)
-
-ConfigPath = Annotated[
-    Path, typer.Option("--config", help="The configuration file.", metavar="FILE")
-]
-
-
-@app.callback()
-def about(
-    *,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            help="Show the version.",
-            is_eager=True,
-            callback=lambda wanted: _version() if wanted else None,
-        ),
-    ] = False,
-) -> None:
-    """Hold the options of the program itself."""
-
-
-@app.command(
-    epilog=examples("retrain-receiver serve --config receiver.yaml --listen 127.0.0.1:8080")
-)
-def serve(
-    config: ConfigPath = Path("receiver.yaml"),
-    listen: Annotated[
-        str, typer.Option(help="Where to listen.", metavar="HOST:PORT")
-    ] = "127.0.0.1:8080",
-) -> None:
-    """Run the receiver until SIGTERM; SIGHUP reloads its file."""
-    # structlog would load it for tracebacks that are never shown so: 4 MiB for nothing.
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    from receiver.heap import share_one_heap  # noqa: PLC0415
-    from receiver.store.store import StoreRefused, StoreUnavailable  # noqa: PLC0415
-    from receiver.telemetry import set_up_logging  # noqa: PLC0415
-    from receiver.wiring import CannotServe  # noqa: PLC0415
-    from receiver.wiring import serve as run  # noqa: PLC0415
-
-    share_one_heap()
-    loaded = _load(config)
-    set_up_logging()
-    try:
-        run(loaded, listen)
-    except (CannotServe, StoreRefused, StoreUnavailable) as error:
-        _fail(str(error))
-
-
-@app.command(epilog=examples("retrain-receiver check-config --config receiver.yaml"))
-def check_config(config: ConfigPath = Path("receiver.yaml")) -> None:
-    """Tell every problem of a file, each with place and cure."""
-    loaded = _load(config)
-    for warning in loaded.warnings:
-        typer.echo(f"warning: {warning}")
-    typer.echo(f"{config} is valid")
-
-
-@app.command(epilog=examples("retrain-receiver demo", "retrain-receiver demo --once"))
-def demo(
-    *,
-    once: Annotated[
-        bool, typer.Option("--once", help="End by itself: exit 0 only if the model recovered.")
-    ] = False,
-    folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="What the demo writes is kept here.")
-    ] = Path(".demo"),
-    port: Annotated[
-        int, typer.Option(help="The demo's receiver listens here, or nearby.", min=1, max=65535)
-    ] = 8080,
-) -> None:
-    """Watch an alert become one run, on this machine (in a clone: `make demo`)."""
-    from receiver.demo.run import run_demo  # noqa: PLC0415
-
-    raise typer.Exit(run_demo(once=once, keep_dir=folder, port=port))
-
+from receiver.cli.program import app
 
 app.command(epilog=asking.DECISIONS_EXAMPLES)(asking.decisions)
 app.command(epilog=asking.MODELS_EXAMPLES)(asking.models)
@@ -132,30 +36,8 @@ app.command(epilog=policies.POLICIES_EXAMPLES)(policies.policies)
 app.command(epilog=announcements.ANNOUNCEMENTS_EXAMPLES)(announcements.announcements)
 
 
-def _version() -> NoReturn:
-    typer.echo(f"retrain-receiver {__version__}")
-    raise typer.Exit
-
-
-def _load(path: Path) -> "Config":
-    from receiver.config import ConfigError, load_config  # noqa: PLC0415
-
-    try:
-        return load_config(path)
-    except ConfigError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
-
-
-def main() -> None:
-    """Run the command."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A locale that lacks a letter must not end a report halfway.
-        sys.stdout.reconfigure(errors="backslashreplace")
+def run() -> None:
+    """Run any command."""
     try:
         app(prog_name="retrain-receiver")
     except AskError as error:

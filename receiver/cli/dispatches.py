@@ -7,6 +7,7 @@ import typer
 
 from receiver.cli.acting import key_or_new
 from receiver.cli.client import UsageError
+from receiver.cli.helping import examples
 from receiver.cli.options import (
     SERVER,
     All,
@@ -16,7 +17,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     peer,
 )
 from receiver.cli.output import column, moment

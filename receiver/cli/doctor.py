@@ -9,6 +9,7 @@ import typer
 from receiver.cli import examining
 from receiver.cli.client import FAILED
 from receiver.cli.examining import Finding, State
+from receiver.cli.helping import examples
 from receiver.cli.neighbours import (
     ALERTMANAGER,
     PROMETHEUS,
@@ -24,7 +25,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     labels_of,
     peer,
 )

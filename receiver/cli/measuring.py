@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli.client import FAILED, NOT_FOUND, AskError
+from receiver.cli.helping import examples
 from receiver.cli.neighbours import (
     PROMETHEUS,
     Prometheus,
@@ -17,7 +18,7 @@ from receiver.cli.neighbours import (
     number_or_none,
     prometheus_at,
 )
-from receiver.cli.options import Format, Output, examples
+from receiver.cli.options import Format, Output
 from receiver.cli.output import Column, Screen, clock, print_csv, print_json, visible
 from receiver.core.times import stamp
 

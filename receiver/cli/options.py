@@ -68,9 +68,3 @@ def _pair(label: str) -> tuple[str, str]:
     if not name or not equals:
         raise UsageError(f"--label {label!r} is not NAME=VALUE, as in user_id=42")
     return name, value
-
-
-def examples(*commands: str) -> str:
-    """The end of a command's help."""
-    # The backspace keeps the lines as they are.
-    return "\n".join(("\b", "Examples:", *(f"  {command}" for command in commands)))

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from receiver.cli.helping import examples
 from receiver.cli.options import (
     SERVER,
     Format,
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     peer,
 )
 from receiver.cli.output import Column, Screen, column, print_csv, print_json

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli.client import FAILED, AskError, Peer
+from receiver.cli.helping import examples
 from receiver.cli.neighbours import (
     PROMETHEUS,
     Prometheus,
@@ -24,7 +25,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     labels_of,
     peer,
 )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli.client import FAILED, AskError, Peer, UsageError
+from receiver.cli.helping import examples
 from receiver.cli.neighbours import Alertmanager, AlertmanagerToken, alertmanager_at
 from receiver.cli.options import (
     SERVER,
@@ -18,7 +19,6 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
-    examples,
     labels_of,
     peer,
 )

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from receiver.cli import app
+from receiver.cli.commands import app
 from tests.chart.rendering import (
     CASES,
     Object,

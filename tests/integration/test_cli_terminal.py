@@ -86,7 +86,7 @@ def test_check_config(cli, tmp_path):
 
 
 def test_serving_loads_no_terminal_library(tmp_path):
-    """`serve` stays lean: neither rich nor the demo is loaded for it."""
+    """`serve` stays lean: neither rich nor the demo nor what asks is loaded for it."""
     (tmp_path / "receiver.yaml").write_text("{}")
     command = [
         sys.executable,
@@ -104,7 +104,11 @@ def test_serving_loads_no_terminal_library(tmp_path):
     loaded = {line.split("|")[-1].strip() for line in ended.stderr.splitlines() if "|" in line}
     assert "--listen 'nowhere' is not HOST:PORT" in ended.stderr
     assert {"receiver.wiring", "receiver.web.app", "structlog.dev"} <= loaded
-    assert not {name for name in loaded if re.match(r"rich\.|pygments|receiver\.demo", name)}
+    assert not {
+        name
+        for name in loaded
+        if re.match(r"rich\.|pygments|receiver\.demo|receiver\.cli\.ask", name)
+    }
 
 
 def test_asking_loads_no_server(tmp_path):

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+from tests.postgres import PostgresServer, find_binaries
+
 CONFIG = """
-storage: {{url: "sqlite:///{folder}/receiver.db"}}
+storage: {{url: "{storage}"}}
 targets:
   retrain-workflow:
     github:
@@ -93,12 +95,17 @@ def running(command: list[str], port: int, ready: str, log: Path) -> Iterator[Se
 
 @contextmanager
 def receiver(
-    folder: Path, *, mode: str = "observe", github: str = "http://127.0.0.1:9"
+    folder: Path,
+    *,
+    mode: str = "observe",
+    github: str = "http://127.0.0.1:9",
+    storage: str = "sqlite:///receiver.db",
 ) -> Iterator[Server]:
     """The receiver as a user runs it, metrics and log on."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "token").write_text("bench-token-1234\n")
-    (folder / "receiver.yaml").write_text(CONFIG.format(folder=folder, mode=mode, github=github))
+    config = CONFIG.format(storage=storage, mode=mode, github=github)
+    (folder / "receiver.yaml").write_text(config)
     port = free_port()
     command = [
         str(Path(sys.executable).with_name("retrain-receiver")),
@@ -120,3 +127,19 @@ def beside(name: str, folder: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", f"bench.{name}", str(port), str(folder)]
     with running(command, port, "/", folder / "log") as server:
         yield server
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL whose commits are as durable as SQLite's; its URL."""
+    binaries = find_binaries()
+    if binaries is None:
+        raise RuntimeError("PostgreSQL's server is not installed; on Debian: postgresql")
+    folder.mkdir(parents=True)
+    server = PostgresServer(binaries, folder)
+    server.start(fsync="on", full_page_writes="on", synchronous_commit="on", autovacuum="on")
+    try:
+        with server.database() as name:
+            yield server.url(name)
+    finally:
+        server.stop("fast")

@@ -82,9 +82,9 @@ class PostgresServer:
             *order,
         )
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        options = {**SETTINGS, "unix_socket_directories": str(self._folder)}
+    def start(self, **changes: str) -> None:
+        """Start it, and wait until it answers. `changes` are to our settings."""
+        options = {**SETTINGS, **changes, "unix_socket_directories": str(self._folder)}
         said = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         self._run("pg_ctl", "start", "--wait", f"--log={self._folder}/log", f"--options={said}")
 

@@ -171,7 +171,7 @@ except ValueError:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
 
-    assert '"exc_value": "a bug"' in ended.stderr
+    assert '"exc_value":"a bug"' in ended.stderr
     assert "canary" not in ended.stderr
 
 

@@ -15,6 +15,7 @@ from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
 from receiver.core.models import LatestDispatch, Pause, PauseScope
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.runs import RunState
+from receiver.core.storms import Gathering, Storm
 from receiver.core.times import parse_time
 from receiver.flows import answering, controls
 from receiver.flows.acts import Act, Conflict, NotFound
@@ -32,6 +33,7 @@ CAREFUL = approving(
     approval_expiry=timedelta(hours=3),
     cooldown=timedelta(hours=1),
     window=window("06:00-24:00", "sun", zone="Europe/Berlin"),
+    storm=Storm(2, timedelta(hours=1), timedelta(minutes=2), timedelta(minutes=10)),
     limits=(
         Limit(Scope.MODEL, Counted.RUNS, 2, timedelta(hours=20)),
         Limit(Scope.TOTAL, Counted.RUNS, 1, timedelta(hours=12), asks=True),
@@ -42,7 +44,7 @@ USUAL = {"auto": DRIFT, "observe": WATCHING}
 DECKS = {"usual": USUAL, "careful": {"approve": CAREFUL}}
 SOON = {
     "usual": {"triggered", "invalid", "cooldown"},
-    "careful": {"approval", "exhausted", "window"},
+    "careful": {"approval", "exhausted", "window", "storm"},
 }
 
 LADDERS = {Source.ALERTMANAGER: LADDER, Source.TIMER: TIMER_LADDER}
@@ -96,25 +98,27 @@ def facts(saw):
 def restraints(saw):
     if "window" not in saw:
         return None
-    exhausted = saw.get("exhausted")
-    if exhausted is None:
+    storm, exhausted = saw.get("storm"), saw.get("exhausted", {"runs": 0, "without_effect": 0})
+    if storm is None:
         return Restraints()
-    answer = {"approved": True, "rejected": False, None: None}[exhausted["answer"]]
+    answer = {"approved": True, "rejected": False, None: None}[storm["answer"]]
     return Restraints(
-        episode_started_at=moment(exhausted["episode_started_at"]),
+        episode_started_at=moment(storm["episode_started_at"]),
         runs=Runs(exhausted["runs"], exhausted["without_effect"]),
+        released_at=moment(storm["released_at"]),
+        gathering=Gathering(storm["gathered"], moment(storm["calm_at"])),
         spent=spent(saw.get("budget")),
         approval=Approval(
             model="",
             episode_started_at=NOON,
-            rung=exhausted["asked_by"],
-            asked_at=parse_time(exhausted["asked_at"]),
-            expires_at=moment(exhausted["expires_at"]),
+            rung=storm["asked_by"],
+            asked_at=parse_time(storm["asked_at"]),
+            expires_at=moment(storm["expires_at"]),
             approved=answer,
-            actor=exhausted.get("actor"),
-            comment=exhausted.get("comment"),
+            actor=storm.get("actor"),
+            comment=storm.get("comment"),
         )
-        if exhausted["asked_at"]
+        if storm["asked_at"]
         else None,
     )
 

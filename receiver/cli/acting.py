@@ -115,7 +115,10 @@ def resume(
     server: ServerUrl = SERVER,
     token_file: TokenFile = None,
 ) -> None:
-    """Lift a pause; what still fires is decided at once."""
+    """Lift a pause; what still fires is decided at once.
+
+    Of a policy, or of everything, it also releases the models that a storm holds.
+    """
     path = _path("resume", model, policy, label, everything=everything)
     body = _body(comment, policy, label)
     show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)

@@ -93,8 +93,13 @@ class Usage:
     frees_at: datetime | None = None
 
     def __str__(self) -> str:
-        verb = "" if self.limit.span is None else " are ordered"
-        return f"{self.used:g} of {self.limit}{verb}"
+        verbs = {Counted.RUNS: " are ordered", Counted.COST: " are spent", Counted.IN_FLIGHT: ""}
+        return f"{self.used:g} of {self.limit}{verbs[self.limit.counted]}"
+
+    @property
+    def share(self) -> float:
+        """How full it is."""
+        return self.used / self.limit.most
 
     @property
     def is_spent(self) -> bool:

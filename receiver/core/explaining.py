@@ -83,7 +83,7 @@ def _sentence(first: Gate, entry: FiringAlert | None, due: datetime | None, now:
         return f"no alert fires; one that fired now would meet: {first.detail}"
     if first.rung is Reason.TRIGGERED:
         return "nothing holds it back: it is decided within seconds"
-    if due is None:
+    if due is None or first.asks:
         return first.detail
     return f"{first.detail}; next attempt at {clock_time(due, now)} if it still fires"
 

@@ -58,7 +58,7 @@ def storm(case: Case) -> Gate | None:
 def _gathered(case: Case, settings: Storm, known: Restraints, saw: dict[str, Scalar]) -> Gate:
     many, count = known.gathering, known.gathering.count
     within, policy = show_duration(settings.within), case.ruling.name
-    detail = f"{count} models of policy {policy} fire together, at most {settings.models} may"
+    detail = f"{count} of at most {settings.models} models of policy {policy} fire together"
     if count > settings.models:
         calm = f" (calm at {clock_time(many.calm_at, case.now)})" if many.calm_at else ""
         detail = (
@@ -104,9 +104,10 @@ def budget(case: Case) -> Gate | None:
         saw[str(usage.limit)] = usage.used
         saw[f"{usage.limit}: free at"] = stamp(usage.frees_at)
     saw |= _answer(known)
-    used = ", ".join(str(usage) for usage in over or known.spent)
     if not over:
-        return Gate(Reason.BUDGET, f"there is room: {used}", {**saw, "asks": False})
+        fullest = max(known.spent, key=lambda usage: usage.share, default="no limit counts it")
+        return Gate(Reason.BUDGET, f"there is room: {fullest}", {**saw, "asks": False})
+    used = ", ".join(str(usage) for usage in over)
     ends = [usage.frees_at for usage in over]
     until = None if None in ends else latest_of(*ends)
     free = f"at {clock_time(until, case.now)}" if until else "when a run ends"

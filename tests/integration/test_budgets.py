@@ -154,7 +154,7 @@ def test_money_is_reserved_and_corrected_by_the_real_time(history):
     history.playbook = playbook(budget(MONEY, cost=PRICE))
     taken = history.deliver(alert("1"), alert("2"), alert("3"))
     assert reasons(taken) == ["triggered", "triggered", "budget"]
-    assert "80 of 100 EUR in 30d per policy" in taken[2].detail
+    assert "80 of 100 EUR in 30d per policy are spent" in taken[2].detail
 
     while history.send():
         pass

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from receiver.core.announcements import Kind, Subscriber
 from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.core.storms import Storm
 from receiver.flows import answering, controls
 from receiver.flows.acts import Act
+from receiver.store.announcement_rows import list_announcements
 from tests.examples import DRIFT, alert, playbook, resolved
 from tests.restrained import window
 
@@ -150,6 +152,17 @@ def test_an_alert_told_during_the_calm_knows_its_end(stormy):
     assert (held.reason.value, held.next_check_at) == ("storm", calm_at)
     stormy.wait(6 * MINUTE)
     assert models(stormy) == ["2", "3"]
+
+
+def test_one_message_wakes_somebody(stormy):
+    """Each model asks, but nobody is told a hundred times of one storm."""
+    stormy.playbook = replace(stormy.playbook, subscribers=(Subscriber("all"),))
+    strike(stormy, "1", "2", "3")
+    strike(stormy, "4")
+    with stormy.store.read() as db:
+        told, _ = list_announcements(db, {}, before=None, limit=500)
+
+    assert [one.kind for one in told] == [Kind.APPROVAL]
 
 
 def test_a_window_comes_first_and_the_wait_is_over_by_then(history):

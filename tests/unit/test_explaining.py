@@ -12,6 +12,7 @@ from receiver.core.ladder import HOLDS, Case, decide
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
 from tests.examples import DRIFT, alert, playbook
 from tests.fakes import NOON
+from tests.restrained import ASKED, SPENT, THREE_A_DAY, approving, known
 
 HOUR = timedelta(hours=1)
 MODEL = Model("42", policy="drift", labels={"user_id": "42"})
@@ -84,6 +85,30 @@ def test_one_sentence_says_what_holds_it_and_when_it_is_tried_next(
         "cooldown",
         "observed",
     ]
+
+
+def test_a_question_names_its_end_once():
+    """Nothing is tried then: it is asked anew."""
+    facts = known(approval=ASKED).restraints
+    entry = replace(ENTRY, held_by="approval", held_until=ASKED.expires_at, asks=True)
+
+    explained = explain(MODEL, [entry], [], playbook(approving()), NOON, restraints=facts)
+
+    assert explained.holds is Reason.APPROVAL
+    assert explained.detail.endswith("approve or reject it before 13:00 UTC")
+    assert explained.next_check_at == ASKED.expires_at
+
+
+def test_what_others_end_is_told_as_far_as_it_is_known():
+    """Room in a budget comes at the latest then; the timer's own moment is not set."""
+    entry = replace(ENTRY, held_by="budget")
+    capped = playbook(replace(DRIFT, limits=(THREE_A_DAY,)))
+
+    explained = explain(
+        MODEL, [entry], [], capped, NOON, restraints=known(spent=(SPENT,)).restraints
+    )
+
+    assert explained.next_check_at == NOON + 2 * HOUR
 
 
 def test_a_policy_that_is_gone_is_said_so():

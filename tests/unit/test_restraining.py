@@ -19,6 +19,7 @@ from receiver.core.models import (
     next_check,
     state_of,
 )
+from receiver.core.storms import Gathering
 from tests.examples import DRIFT, alert
 from tests.fakes import NOON
 from tests.restrained import (
@@ -27,6 +28,7 @@ from tests.restrained import (
     EPISODE,
     NO,
     SPENT,
+    STORM,
     THREE_A_DAY,
     YES,
     approving,
@@ -117,6 +119,10 @@ def test_a_rung_that_lets_an_alert_pass_says_why():
 
     assert details["exhausted"].endswith("ana approved one more run: clean data")
     assert details["approval"] == "approved by ana: clean data"
+    roomy = known(spent=(replace(SPENT, used=1), replace(BUSY, used=0)), gathering=Gathering(1))
+    details = {g.rung.value: g.detail for g in found(replace(CAPPED, storm=STORM), roomy).gates}
+    assert details["budget"] == "there is room: 1 of 3 runs in 1d in total are ordered"
+    assert details["storm"] == "1 of at most 5 models of policy drift fire together"
     details = [gate.detail for gate in found(THRICE, known(runs=2)).gates]
     assert "2 of 3 runs of this episode are used" in details
 

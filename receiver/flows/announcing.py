@@ -12,10 +12,15 @@ LEASE = timedelta(minutes=2)
 """Longer than any sending, which promises to end within one."""
 
 
+ROLLING = timedelta(minutes=10)
+"""So long replicas may have different configurations: one may know a subscriber that others
+don't."""
+
+
 def announce_next(store: Store, subscriber: str, announcer: Announcer | None) -> bool:
     """Send the next due announcement to a subscriber. False when none was.
 
-    Without an announcer the subscriber is gone from the configuration: nobody waits for it.
+    Without an announcer the subscriber is gone from the configuration: nobody waits for it long.
     """
     with store.begin() as tx:
         now = tx.now()
@@ -31,7 +36,7 @@ def _send(
 ) -> NotDelivered | None:
     if announcer is None:
         gone = f"subscriber {announcement.subscriber} is gone from the configuration"
-        return NotDelivered(gone, hopeless=True)
+        return NotDelivered(gone, hopeless=now - announcement.at > ROLLING)
     try:
         announcer.send(announcement, now)
     except NotDelivered as problem:

@@ -148,7 +148,7 @@ def _paths() -> dict[str, Any]:
             "post": _act("Say no to it, for this episode", ("comment",)),
         },
         "/pause": {"post": _act("Hold back a policy, or everything", models.PAUSE_MANY_BODY)},
-        "/resume": {"post": _act("Lift it, and release what a storm holds", models.RESUME_MANY_BODY)},
+        "/resume": {"post": _act("Lift that, or release a storm", models.RESUME_MANY_BODY)},
         "/dispatches": {
             "get": _read("The dispatches", "Dispatches", _asked(dispatches.ASKED, DISPATCH_WORDS)),
         },

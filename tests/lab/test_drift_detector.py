@@ -52,6 +52,7 @@ def test_the_receiver_takes_its_alert():
     assert rule["labels"]["action"] == "retrain"
 
 
+@pytest.mark.timeout(900)
 def test_evidently_sees_the_drift_without_any_truth(tmp_path):
     """The feature that moved is over the rule's limit, and the others are not."""
     python = environment("drift-detector")
@@ -68,7 +69,7 @@ def test_evidently_sees_the_drift_without_any_truth(tmp_path):
             stderr=log,
         )
     try:
-        found = eventually(lambda: scores(peer))
+        found = eventually(lambda: scores(peer), within=3 * GENEROUS)
     finally:
         detector.terminate()
         detector.wait(GENEROUS)

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from receiver import __version__
-from receiver.cli import app
+from receiver.cli.commands import app
 from tests.chart.rendering import CHART, StrictLoader, containers, helm, objects, of_kind, tool
 from tests.chart.test_chart_config import laid_out
 from tests.lab.shop import EXAMPLES

@@ -7,6 +7,7 @@ from receiver.core.models import ModelState, Pause, PauseScope, state_of
 from receiver.core.runs import RunState
 from receiver.store import page_rows, queries
 from receiver.store.page_rows import WORST_FIRST, Wanted
+from receiver.web.events import STANDING, Watch
 from tests.examples import alert, resolved
 from tests.fakes import refused
 from tests.serving import host
@@ -117,6 +118,25 @@ def test_each_model_has_its_own_last_rows(history):
     assert nothing == {}
     held = [row.id for row in history.log(model="held-1")][:-4:-1]
     assert [row.id for row in values["held-1"]] == held
+
+
+def test_each_look_finds_what_is_new(history):
+    """Once each: decisions, and dispatches that moved; nothing if nothing happened."""
+    watch = Watch(history.store)
+    assert watch.look() == STANDING
+
+    [one] = history.deliver(alert("42"))
+    told = watch.look()
+    assert f"id: {one.id}\nevent: decision" in told
+    assert told.endswith(STANDING)
+    assert watch.look() == ""
+
+    history.send()
+    assert watch.look() == STANDING
+    history.clock.pass_(HOUR)
+    [two] = history.deliver(alert("43", name="Other"))
+    assert watch.look().startswith(f"id: {two.id}\nevent: decision")
+    assert watch.look() == ""
 
 
 def test_every_page_answers(history, tmp_path):

@@ -295,3 +295,19 @@ def test_a_form_must_be_one(acted, model):
     assert send(acted.peer, "/ui/models/none/pause", comment="x").status == 404
     assert send(acted.peer, "/ui/dispatches/none/retry", comment="x").status == 404
     assert state_of(acted, model) == "held"
+
+
+def test_a_browser_logs_in_once_for_everything(stage, tab):
+    """With the token as the password: pages, forms and the live stream, nothing asked again."""
+    scene = stage(WITH_AUTH, ("webhook", "reader", "operator"))
+    peer = scene.peer
+    peer.post("/webhook", post(entry("42")), token="token-webhook")
+    page = tab(peer.url, http_credentials={"username": "whoever", "password": "token-operator"})
+
+    page.get_by_text("Live", exact=True).wait_for()
+    page.get_by_role("link", name="Pause 4h: 42").click()
+    page.get_by_label("Why?").fill("a test")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.locator(".done", has_text="by ops: a test").wait_for()
+    peer.post("/webhook", post(entry("43")), token="token-webhook")
+    page.locator(".card", has_text="43").wait_for()

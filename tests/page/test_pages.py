@@ -4,11 +4,15 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
+from receiver.web.page import rendering
 from receiver.web.page.routes import routes_of
 from tests.page.corpus import HOSTILE
 from tests.page.scene import CONFIG
@@ -273,3 +277,30 @@ def test_every_page_has_its_route(peer):
         "/ui/dispatches/{name}/{act}",
         "/ui/acts/{act}",
     }
+
+
+def test_a_receiver_that_hears_nothing_says_so(stage):
+    """Alerts were given up because nobody confirmed them, and nothing came since."""
+    scene = stage()
+    scene.fires("42", 0.6)
+    assert "Nothing from Alertmanager" not in words(scene.peer.get("/"))
+
+    scene.history.clock.pass_(timedelta(hours=14))
+    scene.history.work()
+    assert "Nothing from Alertmanager since" in words(scene.peer.get("/"))
+
+    scene.fires("42", 0.6)
+    assert "Nothing from Alertmanager" not in words(scene.peer.get("/"))
+
+
+def test_the_wheel_has_all_that_the_page_needs(tmp_path):
+    """Templates, style and script go where the code goes."""
+    package = Path(rendering.__file__).parents[1]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=package.parents[1], check=True, capture_output=True)
+    [wheel] = tmp_path.iterdir()
+
+    packed = set(ZipFile(wheel).namelist())
+    needed = [*(package / "templates").iterdir(), *(package / "static").iterdir()]
+    assert {f"receiver/web/{file.parent.name}/{file.name}" for file in needed} <= packed
+    assert len(needed) > 10

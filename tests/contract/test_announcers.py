@@ -1,7 +1,6 @@
 """What subscribers get, and what becomes of each of their answers."""
 
 import ssl
-import subprocess
 from datetime import timedelta
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from threading import Thread
@@ -13,6 +12,7 @@ from receiver.announcers.making import announcer_of
 from receiver.announcers.posting import post
 from receiver.core.announcements import Announcement, Kind, NotDelivered
 from tests.fakes import NOON
+from tests.peers.certificates import sign_certificate
 from tests.peers.subscriber import SECRET, Manner, SubscriberPeer
 
 DEADLINE_SECONDS = 30
@@ -219,25 +219,13 @@ def test_files_that_went_bad_are_told(peer, tmp_path):
     assert peer.told == []
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for localhost, signed by itself."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, file = folder / "key.pem", folder / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
-    command += ["ec_paramgen_curve:P-256", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", key, "-out", file], check=True, capture_output=True)
-    return file, key
-
-
-def test_certificates_are_checked(peer, certificate, tmp_path):
+def test_certificates_are_checked(peer, tmp_path):
     """Only `ca_file` makes an unknown authority a known one; a bad file is told."""
-    file, key = certificate
+    file, key = sign_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file, key)
     peer._server.socket = context.wrap_socket(peer._server.socket, server_side=True)
-    url = peer.url.replace("http://127.0.0.1", "https://localhost")
+    url = peer.url.replace("http://", "https://")
 
     assert "certificate" in str(trouble(webhook(tmp_path, url).send, TOLD, NOON))
     webhook(tmp_path, url, ca_file=file).send(TOLD, NOON)

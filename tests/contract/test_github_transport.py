@@ -5,15 +5,9 @@ import socket
 import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from datetime import timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from receiver.core.dispatches import Failure
 from tests.contract.github_setup import (
@@ -24,30 +18,17 @@ from tests.contract.github_setup import (
     failure_to_start,
     token_file,
 )
+from tests.peers.certificates import sign_certificate
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import HANG_AFTER, HANG_BEFORE, TRICKLE
 
-LOOPBACK = IPv4Address("127.0.0.1")
 A_MOMENT = timedelta(milliseconds=200)
 
 
 @pytest.fixture
 def certificate(tmp_path):
     """Sign a certificate for 127.0.0.1 with its own key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peer")])
-    builder = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(LOOPBACK)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    )
-    certificate_file, key_file = tmp_path / "peer.pem", tmp_path / "peer.key"
-    signed = builder.sign(key, hashes.SHA256())
-    certificate_file.write_bytes(signed.public_bytes(Encoding.PEM))
-    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate_file, key_file
+    return sign_certificate(tmp_path)
 
 
 @pytest.fixture

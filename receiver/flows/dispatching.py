@@ -1,7 +1,7 @@
 """A due dispatch becomes a run: found or started, never started twice."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from receiver.core import cooldowns
 from receiver.core.dispatches import (
@@ -21,7 +21,7 @@ from receiver.store.store import Store, Tx
 from receiver.telemetry import ACCEPTED, attempts, log, time_to_dispatch
 
 PAUSE_LOOK = timedelta(seconds=10)
-"""How soon a pending dispatch notices that its pause was lifted."""
+"""How soon a pending dispatch notices that its pause was lifted or its window opens."""
 
 UNSENT = (DispatchState.PENDING, DispatchState.SENDING, DispatchState.UNKNOWN)
 
@@ -72,10 +72,8 @@ def _prepare(tx: Tx, playbook: Playbook, claimed: Dispatch) -> Dispatch | None:
         if gone:
             _supersede(ledger, claimed, gone)
             return None
-        pause = ledger.pause_of(claimed.model, claimed.policy)
-        if pause is not None:
-            again = ledger.now + PAUSE_LOOK
-            due_at = min(pause.until, again) if pause.until else again
+        due_at = _waits_until(ledger, claimed)
+        if due_at is not None:
             tx.save_dispatch(replace(claimed, due_at=due_at), at=ledger.now, moved=False)
             return None
     dispatch = replace(
@@ -94,6 +92,19 @@ def _prepare(tx: Tx, playbook: Playbook, claimed: Dispatch) -> Dispatch | None:
     ledger.update(cooldowns.take(ledger.models[dispatch.model], dispatch.cooldown, ledger.now))
     ledger.save()
     return dispatch
+
+
+def _waits_until(ledger: Ledger, dispatch: Dispatch) -> datetime | None:
+    """When to look again, if a pause holds it or its hours are over: the target was away."""
+    again = ledger.now + PAUSE_LOOK
+    pause = ledger.pause_of(dispatch.model, dispatch.policy)
+    if pause is not None:
+        return min(pause.until or again, again)
+    policy = ledger.playbook.policy(dispatch.policy)
+    window = None if policy is None else policy.window
+    if window is None or window.is_open(ledger.now):
+        return None
+    return min(window.opens_at(ledger.now), again)
 
 
 def _why_gone(ledger: Ledger, dispatch: Dispatch) -> str | None:

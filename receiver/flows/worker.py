@@ -171,7 +171,7 @@ class Worker:
         return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))
 
     def _recheck(self) -> bool:
-        wake(self._store, self._setup.playbook)
+        self._wake()
         names = due_models(self._store)
         if not names:
             return False
@@ -184,6 +184,15 @@ class Worker:
         if triggered:
             self.hint()
         return True
+
+    def _wake(self) -> None:
+        try:
+            wake(self._store, self._setup.playbook)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  it must not keep the others from being decided
+            log().exception("wake_failed")
+            worker_errors.labels("timer").inc()
 
     def _recheck_each(self, names: list[str]) -> bool:
         triggered = False

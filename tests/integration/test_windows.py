@@ -9,10 +9,12 @@ from receiver.core.models import ModelState, state_of
 from receiver.flows import answering, controls
 from receiver.flows.acts import Act, Conflict
 from receiver.flows.reloading import apply_configuration
-from tests.examples import DRIFT, alert, playbook
+from tests.examples import DRIFT, alert, playbook, resolved
+from tests.fakes import unavailable
 from tests.restrained import approving, window
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 ANA = Act("ana", "cannot wait")
 NIGHTS = window("20:00-06:00")
 
@@ -62,6 +64,30 @@ def test_an_operators_order_does_not_wait(nightly):
     controls.retrain(nightly.store, nightly.playbook, ANA, "42")
     nightly.work()
 
+    assert len(nightly.target.starts) == 1
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_could_not_be_sent_in_time_waits_for_the_next_night(nightly, ordered):
+    """The target was away until the window closed. An operator's order is sent at any hour."""
+    nightly.clock.pass_(17 * HOUR + HOUR / 2)
+    nightly.deliver(alert())
+    if ordered:
+        nightly.deliver(resolved(ends_at=nightly.now()))
+        nightly.send()
+        controls.retrain(nightly.store, nightly.playbook, ANA, "42")
+    nightly.target.accidents = [unavailable] * 12
+    nightly.wait(HOUR, step=5 * MINUTE)
+    nightly.target.accidents = []
+    nightly.wait(HOUR, step=10 * MINUTE)
+
+    if ordered:
+        assert len(nightly.target.starts) == 1
+        return
+    assert nightly.target.starts == []
+    nightly.deliver(alert(starts_at=nightly.now()))
+    nightly.clock.pass_(12 * HOUR + HOUR / 2)
+    nightly.work()
     assert len(nightly.target.starts) == 1
 
 

@@ -11,6 +11,7 @@ from receiver.core.explaining import as_alert
 from receiver.core.models import Pause, PauseScope
 from receiver.dispatchers.missing import MissingTarget
 from receiver.flows import rechecking
+from receiver.flows import worker as module
 from receiver.flows.ledger import Ledger
 from receiver.flows.retention import Ages
 from receiver.flows.worker import Lane, Setup, Worker
@@ -49,6 +50,36 @@ def test_the_timer_decides_what_is_due(history, worker):
     worker.start(set())
 
     eventually(lambda: len(history.target.starts) == 2)
+
+
+def test_rooms_that_cannot_be_told_do_not_keep_the_timer_from_its_work(
+    history, worker, monkeypatch
+):
+    """A bug there is counted, and what is due is decided all the same."""
+
+    def broken(*_):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(module, "wake", broken)
+    history.deliver(alert())
+    history.run_to_its_end()
+    history.clock.pass_(timedelta(hours=7))
+
+    worker.start(set())
+
+    eventually(lambda: len(history.target.starts) == 2)
+
+
+def test_a_store_that_is_gone_is_told_by_the_loop(worker, monkeypatch):
+    """It is no bug: the loop warns, and comes again."""
+
+    def gone(*_):
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(module, "wake", gone)
+
+    with pytest.raises(StoreUnavailable):
+        worker._recheck()
 
 
 def test_a_slow_target_does_not_hold_the_others(history, worker):

@@ -9,7 +9,7 @@ from receiver.config.files import SHORTEST_TOKEN, read_secret
 from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
 from receiver.core.durations import show_duration
 from receiver.core.matchers import Matcher
-from receiver.core.policies import Policy
+from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.targets import TargetKind
 
 SHORT_COOLDOWN = timedelta(minutes=10)
@@ -17,6 +17,9 @@ SHORT_COOLDOWN = timedelta(minutes=10)
 
 REPEAT_INTERVAL = timedelta(hours=4)
 """Alertmanager's default; only after it an alert that still fires is confirmed again."""
+
+SHORT_WAIT = timedelta(seconds=30)
+"""`group_wait`: before it Alertmanager has not told of the first models of a storm."""
 
 CHURNING = frozenset(
     {"container", "endpoint", "instance", "node", "pod", "prometheus", "replica"}
@@ -84,6 +87,15 @@ def _of_policy(policy: Policy, earlier: Sequence[Policy]) -> Iterator[Finding]:
     if policy.alert_expiry <= REPEAT_INTERVAL:
         sentence = "is within Alertmanager's repeat_interval (4h): firing alerts will be forgotten"
         yield ("alert_expiry",), sentence
+    yield from _of_restraints(policy)
+
+
+def _of_restraints(policy: Policy) -> Iterator[Finding]:
+    if policy.approval_expiry != APPROVAL_EXPIRY and not policy.asks:
+        yield ("approval",), "has no effect: nothing of this policy asks; write mode: approve"
+    if policy.storm is not None and policy.storm.wait < SHORT_WAIT:
+        sentence = "is shorter than 30s, in which the alerts of one storm still arrive"
+        yield ("storm", "wait"), sentence
 
 
 def _of_matcher(matcher: Matcher) -> Finding:

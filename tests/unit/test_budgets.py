@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.core.budgets import Counted, Limit, Scope, Spending, real_cost, usage
@@ -13,6 +13,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
+@settings(deadline=None)
 @given(
     ages=st.lists(st.timedeltas(timedelta(0), DAY - timedelta(microseconds=1)), max_size=12),
     amounts=st.lists(st.integers(1, 5), min_size=12, max_size=12),

@@ -796,6 +796,8 @@ def test_equal_configurations_have_equal_hashes(load, tmp_path):
         ("cooldown: 5m", "cooldown: is shorter than 10m"),
         ("dedup_window: 7h", "dedup_window: is longer than the cooldown"),
         ("alert_expiry: 4h", "alert_expiry: is within Alertmanager's repeat_interval"),
+        ("approval: {expiry: 2h}", "approval: has no effect: nothing of this policy asks"),
+        ("storm: {models: 5, wait: 29s}", "storm.wait: is shorter than 30s"),
         ("match: ['a!=\"b\"']", "match: takes alerts that lack all of its labels"),
         ("match: [\"a='b'\"]", "match: the quotes of 'b' are part of the value"),
         (

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.core import cooldowns
@@ -161,6 +161,7 @@ def test_an_approval_is_one_run_of_one_episode(approval, latest, now, counts):
     assert kept == (approval if counts else None)
 
 
+@settings(deadline=None)
 @given(
     factor=st.floats(1, 100),
     runs=st.integers(0, 10_000),

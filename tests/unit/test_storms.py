@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.core.storms import Gathering, Onset, Storm, gather
@@ -44,6 +44,7 @@ def test_who_fires_together_and_when_it_is_calm(onsets, count, calm):
     assert gathering == Gathering(count, expected)
 
 
+@settings(deadline=None)
 @given(
     ends=st.lists(st.none() | st.integers(0, 60), min_size=1, max_size=8),
     most=st.integers(1, 4),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.config.restraint_fields import parse_hours
@@ -91,6 +91,7 @@ texts = st.builds(
 ).filter(lambda text: text[-11:-6] != text[-5:])
 
 
+@settings(deadline=None)
 @given(
     hours=st.lists(texts, min_size=1, max_size=2),
     zone=st.sampled_from(

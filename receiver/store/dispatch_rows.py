@@ -93,13 +93,9 @@ class DispatchRows:
 
         With `moved` its state and detail are also added to the dispatch's history.
         """
-        values = dispatch_row(dispatch)
-        del values["claim"]
-        saved = self._db.execute(
-            update(dispatches)
-            .where(dispatches.c.id == dispatch.id, dispatches.c.claim == dispatch.claim)
-            .values(values)
-        )
+        row = dispatch_row(dispatch)
+        ours = {"of_id": row.pop("id"), "of_claim": row.pop("claim")}
+        saved = self._db.execute(SAVING, {**row, **ours})
         if saved.rowcount == 0:
             return False
         if moved:
@@ -160,19 +156,29 @@ class DispatchRows:
         return known is not None
 
     def _add_transition(self, dispatch: Dispatch, at: datetime, actor: str | None) -> None:
-        number = select(func.coalesce(func.max(transitions.c.number), 0) + 1).where(
-            transitions.c.dispatch_id == dispatch.id
-        )
         self._db.execute(
-            insert(transitions).values(
-                dispatch_id=dispatch.id,
-                number=number.scalar_subquery(),
-                at=at,
-                state=dispatch.state.value,
-                detail=dispatch.detail,
-                actor=actor,
-            )
+            MOVING,
+            {
+                "of_id": dispatch.id,
+                "dispatch_id": dispatch.id,
+                "at": at,
+                "state": dispatch.state.value,
+                "detail": dispatch.detail,
+                "actor": actor,
+            },
         )
+
+
+SAVING = update(dispatches).where(
+    dispatches.c.id == bindparam("of_id"), dispatches.c.claim == bindparam("of_claim")
+)
+"""Built once: every step of every dispatch runs it."""
+
+MOVING = insert(transitions).values(
+    number=select(func.coalesce(func.max(transitions.c.number), 0) + 1)
+    .where(transitions.c.dispatch_id == bindparam("of_id"))
+    .scalar_subquery()
+)
 
 
 @cache

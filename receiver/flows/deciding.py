@@ -78,8 +78,8 @@ def decide_alert(
             decision = replace(decision, dispatch_id=dispatch.id)
     elif matched.alert.status is AlertStatus.RESOLVED:
         _resolve(ledger, matched)
-    elif finding.reason is Reason.DUPLICATE and policy is not None:
-        _confirm(ledger, matched.alert, policy)
+    elif finding.reason is Reason.DUPLICATE and policy is not None and identity is not None:
+        _confirm(ledger, matched.alert, (policy, identity), finding, origin)
     elif origin.source is Source.TIMER and finding.reason in HOMELESS:
         ledger.drop(matched.alert.fingerprint)
     ledger.decisions.append(decision)
@@ -198,13 +198,16 @@ def _ask(ledger: Ledger, named: Named, restraints: Restraints, finding: Finding)
 
 def _resolve(ledger: Ledger, matched: Matched) -> None:
     """Take the alert's entry out, whatever policy matches now, unless it began later."""
-    alert = matched.alert
+    alert, entry = matched.alert, ledger.entry(matched.alert.fingerprint)
+    if entry is not None and entry.starts_at > (alert.ends_at or ledger.now):
+        entry = None
+    if entry is not None and alert.starts_at is None:  # then it is this one that ended
+        alert = replace(alert, starts_at=entry.starts_at)
     if matched.policy is not None:
         _remember(
             ledger, alert, matched.policy, lambda known: replace(known, resolved_at=ledger.now)
         )
-    entry = ledger.entry(alert.fingerprint)
-    if entry is None or entry.starts_at > (alert.ends_at or ledger.now):
+    if entry is None:
         return
     ledger.drop(alert.fingerprint)
     run = helping_run(ledger.models[entry.model], entry)
@@ -212,12 +215,18 @@ def _resolve(ledger: Ledger, matched: Matched) -> None:
         ledger.recovers(entry.model, run)
 
 
-def _confirm(ledger: Ledger, alert: Alert, policy: Policy) -> None:
-    """A repeat says that the alert still fires."""
+def _confirm(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+    """A repeat says that the alert still fires, even if a resolve of another firing took it out.
+
+    Two Prometheus servers that see the same alert begin and end it apart from each other.
+    """
     entry = ledger.entry(alert.fingerprint)
+    delivery = ledger.delivery(alert)
     if entry is not None and entry.starts_at == alert.starts_at:
-        expires_at = ledger.now + policy.alert_expiry
+        expires_at = ledger.now + named[0].alert_expiry
         ledger.keep(replace(entry, confirmed_at=ledger.now, expires_at=expires_at))
+    elif delivery is not None and delivery.resolved_at is None and not alert.is_test:
+        _join(ledger, alert, named, finding, origin)
 
 
 def _remember(

@@ -99,6 +99,33 @@ def test_a_late_resolve_does_not_take_out_a_newer_firing(history):
     assert [entry.starts_at for entry in history.firing()] == [NOON]
 
 
+def test_a_repeat_brings_back_what_a_resolve_of_another_firing_took_out(history):
+    """Two Prometheus servers see one alert apart: what still fires is held, not forgotten."""
+    history.playbook = playbook(replace(DRIFT, cooldown=HOUR, settle=timedelta(0)))
+    history.deliver(alert(starts_at=NOON - HOUR))
+    history.run_to_its_end()
+    history.deliver(alert(starts_at=NOON))
+    history.deliver(resolved(starts_at=NOON - HOUR, ends_at=history.now()))
+    assert history.firing() == []
+
+    assert history.reasons(alert(starts_at=NOON)) == ["duplicate"]
+
+    assert [entry.starts_at for entry in history.firing()] == [NOON]
+    history.wait(2 * HOUR)
+    assert len(history.dispatches()) == 2
+
+
+def test_a_repeat_of_what_ended_brings_nothing_back(history):
+    """Its own resolve is remembered, also one that says no beginning."""
+    for starts_at, ends_at in ((NOON, NOON), (None, NOON)):
+        history.deliver(alert(starts_at=NOON, fingerprint=str(starts_at)))
+        history.deliver(resolved(starts_at=starts_at, ends_at=ends_at, fingerprint=str(starts_at)))
+
+        assert history.reasons(alert(starts_at=NOON, fingerprint=str(starts_at))) == ["duplicate"]
+
+        assert history.firing() == []
+
+
 def test_a_resolve_takes_its_alert_out_whatever_policy_matches_now(history):
     """The policy may be gone from the file by the time the alert ends."""
     history.deliver(alert())

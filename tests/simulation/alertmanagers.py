@@ -83,7 +83,9 @@ class Group:
             self._base = None
         elif self._due(alerts):
             self._busy = True
-            wait = self._am.position * self._world.plan.peer_timeout
+            # Whoever sees no peers takes itself for the first of them.
+            place = 0 if self._am.alone else self._am.position
+            wait = place * self._world.plan.peer_timeout
             deadline = self._world.hub.now + max(self._world.plan.group_interval, 10) + wait
             first = lambda: self._first(alerts, deadline, life)  # noqa: E731
             self._world.hub.after(wait, first)

@@ -8,7 +8,7 @@ from tests.simulation.history import Lived
 from tests.simulation.ladder_check import check_ladder
 from tests.simulation.log_check import check_log
 from tests.simulation.runs_check import check_runs
-from tests.simulation.violations import Violation, Violations
+from tests.simulation.violations import UNFORESEEN, Violation, Violations
 
 
 def check(lived: Lived, store: Store) -> list[Violation]:
@@ -16,7 +16,7 @@ def check(lived: Lived, store: Store) -> list[Violation]:
     found = Violations()
     if lived.broken is not None:
         said = "".join(traceback.format_exception(lived.broken)[-3:])
-        found.found.append(Violation("unforeseen error", lived.ended, said))
+        found.found.append(Violation(UNFORESEEN, lived.ended, said))
     check_log(lived, store, found)
     check_ladder(lived.notes, found, lived.plan)
     check_runs(lived, found)

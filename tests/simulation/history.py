@@ -1,6 +1,7 @@
 """One history: an installation lives through its seed's accidents, then heals."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from receiver.core.alerts import Notification
@@ -12,8 +13,8 @@ from tests.simulation.plans import HOUR, MINUTE, Plan, draw
 from tests.simulation.prometheus import Prometheus
 from tests.simulation.replicas import Replica
 from tests.simulation.settings import TARGETS, playbooks
+from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
-from tests.simulation.targets import Site
 from tests.simulation.world import Kind, Note, World
 
 
@@ -172,9 +173,13 @@ class History:
             do(replica)
 
     def _stop(self) -> None:
+        """End what still waits; what it says while it ends is no part of the history."""
+        self.world.hub.broken = None
         for replica in self.replicas:
             for task in list(replica.tasks):
-                task.kill()
+                with suppress(Exception):
+                    task.kill()
+                self.world.hub.broken = None
 
 
 def live(plan: Plan | int, stores: Stores, parts: Parts | None = None) -> Lived:

@@ -36,6 +36,7 @@ class Follower:
         self._passed: dict[tuple[str, datetime], datetime] = {}
         self._resolved: dict[tuple[str, datetime], tuple[datetime, bool]] = {}
         self._loaded: dict[str, set[str]] = {}
+        self._loading: dict[str, float] = {}
         self._up: set[str] = set()
 
     def go(self) -> None:
@@ -72,14 +73,14 @@ class Follower:
         config_hash, changed = note.data
         if changed is None:  # from now on it may be the one or the other
             self._loaded.setdefault(note.who, set()).add(config_hash)
+            self._loading[note.who] = note.at
             for model in self._models.values():
-                model.backoff.least = None
-                model.refusals_least = 0
+                model.doubt_backoff()
         else:
             self._loaded[note.who] = {config_hash}
             if changed:
                 for model in self._models.values():
-                    model.end_backoff()
+                    model.reloaded(self._loading[note.who])
         self._count_anew()
 
     def _model(self, name: str) -> Standing:
@@ -163,26 +164,12 @@ class Follower:
         elif policy is None:
             pass
         elif reason == "duplicate":
-            if entry is not None and entry.starts_at == starts_at:
-                entry.expires = now + policy.alert_expiry
+            model.confirmed(row, policy, now, ended=self._resolved.get(key, (EVER, False))[1])
         else:
             self._passed[key] = now
-            self._joins(row, policy, model, now)
+            model.joins(row, policy, now)
         if reason == "observed" and policy is not None:
             model.observed = now + policy.cooldown
-
-    @staticmethod
-    def _joins(row: Row, policy: Policy, model: Standing, now: datetime) -> None:
-        entry = model.firing.get(row["fingerprint"])
-        if entry is not None and entry.starts_at > row["starts_at"]:
-            return
-        stale_until = None
-        if row["reason"] == "stale":
-            known = entry.stale_until if entry is not None else None
-            stale_until = known or now + policy.dedup_window
-        model.firing[row["fingerprint"]] = Firing(
-            row["alertname"], row["starts_at"], now + policy.alert_expiry, stale_until
-        )
 
     def _operator(self, note: Note, row: Row) -> None:
         act = self._acts[row["comment"]]
@@ -223,6 +210,8 @@ class Follower:
         model = self._model(row["model"])
         if row["state"] == "sending" and not order.ordered:
             self._may_send(note, row, model)
+        if row["state"] == "refused":
+            model.refused_at = note.at
         model.moves(order, row["state"], note.wall)
 
     def _may_send(self, note: Note, row: Row, model: Standing) -> None:

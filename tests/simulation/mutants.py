@@ -13,6 +13,7 @@ from sqlalchemy import text
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ladder import LADDER
 from receiver.core.ports import Dispatcher
+from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
 from receiver.flows import deciding, dispatching, following, intake, looking_up
 from receiver.flows.committer import Committer
@@ -59,6 +60,9 @@ class Changed:
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
         return self._real.poll(dispatch)
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        return self._real.read_report(dispatch)
 
 
 class Blind(Changed):
@@ -231,7 +235,16 @@ def retrained_on_resolved(patch: Patch) -> Parts:
     return Parts()
 
 
-FIRST = {stale_fires: 20}
+FIRST = {
+    cooldown_in_memory: 1,
+    check_then_act: 2,
+    no_grace: 2,
+    acknowledged_early: 2,
+    short_lease: 1,
+    stale_fires: 17,
+    wall_clock_trusted: 3,
+    retrained_on_resolved: 2,
+}
 
 MUTANTS = tuple(
     Mutant(make.__name__, make, FIRST.get(make, 0))

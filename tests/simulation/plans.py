@@ -77,14 +77,14 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         return value if random.random() < chance else 0
 
     group_interval = random.choice((MINUTE, 5 * MINUTE))
-    repeat_interval = random.choice((HOUR, HOUR, 4 * HOUR, 12 * HOUR))
+    repeat_interval = random.choice((HOUR / 3, HOUR / 3, HOUR, 4 * HOUR, 12 * HOUR))
     return Plan(
         seed=seed,
         replicas=random.choice((1, 1, 2, 3)) if replicas is None else replicas,
         alertmanagers=random.choice((1, 2, 3, 3)),
         models=random.choice((1, 2, 3, 4)),
-        ends=random.uniform(20, 44) * HOUR,
-        heals=8 * HOUR,
+        ends=random.uniform(12, 24) * HOUR,
+        heals=6 * HOUR,
         group_by=random.choice((("user_id",), ("alertname", "user_id"), ("alertname",), ())),
         group_wait=random.choice((5.0, 30.0)),
         group_interval=group_interval,
@@ -99,7 +99,7 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         lookup_window=timedelta(seconds=random.choice((40, 60, 120))),
         run_timeout=timedelta(hours=random.choice((2, 24))),
         listing=random.choice(("always", "always", "run-name", "hidden")),
-        follow_pace=random.choice((30.0, 300.0, 600.0, 600.0)),
+        follow_pace=random.choice((120.0, 300.0, 600.0, 600.0)),
         crash=sometimes(random.choice((0.005, 0.01, 0.03)), 0.7),
         store_fault=sometimes(random.choice((0.005, 0.03))),
         stall=sometimes(random.choice((0.05, 0.3)), 0.7),
@@ -112,7 +112,7 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         reloads=int(sometimes(random.randint(1, 4), 0.4)),
         outages=int(sometimes(random.randint(1, 3), 0.3)),
         alertmanager_faults=int(sometimes(random.randint(1, 5))),
-        prometheus_faults=int(sometimes(random.randint(1, 6))),
+        prometheus_faults=int(sometimes(random.randint(5, 40), 0.8)),
         silences=int(sometimes(random.randint(1, 3), 0.3)),
     )
 

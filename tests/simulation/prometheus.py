@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from receiver.core.alerts import Alert, AlertStatus
 from receiver.core.runs import RunState
 from tests.simulation.plans import HOUR, MINUTE
-from tests.simulation.targets import TrueRun
+from tests.simulation.sites import TrueRun
 from tests.simulation.world import Kind, World
 
 RESOLVED_FOR = 15 * MINUTE
@@ -91,8 +91,9 @@ class Prometheus:
         if self.bad[model] or self._world.healing:
             return
         self.bad[model] = True
+        apart = self._world.random.choice((0, 2 * MINUTE))  # one evaluation finds both, or not
         for alert in self._alerts(model):
-            delay = self._world.between(0, 2 * MINUTE)
+            delay = self._world.between(0, apart)
             self._world.hub.after(delay, lambda alert=alert: self._begin(alert))
         if self._world.random.random() < 0.3:  # it recovers by itself
             self._world.hub.after(self._world.between(10, 8 * HOUR), lambda: self.mend(model))
@@ -138,7 +139,7 @@ class Prometheus:
             fires = alert.fires
             self._end(alert)
             alert.retired = True
-            moved = TrueAlert(model, alert.name, f"pod-{len(self.alerts)}")
+            moved = TrueAlert(model, alert.name, f"pod-{len(self.alerts) + 1}")
             self.alerts.append(moved)
             if fires:
                 self._begin(moved)

@@ -22,8 +22,9 @@ from tests.fakes import Killed
 from tests.simulation.alertmanagers import Answered
 from tests.simulation.book import Book
 from tests.simulation.parts import FRUITLESS, MOST_STEPS, Lane, Parts, Spinning, Step, errors
+from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
-from tests.simulation.targets import Client, Site
+from tests.simulation.targets import Client
 from tests.simulation.tasks import Task
 from tests.simulation.world import Kind, ProcessClock, WallClock, World
 

@@ -1,5 +1,6 @@
 """Lives through seeds and checks each, in this process or on every core."""
 
+import gc
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -45,6 +46,9 @@ _STORES: list[SqliteStores] = []
 
 def _begin() -> None:
     silence_the_log()
+    gc.collect()
+    gc.freeze()  # what was imported is not looked at again and again
+    gc.set_threshold(50_000)
     _STORES.append(SqliteStores())
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from tests.simulation.history import Lived
 from tests.simulation.settings import playbooks
-from tests.simulation.targets import Post, TrueRun
+from tests.simulation.sites import Post, TrueRun
 from tests.simulation.violations import Violations
 from tests.simulation.world import Kind, Note
 

@@ -7,6 +7,7 @@ nothing may be held back any more.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from receiver.core.models import PauseScope
 from receiver.core.policies import Policy
@@ -75,6 +76,7 @@ class Standing:
 
     Attributes:
         ready_for: How long a replica has been up while it fired and nothing held it.
+        refused_at: When the target last said no: true seconds since the history began.
 
     """
 
@@ -86,6 +88,7 @@ class Standing:
     refusals_least: int = 0
     refusals_most: int = 0
     ready_for: float = 0.0
+    refused_at: float = 0.0
 
     @property
     def held_least(self) -> datetime | None:
@@ -97,6 +100,29 @@ class Standing:
         """After this no cooldown may hold it."""
         return later(self.cooldown.most, self.backoff.most)
 
+    def joins(self, row: Mapping[str, Any], policy: Policy, now: datetime) -> None:
+        """An alert fires; a late copy of an earlier firing says nothing about the present one."""
+        entry = self.firing.get(row["fingerprint"])
+        if entry is not None and entry.starts_at > row["starts_at"]:
+            return
+        stale_until = None
+        if row["reason"] == "stale":
+            known = entry.stale_until if entry is not None else None
+            stale_until = known or now + policy.dedup_window
+        self.firing[row["fingerprint"]] = Firing(
+            row["alertname"], row["starts_at"], now + policy.alert_expiry, stale_until
+        )
+
+    def confirmed(
+        self, row: Mapping[str, Any], policy: Policy, now: datetime, *, ended: bool
+    ) -> None:
+        """A repeat: the alert still fires, unless just this firing of it has ended."""
+        entry = self.firing.get(row["fingerprint"])
+        if entry is not None and entry.starts_at == row["starts_at"]:
+            entry.expires = now + policy.alert_expiry
+        elif not ended:
+            self.joins(row, policy, now)
+
     def ordered(self, order: Order, now: datetime) -> None:
         """A run was ordered."""
         self.live = order.id
@@ -106,6 +132,17 @@ class Standing:
         """What was refused may be tried again."""
         self.backoff = Bounds()
         self.refusals_least = self.refusals_most = 0
+
+    def doubt_backoff(self) -> None:
+        """What was refused may perhaps be tried again."""
+        self.backoff.least, self.refusals_least = None, 0
+
+    def reloaded(self, begun: float) -> None:
+        """A reload ended what was refused before it began; what came meanwhile, perhaps."""
+        if self.refused_at < begun:
+            self.end_backoff()
+        else:
+            self.doubt_backoff()
 
     def moves(self, order: Order, state: str, now: datetime) -> None:
         """A dispatch of this model changed."""

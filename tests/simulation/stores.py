@@ -50,7 +50,9 @@ UNION ALL SELECT 'timer', min(expires_at) FROM firing_alerts
 UNION ALL SELECT 'send:' || target, min(due_at) FROM dispatches
   WHERE state IN ({UNSENT}) GROUP BY target
 UNION ALL SELECT 'follow:' || target, min(due_at) FROM dispatches
-  WHERE state = 'running' GROUP BY target"""  # noqa: S608  our own words
+  WHERE state = 'running' GROUP BY target
+UNION ALL SELECT 'follow:' || target, min(report_due_at) FROM run_ends
+  WHERE report_due_at IS NOT NULL GROUP BY target"""  # noqa: S608  our own words
 
 INSTANTS = {"decided_at", "starts_at", "next_check_at", "at", "due"}
 

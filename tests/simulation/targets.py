@@ -1,115 +1,19 @@
-"""Targets that start runs and have accidents; they remember what was really started."""
+"""Each process's line to the targets, which has accidents."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import zlib
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
+from receiver.core.reports import BadReport, Report, Verdict
 from receiver.core.runs import Run, RunState, RunStatus
 from tests.fakes import Killed
-from tests.simulation.plans import HOUR, MINUTE
-from tests.simulation.world import Kind, World
+from tests.simulation.plans import HOUR
+from tests.simulation.sites import Post, Site
+from tests.simulation.world import Kind
 
 if TYPE_CHECKING:
     from tests.simulation.replicas import Replica
-
-NEVER = float("inf")
-
-
-@dataclass(slots=True)
-class TrueRun:
-    """A run that was really started.
-
-    Attributes:
-        listed_at: From then on a look by our id finds it.
-        known: The target named it to us, or a look found it.
-
-    """
-
-    id: str
-    dispatch_id: str
-    model: str
-    attempt: int
-    began: float
-    ends: float
-    state: RunState
-    listed_at: float
-    known: bool = False
-    gone_at: float = NEVER
-
-
-@dataclass(slots=True)
-class Post:
-    """A request for a run, as it left the process.
-
-    Attributes:
-        ended: When its answer came, it was cut, or its process died.
-        surely_not: The client was told that nothing was started.
-
-    """
-
-    dispatch_id: str
-    model: str
-    attempt: int
-    ordered: bool
-    at: float
-    ended: float = NEVER
-    surely_not: bool = False
-
-
-@dataclass(slots=True)
-class Site:
-    """One target: the workflow or pipeline that every replica asks."""
-
-    name: str
-    world: World
-    on_end: Callable[[TrueRun], None]
-    runs: list[TrueRun] = field(default_factory=list)
-    posts: list[Post] = field(default_factory=list)
-    refuses_until: float = 0.0
-
-    def begin(self, dispatch: Dispatch, listed_before: float) -> TrueRun:
-        """Really start a run, to be listed before that moment."""
-        world = self.world
-        now = world.hub.now
-        lag = world.between(0, max(listed_before - now, 0))
-        if world.healing or world.random.random() < 0.4:
-            lag = 0
-        length = world.between(MINUTE, 10 * MINUTE)
-        if world.plan.run_timeout <= timedelta(hours=2) and world.strikes(0.05):
-            length = 4 * HOUR
-        run = TrueRun(
-            id=f"{self.name}-{len(self.runs) + 1}",
-            dispatch_id=dispatch.id,
-            model=dispatch.model,
-            attempt=dispatch.attempt,
-            began=now,
-            ends=now + length,
-            state=world.random.choices(
-                (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED), (8, 1, 1)
-            )[0],
-            listed_at=now + lag,
-        )
-        self.runs.append(run)
-        late = f", listed {lag:.0f}s later" if lag else ""
-        world.note(self.name, Kind.RUN, f"run {run.id} of {dispatch.id} begins{late}", run)
-        world.hub.at(run.ends, lambda: self._end(run))
-        return run
-
-    def heal(self) -> None:
-        """Stop refusing, and end what would go on for ever."""
-        self.refuses_until = 0
-        for run in self.runs:
-            if run.ends > self.world.hub.now + HOUR:
-                run.ends = self.world.hub.now + HOUR
-                self.world.hub.at(run.ends, partial(self._end, run))
-
-    def _end(self, run: TrueRun) -> None:
-        if run.ends <= self.world.hub.now:
-            self.world.note(self.name, Kind.RUN, f"run {run.id} ends: {run.state}", run)
-            self.on_end(run)
 
 
 class Client:
@@ -175,6 +79,17 @@ class Client:
             return RunStatus(RunState.GONE, "404")
         state = run.state if run.ends <= now else RunState.RUNNING
         return RunStatus(state, state.value, shows_id=self._shows)
+
+    def read_report(self, dispatch: Dispatch) -> Report | None:
+        self._call(slow=0.02)
+        if self._world.strikes(self._world.plan.poll_trouble):
+            trouble: tuple[Exception, ...] = (
+                BadReport("it says both"),
+                DispatchError("no answer", Failure.UNAVAILABLE),
+            )
+            raise self._world.random.choice(trouble)
+        number = zlib.crc32(f"{dispatch.run_id} of {self._world.plan.seed}".encode())
+        return REPORTS[number % len(REPORTS)]
 
     def _call(self, slow: float) -> None:
         """Take the time of a call; the process may die meanwhile."""
@@ -271,6 +186,13 @@ class Client:
             after = self._world.between(1, 30)
             self._world.hub.after(after, lambda: self._replica.set_clock(HOUR / 2))
 
+
+REPORTS = (
+    None,
+    None,
+    Report(Verdict.PROMOTED, {"mae": 0.41}),
+    Report(Verdict.REJECTED),
+)
 
 ACCIDENTS = (
     Client.slow,

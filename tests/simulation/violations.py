@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from tests.simulation.world import Note
 
+UNFORESEEN = "unforeseen error"
+"""Beside the promises: an exception that ended a history."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

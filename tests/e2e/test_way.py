@@ -3,10 +3,12 @@
 import pytest
 import yaml
 
+from receiver.alertmanager.entries import fingerprint_of
 from receiver.cli.thresholds import DEFAULTS, parse_threshold
 from tests.commands import Peculiar, closed_port
 from tests.e2e.alerting import Alerting
 from tests.peers.github import GithubPeer
+from tests.posts import entry
 from tests.stations import ROOT, Station
 from tests.waiting import eventually
 
@@ -369,11 +371,6 @@ def _mae(cli, prometheus, user_id):
 
 
 def _entry(user_id):
-    return {
-        "status": "firing",
-        "labels": {"alertname": "HighModelMAE", "user_id": user_id},
-        "annotations": {"value": "0.6"},
-        "startsAt": "2026-11-22T11:00:00Z",
-        "endsAt": "0001-01-01T00:00:00Z",
-        "fingerprint": "other",
-    }
+    """What Alertmanager would post of a model, with the fingerprint that it would have."""
+    labels = {"alertname": "HighModelMAE", "user_id": user_id}
+    return entry(user_id, fingerprint=fingerprint_of(labels))

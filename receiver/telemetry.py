@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -207,10 +208,28 @@ def know_targets(run_timeouts: Mapping[str, timedelta]) -> None:
             reports.labels(target, str(verdict))
 
 
+class Forgiving:
+    """A stream that may fail: when its disk is full, a line is lost, and not what it tells of."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        """Write if possible."""
+        with suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        """Let it be seen if possible."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def set_up_logging(*, stream: Any = None) -> None:
     """One line per finished unit of work: for people on a terminal, JSON otherwise."""
     stream = stream or sys.stderr
     human = stream.isatty()
+    stream = Forgiving(stream)
     renderer: Any = (
         structlog.dev.ConsoleRenderer()
         if human

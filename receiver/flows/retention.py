@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from receiver.store.store import Store
+from receiver.store.store import Store, StoreUnavailable
 from receiver.store.turns import Turn
 from receiver.telemetry import log
 
@@ -26,31 +26,41 @@ class Ages:
 
 
 def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
-    """Delete what is too old. How many rows that were.
+    """Delete what is too old. How many rows that were. Raises `StoreUnavailable`.
 
     The horizon is written first: it is the only thing that the log's triggers let through. One
-    replica is enough for it.
+    replica is enough for it. A disk that is nearly full may have room for small steps only.
     """
-    gone = 0
+    gone, limit = 0, STEP
     while not stopping():
-        with store.begin() as tx:
-            if not tx.try_turn(Turn.FORGET):
-                break
-            now = tx.now()
-            tx.move_horizon(decisions=now - ages.decisions, skips=now - ages.skips)
-            step = tx.forget(
-                decisions=now - ages.decisions,
-                skips=now - ages.skips,
-                notifications=now - ages.notifications,
-                answers=now - ANSWERS,
-                runs=now - ages.runs,
-                announcements=now - ages.announcements,
-                now=now,
-                limit=STEP,
-            )
+        try:
+            step = _forget_some(store, ages, limit)
+        except StoreUnavailable:
+            if limit == 1:
+                raise
+            limit = max(limit // 8, 1)
+            continue
         gone += step
         if step == 0:
             break
     if gone:
         log().info("forgotten", rows=gone)
     return gone
+
+
+def _forget_some(store: Store, ages: Ages, limit: int) -> int:
+    with store.begin() as tx:
+        if not tx.try_turn(Turn.FORGET):
+            return 0
+        now = tx.now()
+        tx.move_horizon(decisions=now - ages.decisions, skips=now - ages.skips)
+        return tx.forget(
+            decisions=now - ages.decisions,
+            skips=now - ages.skips,
+            notifications=now - ages.notifications,
+            answers=now - ANSWERS,
+            runs=now - ages.runs,
+            announcements=now - ages.announcements,
+            now=now,
+            limit=limit,
+        )

@@ -8,6 +8,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from receiver.store.errors import StoreRefused
 
+WAL_BYTES = 16 * 1024 * 1024
+"""What the WAL is cut back to once a long reader, or a large commit, has let it grow."""
+
 NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "fuse.", "9p", "ceph", "glusterfs", "lustre", "afs")
 
 
@@ -44,6 +47,10 @@ def sqlite_engine(path: Path, *, patience: float, network_filesystem: bool) -> E
         cursor.execute(f"PRAGMA journal_mode={'DELETE' if remote else 'WAL'}")
         # NORMAL would be many times faster, but loses acknowledged rows on power loss.
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+        # Debian's SQLite overwrites what is deleted with zeros: to forget a notification would
+        # write as much as to store it, and on a disk that is nearly full there is no room for it.
+        cursor.execute("PRAGMA secure_delete=FAST")
         cursor.close()
 
     @event.listens_for(engine, "begin")

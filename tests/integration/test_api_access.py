@@ -152,6 +152,30 @@ def test_no_token_is_written_to_the_log(served):
     assert "canary" not in log
 
 
+def test_a_log_whose_disk_is_full_fails_nobody():
+    """The line is lost; the notification that it would tell of is stored, and acknowledged."""
+    code = """\
+import logging
+from receiver.telemetry import log, set_up_logging
+
+set_up_logging()
+log().info("notification_decided")
+logging.getLogger("library").warning("too")
+print("went on", flush=True)
+"""
+
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+        )
+
+    assert ended.stdout == "went on\n"
+
+
 def test_a_traceback_in_the_log_shows_no_values():
     """Also a bug is logged without its local variables: one of them may be a token."""
     code = """\

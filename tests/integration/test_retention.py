@@ -1,11 +1,15 @@
 """What is too old is forgotten, and nothing that deciding needs."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from receiver.core.dispatches import DispatchState
 from receiver.flows.retention import Ages, forget
 from receiver.store import queries
+from receiver.store.store import StoreUnavailable
 from tests.examples import alert
 from tests.fakes import cut_before_accepting
 
@@ -42,6 +46,40 @@ def test_retention_keeps_what_is_not_over(history):
     forget(history.store, Ages(), lambda: False)
 
     assert history.states() == [DispatchState.PARKED, DispatchState.PENDING]
+
+
+class Cramped:
+    """The store, on a disk with room for steps of a few rows only."""
+
+    def __init__(self, store, room):
+        self.store, self.room = store, room
+
+    @contextmanager
+    def begin(self):
+        with self.store.begin() as self.tx:
+            yield self
+
+    def forget(self, *, limit, **ages):
+        if limit > self.room:
+            raise StoreUnavailable("database or disk is full")
+        return self.tx.forget(limit=limit, **ages)
+
+    def __getattr__(self, name):
+        return getattr(self.tx, name)
+
+
+def test_a_disk_that_is_nearly_full_is_cleared_in_smaller_steps(history):
+    """Deleting takes room before it gives any; without room for one row it is told so."""
+    for model in "12345":
+        history.deliver(alert(model, name="Watchdog"))
+    history.clock.pass_(15 * DAY)
+    with pytest.raises(StoreUnavailable):
+        forget(Cramped(history.store, 0), Ages(), lambda: False)
+    assert len(history.log()) == 5
+
+    forget(Cramped(history.store, 2), Ages(), lambda: False)
+
+    assert history.log() == []
 
 
 def test_retention_stops_when_the_process_ends(history):

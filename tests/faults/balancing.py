@@ -3,11 +3,13 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
 from typing import Self
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Balancer:
 
     async def _run(self) -> None:
         self._ends = asyncio.Event()
-        server = await asyncio.start_server(self._converse, "127.0.0.1", 0, backlog=1024)
+        server = await asyncio.start_server(self._begin, "127.0.0.1", 0, backlog=1024)
         host, port = server.sockets[0].getsockname()
         self.url = f"http://{host}:{port}"
         self._listens.set()
@@ -63,35 +65,36 @@ class Balancer:
             conversation.cancel()
         await asyncio.gather(*self._conversations, return_exceptions=True)
 
-    def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversation = self._loop.create_task(self._carry(reader, writer))
         self._conversations.add(conversation)
         conversation.add_done_callback(self._conversations.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one conversation: the client asks once, and hangs up when it was answered."""
-        for _ in self._ports:
-            port = self._ports.pop(0)
-            self._ports.append(port)
-            with suppress(OSError):
-                answering, asking = await asyncio.open_connection("127.0.0.1", port)
-                break
-        else:
-            writer.close()
-            return
+        with closing(writer):
+            for _ in self._ports:
+                port = self._ports.pop(0)
+                self._ports.append(port)
+                with suppress(OSError):
+                    answering, asking = await asyncio.open_connection("127.0.0.1", port)
+                    with closing(asking):
+                        await self._converse(port, (reader, writer), (answering, asking))
+                    return
+
+    async def _converse(self, port: int, client: Streams, replica: Streams) -> None:
         connected_at, answer = monotonic(), bytearray()
-        asked = asyncio.create_task(_pass_on(reader, asking))
-        with suppress(OSError):
-            while data := await answering.read(65536):
-                answer += data
-                writer.write(data)
-        client_left = asked.done()
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
-        if not is_whole(answer) and not client_left:
-            self.cuts.append(Cut(port, connected_at))
-        writer.close()
-        asking.close()
+        asked = asyncio.create_task(_pass_on(client[0], replica[1]))
+        try:
+            with suppress(OSError):
+                while data := await replica[0].read(65536):
+                    answer += data
+                    client[1].write(data)
+            if not is_whole(answer) and not asked.done():
+                self.cuts.append(Cut(port, connected_at))
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -15,12 +15,14 @@ class Busy(GithubPeer):
 
     Attributes:
         overlaps: Runs that began while another one of their model went on.
+        is_well: Whether it fails no POST.
 
     """
 
     def __init__(self, random: Random) -> None:
         super().__init__()
         self.overlaps: list[PeerRun] = []
+        self.is_well = False
         self._random = random
         self._met: set[str] = set()
 
@@ -28,6 +30,8 @@ class Busy(GithubPeer):
         """Say how this request is to be treated, and remember it."""
         usual = super().behaviour(asked)
         if asked.phase != "dispatch" or asked.body["inputs"]["user_id"] == FIRST:
+            return usual
+        if self.is_well:
             return usual
         dispatch_id = asked.body["inputs"]["dispatch_id"]
         with self.changed:

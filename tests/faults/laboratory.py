@@ -11,14 +11,14 @@ from typing import Self
 
 from tests.faults.load import Load, seeded
 from tests.faults.promises import check_cooldowns, check_dispatches, check_log, check_target
-from tests.faults.sites import COOLDOWN, MODELS, SETTLE, Site, site
+from tests.faults.sites import CONFIG, COOLDOWN, MODELS, SETTLE, Site, site
 from tests.postgres import PostgresServer, serving
 from tests.waiting import eventually
 from tests.warm import Warm
 
 LIVE = {"pending", "sending", "unknown", "running"}
 
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=8)
 """In place of three minutes: what a dead replica had claimed falls due again so much later."""
 
 REPLICAS = 3
@@ -59,12 +59,16 @@ class Lab:
 
     @contextmanager
     def on_postgres(
-        self, seeds: range, routes: Sequence[Callable[[str], str]] = ()
+        self,
+        seeds: range,
+        routes: Sequence[Callable[[str], str]] = (),
+        config: str = CONFIG,
     ) -> Iterator[Site]:
         """Three receivers on a database of their own; `routes` are their ways to reach it."""
         with self.postgres.database() as name:
             urls = [route(name) for route in routes or [self.postgres.url] * REPLICAS]
-            with site(self.folder(), self.start, seeded(f"peer/{seeds.start}"), urls) as three:
+            random = seeded(f"peer/{seeds.start}")
+            with site(self.folder(), self.start, random, urls, config) as three:
                 yield three
 
 

@@ -51,12 +51,14 @@ def record(
     trace = folder / "trace"
     station = Station(folder, NO_AUTH, start=recorded(trace, receiver))
     Store.open(f"sqlite:///{folder / FILE}", HandClock()).close()
+    heard: set[str] = set()
     before = {FILE: (folder / FILE).read_bytes()}
     try:
         for life, enough in lives.items():
             station.start()
             with Load(station.api, f"{seed}/{life}", MODELS) as load:
                 eventually(lambda load=load, least=enough: len(load.acknowledged) > least)
+            heard |= {one.notification_id for one in load.acknowledged}
             if life == "ends":
                 assert station.stop() == 0
             else:
@@ -65,7 +67,10 @@ def record(
             station.wait()
     finally:
         station.kill()
-    return Recording(before, read_events(trace, folder))
+    events = read_events(trace, folder)
+    told = {event.notification_id for event in events if isinstance(event, Answered)}
+    assert heard <= told, "an answer was heard that is not in the recording"
+    return Recording(before, events)
 
 
 def losses(recording: Recording, seeds: range) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+)")
 FILE = re.compile(r"^\d+<([^>]*)>")
 TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
-ANSWER = re.compile(rb'\{"notification_id": .*\]\}')
+ANSWER = re.compile(rb'\{\s*"notification_id":\s*"\w+",\s*"decisions".*\}')
 
 
 @dataclass
@@ -76,15 +76,14 @@ class Answered:
 Event = Write | Truncate | Removed | Synced | Answered
 
 
-def recorded(trace: Path, module: str = "receiver") -> Start:
-    """A way to start receivers that writes down what they do."""
+def under_strace(options: Sequence[str], module: str = "receiver") -> Start:
+    """A way to start receivers that strace watches. Their pid is their own."""
 
     def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-        follow = ["strace", "-D", "-f", "--seccomp-bpf", "-q", "-y", "-xx", "-A"]
-        only = ["-s", str(MOST_BYTES), "-e", f"trace={CALLS}"]
+        watching = ["strace", "-D", "-f", "--seccomp-bpf", "-q", *options]
         with log.open("ab") as output:
             return subprocess.Popen(
-                [*follow, *only, "-o", str(trace), sys.executable, "-m", module, *arguments],
+                [*watching, sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -92,6 +91,12 @@ def recorded(trace: Path, module: str = "receiver") -> Start:
             )
 
     return start
+
+
+def recorded(trace: Path, module: str = "receiver") -> Start:
+    """A way to start receivers that writes down what they do."""
+    written = ["-y", "-xx", "-s", str(MOST_BYTES), "-A", "-o", str(trace)]
+    return under_strace([*written, "-e", f"trace={CALLS}"], module)
 
 
 def await_end(trace: Path, pid: int) -> None:
@@ -198,8 +203,3 @@ def _bytes_of(arguments: str) -> bytes:
 
 def _unhex(text: str) -> bytes:
     return bytes.fromhex(text.replace("\\x", ""))
-
-
-def answers(events: Iterable[Event]) -> Iterator[Answered]:
-    """What was acknowledged."""
-    return (event for event in events if isinstance(event, Answered))

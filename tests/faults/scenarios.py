@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.faults import databases, kills, power, rolling
+from tests.faults import bursts, databases, filling, kills, power, rolling, storms
 from tests.faults.laboratory import Lab
 
 
@@ -15,7 +15,7 @@ class Scenario:
         promises: Those of docs/guarantees.md that it tests.
         unit: What is counted; each has a seed of its own.
         long: How many `make faults` makes.
-        short: How many `make test` makes.
+        short: How many `make test` makes; none of what takes all of a machine.
         episode: So many share a store, with load all the time; then the promises are checked.
         run: Makes the faults of these seeds. It fails if a promise was broken; it may tell what
             it measured.
@@ -37,14 +37,19 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("kills-sqlite", "G1 G2 G3", "kills", 500, 15, 25, kills.kill_one_on_sqlite),
-    Scenario("kills-postgresql", "G1 G2 G3", "kills", 200, 6, 25, kills.kill_three_on_postgresql),
-    Scenario("rolling-sqlite", "G2 G7", "restarts", 50, 3, 25, rolling.restart_one_on_sqlite),
+    Scenario("kills-sqlite", "G1 G2 G3", "kills", 500, 12, 25, kills.kill_one_on_sqlite),
+    Scenario("kills-postgresql", "G1 G2 G3", "kills", 200, 5, 25, kills.kill_three_on_postgresql),
+    Scenario("rolling-sqlite", "G2 G7", "restarts", 50, 2, 25, rolling.restart_one_on_sqlite),
     Scenario(
         "rolling-postgresql", "G2 G7", "restarts", 50, 3, 25, rolling.restart_three_on_postgresql
     ),
-    Scenario("database-crashes", "G1 G2 G8", "crashes", 50, 3, 25, databases.crash),
-    Scenario("commits-cut", "G1 G2 G3", "cuts", 200, 10, 50, databases.cut_commits),
-    Scenario("database-away", "G1 G8", "seconds", 60, 5, 60, databases.stay_away),
-    Scenario("power-loss", "G1", "disk states", 5000, 200, 1000, power.lose_power),
+    Scenario("database-crashes", "G1 G2 G8", "crashes", 50, 2, 25, databases.crash),
+    Scenario("commits-cut", "G1 G2 G3", "cuts", 200, 6, 50, databases.cut_commits),
+    Scenario("database-away", "G1 G8", "seconds", 60, 3, 60, databases.stay_away),
+    Scenario("burst", "G2", "models", 1000, 60, 1000, bursts.fire_all_at_once),
+    Scenario("disk-full", "G1 G8", "fillings", 20, 1, 20, filling.fill),
+    Scenario("disk-forgets", "G8", "fillings", 20, 1, 10, filling.forget),
+    Scenario("sync-fails", "G1 G8", "refusals", 200, 5, 200, filling.fail_syncs),
+    Scenario("storms", "G8", "storms", 5, 0, 1, storms.storm),
+    Scenario("power-loss", "G1", "disk states", 5000, 200, 500, power.lose_power),
 )

@@ -93,13 +93,19 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, start: Start, random: Random, urls: Sequence[str] = ()) -> Iterator[Site]:
+def site(
+    folder: Path,
+    start: Start,
+    random: Random,
+    urls: Sequence[str] = (),
+    config: str = CONFIG,
+) -> Iterator[Site]:
     """Receivers at work: one for each storage URL; without any, one on a SQLite file.
 
     Absence proves something from the beginning, for the target has shown an id.
     """
     with Busy(random) as peer:
-        config = CONFIG.replace("BASE_URL", peer.base_url)
+        config = config.replace("BASE_URL", peer.base_url)
         stations = [
             station(folder / f"replica-{number}", f"storage: {{url: '{url}'}}\n{config}", start)
             for number, url in enumerate(urls or ["sqlite:///receiver.db"])

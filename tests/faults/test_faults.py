@@ -12,6 +12,8 @@ from tests.faults.__main__ import command
 from tests.faults.power import losses, record
 from tests.faults.scenarios import SCENARIOS
 
+SHORT = [scenario for scenario in SCENARIOS if scenario.short]
+
 
 @pytest.fixture(scope="module")
 def first():
@@ -19,7 +21,7 @@ def first():
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", SHORT, ids=lambda scenario: scenario.name)
 def test_every_promise_is_kept(lab, scenario, first):
     """Nothing acknowledged is lost, no run is doubled; what the fault's own file says, holds."""
     for seeds in scenario.episodes(range(first, first + scenario.short)):

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments simulate faults bench test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments simulate fuzz faults bench test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,6 +56,11 @@ simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 
 
 faults: .venv/.installed ## kill, cut, fill and restart real processes, for hours (ARGS="--only kills-sqlite --count 100")
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: .venv/.installed .venv-fuzz/.installed ## RUNS=500000 fuzzed notifications, then 5,000 generated requests (EXAMPLES=110 of each kind)
+	@.venv-fuzz/bin/python -m tests.fuzz.seeds .fuzz
+	@.venv-fuzz/bin/python -m tests.fuzz.notifications -runs=$(or $(RUNS),500000) -max_len=8192 -artifact_prefix=.fuzz- .fuzz
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),110) $(PYTEST) -q tests/integration/test_generated_requests.py
 
 bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
 	@$(BIN)/python -m bench $(ARGS)

@@ -34,7 +34,7 @@ class Answers:
     ) -> None:
         """Take note, in the committer's thread; the first of a batch wakes the loop."""
         self._finished.append((commit, request))
-        if not self._waking:
+        if not self._waking and not loop.is_closed():  # after the drain nobody waits any more
             self._waking = True
             loop.call_soon_threadsafe(self._hand_out)
 

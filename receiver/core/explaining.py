@@ -44,6 +44,8 @@ def explain(
     """Answer for the model's oldest firing alert, or for one that fired now."""
     entry = next(iter(alerts), None)
     policy = ruling_policy(model, alerts, playbook)
+    if policy is None and model.policy is None:
+        return Explanation(None, "no alert of it has ever been seen firing", None, ())
     if policy is None:
         detail = f"policy {model.policy} is gone from the configuration: its alerts are unmatched"
         return Explanation(Reason.UNMATCHED, detail, None, ())

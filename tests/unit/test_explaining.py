@@ -87,6 +87,14 @@ def test_one_sentence_says_what_holds_it_and_when_it_is_tried_next(
     ]
 
 
+def test_a_model_that_was_never_seen_firing_has_lost_no_policy():
+    """It is known only by resolved alerts, or by ones that could not be understood."""
+    explained = explain(Model("42"), [], [], playbook(), NOON)
+
+    assert explained.holds is None
+    assert explained.detail == "no alert of it has ever been seen firing"
+
+
 def test_a_question_names_its_end_once():
     """Nothing is tried then: it is asked anew."""
     facts = known(approval=ASKED).restraints

@@ -17,7 +17,7 @@ install: .venv/.installed ## make the virtual environment with locked, hashed de
 .venv/.installed: requirements/dev.txt pyproject.toml
 	@echo "Preparing .venv (once; about a minute) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -25,14 +25,14 @@ install: .venv/.installed ## make the virtual environment with locked, hashed de
 .venv-kfp/.installed: requirements/kfp-local.txt
 	@echo "Preparing .venv-kfp for local pipelines (once; about a minute) ..."
 	@$(PYTHON) -m venv .venv-kfp
-	@.venv-kfp/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/kfp-local.txt
+	@.venv-kfp/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/kfp-local.txt
 	@touch $@
 
 # Atheris has wheels for some Pythons on Linux only; it never shares an environment with the service.
 .venv-fuzz/.installed: requirements/fuzz.txt
 	@echo "Preparing .venv-fuzz for the fuzzer (once; half a minute) ..."
 	@$(PYTHON) -m venv .venv-fuzz
-	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
 demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retraining run (ARGS=--once ends by itself)
@@ -48,7 +48,7 @@ example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed 
 .tools/drift-detector/.installed .tools/mlflow/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 tells one story

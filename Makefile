@@ -57,10 +57,10 @@ simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 
 faults: .venv/.installed ## kill, cut, fill and restart real processes, for hours (ARGS="--only kills-sqlite --count 100")
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-fuzz: .venv/.installed .venv-fuzz/.installed ## RUNS=500000 fuzzed notifications, then 5,000 generated requests (EXAMPLES=110 of each kind)
+fuzz: .venv/.installed .venv-fuzz/.installed ## RUNS=500000 fuzzed notifications, then 5,000 generated requests (EXAMPLES=120 of each kind)
 	@.venv-fuzz/bin/python -m tests.fuzz.seeds .fuzz
 	@.venv-fuzz/bin/python -m tests.fuzz.notifications -runs=$(or $(RUNS),500000) -max_len=8192 -artifact_prefix=.fuzz- .fuzz
-	@FUZZ_EXAMPLES=$(or $(EXAMPLES),110) $(PYTEST) -q tests/integration/test_generated_requests.py
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),120) $(PYTEST) -q tests/integration/test_generated_requests.py
 
 bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
 	@$(BIN)/python -m bench $(ARGS)

@@ -41,6 +41,7 @@ TEXTS = {
     "empty": "",
     "space": " \t ",
     "NUL": "a\0b",
+    "separated number": "\x1c0.62\x1f",
     "line ends": "a\r\nb\u2028c\u2029d\u0085e",
     "escapes": "\x1b[31m\x1b]0;title\x07\x9b2J",
     "bidi": "a\u202egnp.exe\u2066b\u2069",

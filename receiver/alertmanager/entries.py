@@ -44,7 +44,10 @@ LAST_YEAR = 9999
 
 FINGERPRINT = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
 
-NUMBER = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\s*")
+NUMBER = re.compile(
+    r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\s*",
+    re.ASCII,  # `float` refuses some of what `\s` means otherwise: the separators U+001C to U+001F
+)
 LONGEST_NUMBER = 400  # the largest float, written with %f, has 316 characters
 SPECIAL_NUMBERS = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 

@@ -1,6 +1,7 @@
 """A store, a clock and a target for every test of the flows."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,15 @@ from tests.replicas import Replicas
 from tests.serving import host, serve
 
 MEMORY = Path("/dev/shm")  # noqa: S108  Linux keeps it in memory
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell what tests counted, in total: workers hand it over with their reports."""
+    counted = Counter()
+    for report in terminalreporter.getreports("passed"):
+        counted.update(dict(report.user_properties))
+    for what, number in counted.items():
+        terminalreporter.write_line(f"{number:,} {what}")
 
 
 @pytest.fixture

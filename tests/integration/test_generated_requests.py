@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 
 import pytest
 import schemathesis
@@ -91,9 +92,9 @@ def requests_to(draw, operation, known):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_no_request_surprises_the_receiver(operation, receiver):
+def test_no_request_surprises_the_receiver(operation, receiver, record_property):
     """No 5xx, and every answer is as the document says; what comes afterwards is served."""
-    peer = receiver.peer
+    peer, asked = receiver.peer, count()
 
     @settings(
         max_examples=EXAMPLES,
@@ -106,11 +107,13 @@ def test_no_request_surprises_the_receiver(operation, receiver):
     @given(requests_to(operation, receiver.known))
     def ask(request: tuple[Case, str | None]) -> None:
         case, token = request
+        next(asked)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         case.validate_response(case.call(base_url=peer.url, headers=headers), checks=CHECKS)
 
     ask()
 
+    record_property("generated requests", next(asked))
     answer = peer.post("/webhook", post(entry("99")), token="webhook")
     assert [one["model"] for one in answer.json()["decisions"]] == ["99"]
     for media_type in ("application/json", "application/x-ndjson", "text/csv"):

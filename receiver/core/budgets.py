@@ -125,7 +125,12 @@ def usage(limit: Limit, spendings: Sequence[Spending], needed: float) -> Usage:
 
 
 def real_cost(reserved: float, run_time: timedelta | None, took: timedelta | None) -> float:
-    """What a run cost after all. `took` is None for one that never began."""
+    """What a run cost after all. `took` is None for one that never began.
+
+    It is negative if the clock was set back meanwhile, which says nothing about the cost.
+    """
     if took is None:
         return 0.0
-    return reserved if run_time is None else reserved * (took / run_time)
+    if run_time is None or took < timedelta(0):
+        return reserved
+    return reserved * (took / run_time)

@@ -107,7 +107,7 @@ def _run_end(ledger: Ledger, dispatch: Dispatch, ended_at: datetime) -> RunEnd:
         target=dispatch.target,
         state=dispatch.state,
         created_at=dispatch.created_at,
-        ended_at=ended_at,
+        ended_at=max(ended_at, dispatch.created_at),  # the clock may have been set back
         settles_at=ended_at + dispatch.settle,
         fired=any(alert.counts(ended_at) for alert in ledger.alerts_of(dispatch.model)),
         report_due_at=ended_at if dispatch.state in REPORTING else None,

@@ -140,7 +140,8 @@ def recovery_times(db: Connection, since: datetime) -> dict[str, list[timedelta]
     )
     found: dict[str, list[timedelta]] = {}
     for policy, ended_at, recovered_at in db.execute(query):
-        found.setdefault(policy, []).append(recovered_at - ended_at)
+        took = max(recovered_at - ended_at, timedelta(0))  # a clock was set back
+        found.setdefault(policy, []).append(took)
     return {policy: sorted(times) for policy, times in found.items()}
 
 

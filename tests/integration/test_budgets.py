@@ -76,6 +76,30 @@ def test_a_model_gets_so_many_runs_in_a_span(history):
     assert len(history.dispatches()) == 5
 
 
+def test_a_run_that_ends_before_it_was_ordered_counts_all_the_same(history):
+    """The clock was set back before a restart; the run costs what was reserved for it."""
+    history.playbook = playbook(
+        budget(TWO_A_DAY, replace(MONEY, most=120), cost=PRICE, alert_expiry=30 * DAY)
+    )
+    history.deliver(alert("1"))
+    history.work()
+    history.clock.jump(-2 * HOUR)
+    with history.store.begin() as tx:
+        tx.release_leases(tx.now())
+    history.run_to_its_end()
+    history.clock.pass_(2 * HOUR)
+    history.deliver(alert("2"))
+    history.run_to_its_end()
+    history.clock.pass_(DAY - MINUTE)
+
+    (decision,) = history.deliver(alert("3"))
+
+    assert decision.reason.value == "budget"
+    saw = decision.gates[-1].saw
+    assert saw[str(TWO_A_DAY)] == 2
+    assert saw["120 EUR in 30d per policy"] == pytest.approx(40, abs=0.1)
+
+
 def test_models_share_a_total_and_who_waits_longest_comes_first(history):
     """Also within one notification; those that wait leave no more lines in the log."""
     history.playbook = playbook(budget(TWO_A_DAY, alert_expiry=30 * DAY))

@@ -1,10 +1,12 @@
 """Reads what was committed right after each commit, as somebody at the API could."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.simulation.stores import DECISIONS, DUE, Stores
+from receiver.store.column_types import from_micros
+from tests.simulation.stores import DECISIONS, DUE, EDGES, WAITING, Stores
 from tests.simulation.world import Kind, World
 
 COUNTED = """
@@ -13,11 +15,20 @@ SELECT (SELECT count(*) FROM decisions) AS decisions,
 """Most transactions add to neither."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When a timer looked last, by the deciding clock, and how much was committed by then."""
+
+    at: datetime
+    commits: int
+
+
 class Book:
     """The log and the dispatches' histories, in the order of their commits.
 
     Attributes:
         on_change: Called when something was committed.
+        commits: How many there were.
 
     """
 
@@ -28,6 +39,8 @@ class Book:
         self._moves: set[tuple[str, int]] = set()
         self._seen: set[int] = set()
         self._due: dict[str, datetime] | None = None
+        self._edges: list[datetime] | None = None
+        self.commits = 0
         self.on_change: Callable[[], None] = lambda: None
 
     def read(self) -> None:
@@ -42,7 +55,8 @@ class Book:
                 if key not in self._moves:
                     self._moves.add(key)
                     self._world.note("receiver", Kind.DISPATCH, told_transition(row), row)
-        self._due = None
+        self._due = self._edges = None
+        self.commits += 1
         self.on_change()
 
     def due(self) -> Mapping[str, datetime]:
@@ -54,6 +68,30 @@ class Book:
                     found[row["lane"]] = min(found.get(row["lane"], row["due"]), row["due"])
             self._due = found
         return self._due
+
+    def next_look(self, seen: "Seen") -> datetime | None:
+        """When a timer that has looked then may find the end of a hold that is not stored.
+
+        That is room in a budget, or the calm after a storm. The real timer looks every second;
+        here it looks whenever something was committed, and when a span of time is over.
+        """
+        edges = self._edges_now()
+        if edges and seen.commits != self.commits:
+            return self._world.wall.now()
+        return min((edge for edge in edges if edge > seen.at), default=None)
+
+    def _edges_now(self) -> list[datetime]:
+        if self._edges is None:
+            self._edges = []
+            rungs = self._world.plan.rungs
+            if any(one.limits or one.storm for one in rungs) and self._stores.rows(WAITING):
+                spans = {limit.span for one in rungs for limit in one.limits if limit.span}
+                calms = {one.storm.calm for one in rungs if one.storm}
+                for row in self._stores.rows(EDGES):
+                    lengths = spans if row["what"] == "ordered" else calms
+                    self._edges += [from_micros(row["since"]) + length for length in lengths]
+                self._edges.append(self._world.wall.now())
+        return self._edges
 
     def _new_decisions(self, counted: int) -> list[Mapping[str, Any]]:
         """Each row once, even if another replica's clock gave it a smaller id than the last."""

@@ -1,13 +1,19 @@
 """After the faults have stopped nothing stays undone."""
 
+from datetime import timedelta
+
 from receiver.store import queries
 from receiver.store.store import Store
 from tests.simulation.history import Lived
 from tests.simulation.plans import HOUR, MINUTE
+from tests.simulation.restraint_check import is_open
 from tests.simulation.violations import Violation, Violations
 from tests.simulation.world import Kind
 
 LIVE = ("pending", "sending", "unknown", "running")
+
+STEPS = 10
+"""How closely the last hours are looked at."""
 
 
 def check_endings(lived: Lived, store: Store, found: Violations) -> None:
@@ -28,9 +34,19 @@ def check_endings(lived: Lived, store: Store, found: Violations) -> None:
         if run.ends > lived.ended - patience
     }
     for state in LIVE:
+        if state == "pending" and not was_open(lived, patience):
+            continue
         with store.read() as db:
             page = queries.list_dispatches(db, {"state": state}, before=None, limit=500)
         for row in page.rows:
             if row.id not in going and made[row.id] < lived.ended - patience:
                 said = f"dispatch {row.id} is {state} for ever: {row.detail}"
                 found.found.append(Violation("stuck", lived.ended, said))
+
+
+def was_open(lived: Lived, patience: float) -> bool:
+    """Whether the usual policy's window let something be sent all the time lately."""
+    window = lived.plan.rungs[0].window
+    moments = [timedelta(seconds=patience * step / STEPS) for step in range(STEPS + 1)]
+    end = lived.notes[-1].wall
+    return window is None or all(is_open(window, end - moment) for moment in moments)

@@ -115,6 +115,8 @@ class History:
             (plan.outages, self._outage),
             (plan.alertmanager_faults, lambda: world.random.choice(self.managers).trouble()),
             (plan.silences, self._silence),
+            (plan.answers, self._answer),
+            (plan.gales, self.prometheus.gale),
         ]
         for times, accident in accidents:
             for _ in range(times):
@@ -130,6 +132,12 @@ class History:
         ready = [replica for replica in self.replicas if replica.ready]
         if ready:
             self.operators.act(self.world.random.choice(ready))
+
+    def _answer(self) -> None:
+        """Somebody sees a question; perhaps two do, at two replicas."""
+        ready = [replica for replica in self.replicas if replica.ready]
+        if ready:
+            self.operators.answer(self.world.random.sample(ready, min(len(ready), 2)))
 
     def _reload(self) -> None:
         """Every replica gets the new file, one after the other."""

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from receiver.core.models import PauseScope
 from receiver.core.playbook import Playbook
-from receiver.core.policies import Mode, Policy, first_match
+from receiver.core.policies import APPROVAL_EXPIRY, Mode, Policy, first_match
 from tests.simulation.operators import Ordered
+from tests.simulation.restraint_check import FOREVER, Restraint, hours_from, is_open
 from tests.simulation.settings import playbooks
-from tests.simulation.standing import EVER, Firing, Order, Pauses, Standing, later
+from tests.simulation.standing import EVER, Answer, Firing, Order, Pauses, Standing, later
 from tests.simulation.violations import Violations
 from tests.simulation.world import Kind, Note
 
@@ -16,6 +18,11 @@ WITHIN = 60.0
 """Seconds until a hold that ended is decided again."""
 
 SLACK = timedelta(milliseconds=1)
+
+RESTRAINTS = {"window", "storm", "exhausted", "budget", "approval"}
+
+LONGEST = timedelta(days=30)
+"""How far `backoff` lets a cooldown grow, by docs/policies.md."""
 
 Row = Mapping[str, Any]
 
@@ -32,6 +39,7 @@ class Follower:
         self._models: dict[str, Standing] = {}
         self._orders: dict[str, Order] = {}
         self._pauses = Pauses()
+        self._restraint = Restraint(self._models, self._orders)
         self._acts: dict[str, Ordered] = {}
         self._passed: dict[tuple[str, datetime], datetime] = {}
         self._resolved: dict[tuple[str, datetime], tuple[datetime, bool]] = {}
@@ -84,7 +92,7 @@ class Follower:
         self._count_anew()
 
     def _model(self, name: str) -> Standing:
-        return self._models.setdefault(name, Standing())
+        return self._models.setdefault(name, Standing(name))
 
     def _decision(self, note: Note, row: Row) -> None:
         if row["source"] == "operator":
@@ -94,7 +102,7 @@ class Follower:
         book = self._books[row["config_hash"]]
         policy = policy_for(book, row["alertname"])
         if row["reason"] == "expired":
-            entry = model.firing.pop(row["fingerprint"], None)
+            entry = model.leaves(row["fingerprint"], row["decided_at"])
             if entry is None or note.wall < entry.expires:
                 self._found.add("ladder", note, "an alert expired that was confirmed not long ago")
             return
@@ -102,6 +110,11 @@ class Follower:
         if row["reason"] not in allowed:
             said = f"{row['reason']}, but the design allows {' or '.join(sorted(allowed))}"
             self._found.add(_promise(row["reason"], allowed), note, said)
+        window = None if policy is None else policy.window
+        if row["reason"] == "window" and window is not None:
+            opens_at, _ = hours_from(window, row["decided_at"])
+            if row["next_check_at"] != opens_at:
+                self._found.add("window", note, "that is not when it opens")
         self._learn(note, row, policy, model)
         if row["reason"] == "triggered" and policy is not None:
             self._order(note, row, policy, model, ordered=False)
@@ -132,10 +145,11 @@ class Follower:
             return {"paused"}
         if model.live is not None:
             return {"in_flight"}
-        return self._after_cooldown(policy, model, note.wall)
+        return self._after_cooldown(row, policy, model, note.wall)
 
-    @staticmethod
-    def _after_cooldown(policy: Policy, model: Standing, now: datetime) -> set[str]:
+    def _after_cooldown(
+        self, row: Row, policy: Policy, model: Standing, now: datetime
+    ) -> set[str]:
         least, most = model.held_least, model.held_most
         observing = policy.mode is Mode.OBSERVE
         if observing:
@@ -143,7 +157,10 @@ class Follower:
         if least is not None and now + SLACK < least:
             return {"cooldown"}
         held = {"cooldown"} if most is not None and now < most + SLACK else set()
-        return held | ({"observed"} if observing else {"triggered"})
+        restraints, surely = self._restraint.holding(policy, model, row["decided_at"])
+        if surely:
+            return held | restraints
+        return held | restraints | ({"observed"} if observing else {"triggered"})
 
     def _learn(self, note: Note, row: Row, policy: Policy | None, model: Standing) -> None:
         """What follows from a decision for the next ones."""
@@ -152,14 +169,15 @@ class Follower:
         entry = model.firing.get(fingerprint)
         if row["source"] == "timer":
             if policy is None:
-                model.firing.pop(fingerprint, None)
+                model.leaves(fingerprint, row["decided_at"])
             elif entry is not None:
+                model.fires(policy, row["decided_at"])
                 entry.stale_until = None
                 ended, _ = self._resolved.get((fingerprint, entry.starts_at), (EVER, False))
                 self._resolved[(fingerprint, entry.starts_at)] = (ended, False)
         elif row["status"] == "resolved":
             if entry is not None and entry.starts_at <= starts_at:
-                del model.firing[fingerprint]
+                model.leaves(fingerprint, row["decided_at"])
             self._resolved[key] = (now, policy is not None)
         elif policy is None:
             pass
@@ -168,6 +186,9 @@ class Follower:
         else:
             self._passed[key] = now
             model.joins(row, policy, now)
+        entry = model.firing.get(fingerprint)
+        if entry is not None and row["source"] != "operator" and reason != "duplicate":
+            entry.opens_at = row["next_check_at"] if reason == "window" else None
         if reason == "observed" and policy is not None:
             model.observed = now + policy.cooldown
 
@@ -178,6 +199,10 @@ class Follower:
             self._pauses.until[(act.scope, act.subject)] = end
         elif act.what == "resume":
             self._pauses.until.pop((act.scope, act.subject), None)
+            if act.scope is not PauseScope.MODEL:
+                self._release(act, row)
+        elif act.what in {"approve", "reject"}:
+            self._answer(act, row)
         elif act.what == "retrain" and row["reason"] == "triggered":
             model = self._model(act.subject)
             policy = self._books[row["config_hash"]].policy(row["policy"])
@@ -188,16 +213,38 @@ class Follower:
                 self._order(note, row, policy, model, ordered=True)
         self._count_anew()
 
+    def _release(self, act: Ordered, row: Row) -> None:
+        for policy in self._books[row["config_hash"]].policies:
+            if policy.storm and act.subject in {"", policy.name}:
+                self._restraint.released[policy.name] = row["decided_at"]
+
+    def _answer(self, act: Ordered, row: Row) -> None:
+        """A human answers what was asked about a model in its episode."""
+        model = self._model(act.subject)
+        policy = self._books[row["config_hash"]].policy(row["policy"] or "")
+        expiry = APPROVAL_EXPIRY if policy is None else policy.approval_expiry
+        approved = act.what == "approve"
+        until = row["decided_at"] + expiry if approved else FOREVER
+        model.answer = Answer(approved, model.onset.began_at, until)
+
     def _order(
         self, note: Note, row: Row, policy: Policy, model: Standing, *, ordered: bool
     ) -> None:
+        at = row["decided_at"]
+        before = self._restraint.runs_of(model.name, model.began(policy, at))
+        answer = self._restraint.answered(model, model.onset.began_at, at)
+        if policy.restrained and answer is not None:
+            answer.used_by = row["dispatch_id"]
         order = Order(
             row["dispatch_id"],
             row["model"],
-            policy.cooldown,
+            policy.name,
+            at,
+            min(policy.cooldown * policy.backoff**before, LONGEST),
             policy.settle,
             ordered,
             model.cooldown.copy(),
+            policy.cost,
         )
         self._orders[order.id] = order
         model.ordered(order, note.wall)
@@ -223,6 +270,8 @@ class Follower:
             self._found.add("ladder", note, "it is sent although its policy does not act")
         elif self._pauses.holding(row["model"], acting[0], note.wall):
             self._found.add("ladder", note, "it is sent although a pause holds it")
+        elif not any(one.window is None or is_open(one.window, note.wall) for one in acting):
+            self._found.add("window", note, "it is sent outside of its hours")
 
     def _hashes(self) -> set[str]:
         return set().union(*self._loaded.values())
@@ -237,7 +286,7 @@ class Follower:
             spans = [
                 span
                 for entry in model.firing.values()
-                if (span := self._ready(name, model, entry, book)) is not None
+                if (span := self._ready(name, model, entry, book, before.wall)) is not None
             ]
             if not spans:
                 model.ready_for = 0.0
@@ -253,7 +302,7 @@ class Follower:
                 model.ready_for = float("-inf")
 
     def _ready(
-        self, name: str, model: Standing, entry: Firing, book: Playbook
+        self, name: str, model: Standing, entry: Firing, book: Playbook, now: datetime
     ) -> tuple[datetime, datetime] | None:
         """From when to when an alert fires and nothing holds its model."""
         policy = policy_for(book, entry.name)
@@ -263,7 +312,14 @@ class Follower:
         if paused is None:
             return None
         begins = later(later(entry.stale_until, model.held_most), paused) or EVER
-        return (begins, entry.expires) if begins < entry.expires else None
+        begins = later(begins, entry.opens_at) or EVER
+        ends = entry.expires
+        if policy.restrained and begins < ends:
+            free = self._restraint.free(policy, model, max(begins, now))
+            if free is None:
+                return None
+            begins, ends = free[0], min(free[1], ends)
+        return (begins, ends) if begins < ends else None
 
 
 def model_of(row: Row) -> str:
@@ -279,6 +335,8 @@ def policy_for(book: Playbook, alertname: str) -> Policy | None:
 
 
 def _promise(reason: str, allowed: set[str]) -> str:
+    if reason == "triggered" and (restraints := allowed & RESTRAINTS):
+        return min(restraints)
     return "G2" if reason == "triggered" and allowed & {"cooldown", "in_flight"} else "ladder"
 
 

@@ -12,16 +12,22 @@ from sqlalchemy import text
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ladder import LADDER
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Policy
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
-from receiver.flows import deciding, dispatching, following, intake, looking_up
+from receiver.flows import deciding, dispatching, following, intake, ledger, looking_up, worker
 from receiver.flows.committer import Committer
 from receiver.flows.intake import Arrival, Receipt
+from receiver.store import restraint_rows
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.store import StoreUnavailable, Tx
 from receiver.store.tables import dispatches
+from tests.fakes import NOON
+from tests.simulation import history
 from tests.simulation.parts import Parts, Step
+from tests.simulation.plans import Plan
 from tests.simulation.stores import Interrupted
 from tests.simulation.world import World
 
@@ -235,6 +241,76 @@ def retrained_on_resolved(patch: Patch) -> Parts:
     return Parts()
 
 
+def budget_in_memory(patch: Patch) -> Parts:
+    """What is spent is read now and then, and not again under the lock."""
+    known: dict[str, tuple[datetime, Any]] = {}
+    real = restraint_rows.read_usage
+
+    def read_usage(db: Any, policy: Policy, model: str, now: datetime) -> Any:
+        read_at, spent = known.get(policy.name, (NOON, ()))
+        if not spent or abs(now - read_at) > timedelta(minutes=10):
+            read_at, spent = now, real(db, policy, model, now)
+        is_full = any(one.is_spent for one in spent)
+        known[policy.name] = (now, ()) if is_full else (read_at, spent)
+        return spent
+
+    patch.setattr(restraint_rows, "read_usage", read_usage)
+    return Parts()
+
+
+def room_untold(patch: Patch) -> Parts:
+    """Nobody tells the models that wait for a budget, or for a storm's end."""
+    patch.setattr(worker, "wake", lambda _store, _playbook: None)
+    return Parts()
+
+
+def approved_for_good(patch: Patch) -> Parts:
+    """A run does not use its approval up."""
+    patch.setattr(ledger.Ledger, "_use_approval", lambda *_: None)
+    return Parts()
+
+
+def closed_after_all(patch: Patch) -> Parts:
+    """The hours count when a run is decided, not when it is sent at last."""
+
+    def waits_until(known: Any, dispatch: Dispatch) -> datetime | None:
+        pause = known.pause_of(dispatch.model, dispatch.policy)
+        return None if pause is None else known.now + dispatching.PAUSE_LOOK
+
+    patch.setattr(dispatching, "_waits_until", waits_until)
+    return Parts()
+
+
+def attempts_forgotten(patch: Patch) -> Parts:
+    """Runs of some hours ago are no attempts any more."""
+    real = restraint_rows.runs_since
+
+    def runs_since(db: Any, model: str, since: datetime, now: datetime) -> Any:
+        return real(db, model, max(since, now - timedelta(hours=3)), now)
+
+    patch.setattr(restraint_rows, "runs_since", runs_since)
+    return Parts()
+
+
+def storm_without_wait(patch: Patch) -> Parts:
+    """The first models of a storm are decided before there are many."""
+    real = history.playbooks
+
+    def playbooks(plan: Plan) -> dict[str, Playbook]:
+        return {
+            name: replace(book, policies=tuple(map(hasty, book.policies)))
+            for name, book in real(plan).items()
+        }
+
+    def hasty(policy: Policy) -> Policy:
+        if policy.storm is None:
+            return policy
+        return replace(policy, storm=replace(policy.storm, wait=timedelta(0)))
+
+    patch.setattr(history, "playbooks", playbooks)
+    return Parts()
+
+
 FIRST = {
     cooldown_in_memory: 1,
     check_then_act: 2,
@@ -243,7 +319,12 @@ FIRST = {
     short_lease: 1,
     stale_fires: 17,
     wall_clock_trusted: 3,
-    retrained_on_resolved: 2,
+    retrained_on_resolved: 23,
+    budget_in_memory: 15,
+    room_untold: 14,
+    approved_for_good: 3,
+    closed_after_all: 15,
+    storm_without_wait: 3,
 }
 
 MUTANTS = tuple(
@@ -260,5 +341,11 @@ MUTANTS = tuple(
         stale_fires,
         wall_clock_trusted,
         retrained_on_resolved,
+        budget_in_memory,
+        room_untold,
+        approved_for_good,
+        closed_after_all,
+        attempts_forgotten,
+        storm_without_wait,
     )
 )

@@ -1,19 +1,23 @@
-"""Operators act now and then: some hold back, some order, some mend."""
+"""Operators act now and then: some hold back, some order, some mend, some answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
 from receiver.core.models import PauseScope
-from receiver.flows import controls, redress
+from receiver.flows import answering, controls, redress
 from receiver.flows.acts import Act, Conflict, NotFound
 from receiver.flows.controls import Named
 from receiver.store.store import StoreUnavailable
+from tests.simulation.plans import HOUR
 from tests.simulation.world import Kind, World
 
 if TYPE_CHECKING:
     from tests.simulation.replicas import Replica
+
+QUESTIONS = "SELECT model FROM approvals WHERE dispatch_id IS NULL ORDER BY model"
+"""Also those that were answered already: a human may think again."""
 
 DISPATCHES = "SELECT id, model, state FROM dispatches WHERE state IN ({states}) ORDER BY id"
 
@@ -55,6 +59,31 @@ class Operators:
         for _ in range(2 if key else 1):
             if replica.ready:
                 replica.work("operator", lambda: self._do(replica, act, order))
+
+    def answer(self, replicas: list["Replica"]) -> None:
+        """Approve or reject what is asked: at once, late, twice, at two replicas; or release."""
+        world, random = self._world, self._world.random
+        asked = [str(row["model"]) for row in replicas[0].stores.rows(QUESTIONS)]
+        if not asked:
+            return
+        what = random.choice(("approve", "approve", "approve", "reject", "release"))
+        order = Ordered("", what, PauseScope.MODEL, random.choice(asked))
+        if what == "release":
+            subject = random.choice((PauseScope.POLICY, PauseScope.EVERYTHING))
+            name = "drift" if subject is PauseScope.POLICY else ""
+            order = Ordered("", "resume", subject, name)
+        late = random.choice((0.0, 0.0, 10.0, world.between(0, 3 * HOUR)))
+        for replica in replicas[: random.choice((1, 2))]:
+            world.hub.after(late, lambda replica=replica: self._order(replica, order))
+
+    def _order(self, replica: "Replica", order: Ordered) -> None:
+        """Ask for this at a replica, under a number of its own."""
+        if replica.ready:
+            order = replace(order, comment=f"act {next(self._numbers)}")
+            said = f"{order.comment}: {order.what} {order.scope} {order.subject}"
+            self._world.note("ana", Kind.ACT, f"{said} at {replica.name}", order)
+            act = Act("ana", order.comment)
+            replica.work("operator", lambda: self._do(replica, act, order))
 
     def heal(self, replica: "Replica") -> None:
         """Lift every pause."""
@@ -110,6 +139,10 @@ class Operators:
                 )
             elif order.what == "resume":
                 controls.resume(store, playbook, act, order.scope, subject, named=named)
+            elif order.what == "approve":
+                answering.approve(store, playbook, act, subject)
+            elif order.what == "reject":
+                answering.reject(store, playbook, act, subject)
             elif order.what == "retry":
                 redress.retry(store, playbook, act, subject)
             else:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from receiver.core.ports import Dispatcher
 from receiver.flows import intake
 from receiver.flows.committer import Committer
 from receiver.telemetry import worker_errors
+from tests.simulation.book import Seen
 from tests.simulation.stores import Interrupted
 from tests.simulation.world import World
 
@@ -14,6 +16,8 @@ MOST_STEPS = 300
 """A lane that does not come to rest after so many steps is spinning."""
 
 FRUITLESS = 8
+
+NOTHING_SEEN = Seen(datetime.min.replace(tzinfo=UTC), -1)
 
 Step = Callable[[], bool]
 
@@ -53,6 +57,7 @@ class Lane:
     busy: bool = False
     seen_due: object = None
     in_vain: int = 0
+    seen: Seen = NOTHING_SEEN
 
 
 def errors() -> float:

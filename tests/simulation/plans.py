@@ -5,6 +5,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+from tests.simulation.rungs import NONE, Rungs, draw_rungs
+
 SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
 
 
@@ -26,6 +28,9 @@ class Plan:
         group_by: Labels that make Alertmanager's groups.
         listing: `always` shows our ids, `run-name` once it was polled, or `hidden`.
         follow_pace: How often a process looks after its runs, at most.
+        rungs: What the usual policy, and the second where there are two, have below `cooldown`.
+        answers: How often an operator answers what a rung asks.
+        gales: How often all models get worse together.
         crash, store_fault, stall: Chance at each step of a process.
         crash_at: The number of a step at which a process surely dies; 0 for none.
 
@@ -66,11 +71,30 @@ class Plan:
     alertmanager_faults: int
     prometheus_faults: int
     silences: int
+    rungs: tuple[Rungs, Rungs] = (NONE, NONE)
+    answers: int = 0
+    gales: int = 0
     crash_at: int = 0
 
 
 def draw(seed: int, *, replicas: int | None = None) -> Plan:
     """Draw the plan of a history."""
+    plan = draw_world(seed, replicas)
+    random = seeded(f"rungs/{seed}")
+    rungs = draw_rungs(random)
+    if rungs == (NONE, NONE):
+        return plan
+    return replace(
+        plan,
+        rungs=rungs,
+        models=max(plan.models, random.choice((2, 3, 4))),
+        answers=random.choice((0, 8, 24)),
+        gales=random.choice((0, 1, 2)) if any(one.storm for one in rungs) else 0,
+    )
+
+
+def draw_world(seed: int, replicas: int | None) -> Plan:
+    """Draw the plan of a history whose policies have no rung below `cooldown`."""
     random = seeded(f"plan/{seed}")
 
     def sometimes(value: float, chance: float = 0.5) -> float:
@@ -132,6 +156,8 @@ FAULTS = (
     "prometheus_faults",
     "silences",
     "max_alerts",
+    "answers",
+    "gales",
 )
 
 
@@ -146,5 +172,6 @@ def calm(seed: int, **different: Any) -> Plan:
         "listing": "always",
         "cooldown": timedelta(hours=1),
         "settle": timedelta(minutes=10),
+        "rungs": (NONE, NONE),
     }
     return replace(draw(seed), **{**quiet, **short, **different})

@@ -98,6 +98,12 @@ class Prometheus:
         if self._world.random.random() < 0.3:  # it recovers by itself
             self._world.hub.after(self._world.between(10, 8 * HOUR), lambda: self.mend(model))
 
+    def gale(self) -> None:
+        """A feature is broken: every model gets worse within some minutes."""
+        for model in sorted(self.bad):
+            later = self._world.between(0, 10 * MINUTE)
+            self._world.hub.after(later, lambda model=model: self.worsen(model))
+
     def mend(self, model: str) -> None:
         """The model is good from now on; after a while it gets worse again."""
         if not self.bad[model]:

@@ -20,8 +20,17 @@ from receiver.flows.worker import Setup, Worker
 from receiver.store.store import BeginAgain, StoreUnavailable
 from tests.fakes import Killed
 from tests.simulation.alertmanagers import Answered
-from tests.simulation.book import Book
-from tests.simulation.parts import FRUITLESS, MOST_STEPS, Lane, Parts, Spinning, Step, errors
+from tests.simulation.book import Book, Seen
+from tests.simulation.parts import (
+    FRUITLESS,
+    MOST_STEPS,
+    NOTHING_SEEN,
+    Lane,
+    Parts,
+    Spinning,
+    Step,
+    errors,
+)
 from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
 from tests.simulation.targets import Client
@@ -165,6 +174,7 @@ class Replica:
         """The clock was set: what is due, is due at another moment."""
         for lane in self.lanes.values():
             lane.wakes, lane.seen_due, lane.in_vain = float("inf"), None, 0
+            lane.seen = NOTHING_SEEN
         self.wake()
 
     def work(self, name: str, do: Callable[[], Any]) -> None:
@@ -233,15 +243,18 @@ class Replica:
         """Let each lane look when something is due for it, within its tick."""
         due = self.book.due()
         for name, lane in self.lanes.items():
-            if name in due:
-                self._wake_lane(name, lane, due[name])
+            moments = [due[name]] if name in due else []
+            if name == "timer" and (look := self.book.next_look(lane.seen)) is not None:
+                moments.append(look)
+            if moments:
+                self._wake_lane(name, lane, min(moments))
 
     def _more(self, name: str) -> bool:
         due = self.book.due().get(name)
         return due is not None and due <= self.world.wall.now()
 
     def _wake_lane(self, name: str, lane: Lane, due: Any) -> None:
-        if due != lane.seen_due:
+        if due != lane.seen_due and not name.startswith("send"):
             lane.in_vain = 0
         world = self.world
         tick = world.plan.follow_pace if name.startswith("follow") else 1.0
@@ -264,6 +277,7 @@ class Replica:
 
     def _steps(self, name: str, lane: Lane) -> None:
         before, steps = errors(), 0
+        seen, told = Seen(self.world.wall.now(), self.book.commits), len(self.world.notes)
         try:
             while lane.step():
                 steps += 1
@@ -271,11 +285,13 @@ class Replica:
                     raise Spinning(name)
                 if not self._more(name):  # it would look once more, and find nothing
                     break
+            lane.seen = seen
         except StoreUnavailable:
             pass
         finally:
             lane.busy = False
         if errors() != before:
             raise AssertionError(f"{name}: an error that nobody foresaw was only survived")
-        lane.in_vain = 0 if steps else lane.in_vain + 1
+        # What is only put off, behind a pause or a closed window, is no progress either.
+        lane.in_vain = 0 if steps and len(self.world.notes) > told else lane.in_vain + 1
         self.wake()

@@ -15,7 +15,7 @@ TARGETS: Mapping[str, Target] = {"pipeline": PIPELINE, "workflow": WORKFLOW}
 
 
 def policy_of(plan: Plan) -> Policy:
-    """The usual policy."""
+    """The usual policy, without the rungs below `cooldown`."""
     return replace(
         DRIFT,
         cooldown=plan.cooldown,
@@ -27,20 +27,24 @@ def policy_of(plan: Plan) -> Policy:
 
 def playbooks(plan: Plan) -> dict[str, Playbook]:
     """Every configuration by its hash; `usual` is the one to begin and to end with."""
-    usual = policy_of(plan)
+    bare = policy_of(plan)
+    first, second = plan.rungs
+    usual = first.put_on(bare)
     mae = replace(usual, name="mae", matchers=parse_matchers('alertname="HighModelMAE"'))
     r2 = replace(
-        usual,
+        second.put_on(bare),
         name="r2",
         matchers=parse_matchers('alertname="LowModelR2"'),
         target="workflow",
-        settle=usual.settle / 2,
+        settle=bare.settle / 2,
     )
     variants = {
         "usual": (usual,),
-        "shorter": (replace(usual, cooldown=usual.cooldown / 2, settle=usual.settle / 2),),
+        "shorter": (replace(usual, cooldown=bare.cooldown / 2, settle=bare.settle / 2),),
         "observing": (replace(usual, mode=Mode.OBSERVE),),
         "gone": (),
         "two policies": (mae, r2),
     }
+    if first != second:
+        variants["other"] = (second.put_on(bare),)
     return {name: Playbook(policies, TARGETS, name) for name, policies in variants.items()}

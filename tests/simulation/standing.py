@@ -5,14 +5,19 @@ nothing may be held back any more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from receiver.core.budgets import Cost
 from receiver.core.models import PauseScope
 from receiver.core.policies import Policy
 
 MINUTE = timedelta(minutes=1)
+
+NEVER_RAN = {"refused", "superseded"}
+
+OVER = {"succeeded", "failed", "cancelled"}
 
 
 @dataclass(slots=True)
@@ -22,6 +27,7 @@ class Firing:
     Attributes:
         expires: From then on it is taken for gone.
         stale_until: Until then it may be a late copy.
+        opens_at: When its window was said to open: a clock that was set back says otherwise later.
 
     """
 
@@ -29,6 +35,7 @@ class Firing:
     starts_at: datetime
     expires: datetime
     stale_until: datetime | None
+    opens_at: datetime | None = None
 
     def counts(self, now: datetime) -> bool:
         """Whether it is a reason to retrain."""
@@ -57,17 +64,73 @@ class Order:
     """A dispatch, as its model's hold knows it.
 
     Attributes:
+        at: When it was ordered, by the deciding clock; the same for `sent_at` and `ended_at`.
         before: The model's cooldown before this dispatch took its own.
+        price: What its run was said to cost.
 
     """
 
     id: str
     model: str
+    policy: str
+    at: datetime
     cooldown: timedelta
     settle: timedelta
     ordered: bool
     before: Bounds
+    price: Cost | None = None
     state: str = "pending"
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether a run of it began, or may have begun."""
+        if self.state == "abandoned":
+            return self.sent_at is not None
+        return self.state not in NEVER_RAN
+
+    @property
+    def cost(self) -> tuple[float, float]:
+        """What it costs, at least and at most: we saw it end some time after it did."""
+        if self.price is None or self.state in NEVER_RAN:
+            return 0, 0
+        amount, run_time = self.price.amount, self.price.run_time
+        if self.ended_at is None or self.sent_at is None:
+            return amount, amount
+        if run_time is None:
+            return (amount, amount) if self.state in OVER else (0, amount)
+        took = amount * max((self.ended_at - self.sent_at) / run_time, 0)
+        return 0, took if self.state in OVER else max(took, amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """When a model's present or last episode began, and since when nothing of it fires.
+
+    Attributes:
+        policy: The policy that named the model last.
+
+    """
+
+    policy: str | None = None
+    began_at: datetime | None = None
+    emptied_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a human said about one more run in an episode.
+
+    Attributes:
+        until: When it says nothing any more.
+
+    """
+
+    approved: bool
+    episode: datetime | None
+    until: datetime
+    used_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,13 +138,21 @@ class Standing:
     """A model: what fires, and what holds it.
 
     Attributes:
+        onset: Its episode; `before` is what it was until `changed_at`.
+        latest: The dispatch that was put on its way last.
         ready_for: How long a replica has been up while it fired and nothing held it.
         refused_at: When the target last said no: true seconds since the history began.
 
     """
 
+    name: str
     firing: dict[str, Firing] = field(default_factory=dict)
+    onset: Onset = Onset()
+    before: Onset = Onset()
+    changed_at: datetime | None = None
+    answer: Answer | None = None
     live: str | None = None
+    latest: str | None = None
     cooldown: Bounds = field(default_factory=Bounds)
     backoff: Bounds = field(default_factory=Bounds)
     observed: datetime | None = None
@@ -100,6 +171,30 @@ class Standing:
         """After this no cooldown may hold it."""
         return later(self.cooldown.most, self.backoff.most)
 
+    def began(self, policy: Policy, now: datetime) -> datetime:
+        """When the episode began to which something that fires now belongs."""
+        began, emptied = self.onset.began_at, self.onset.emptied_at
+        over = emptied is not None and now >= emptied + policy.cooldown
+        return now if began is None or over else began
+
+    def leaves(self, fingerprint: str, now: datetime) -> Firing | None:
+        """An alert does not fire any more."""
+        entry = self.firing.pop(fingerprint, None)
+        if entry is not None and not self.firing:
+            self._changes(replace(self.onset, emptied_at=now), now)
+        return entry
+
+    def fires(self, policy: Policy, now: datetime) -> None:
+        """One of its alerts was decided by a policy."""
+        self._changes(Onset(policy.name, self.began(policy, now)), now)
+
+    def _changes(self, onset: Onset, now: datetime) -> None:
+        if onset == self.onset:
+            return
+        if self.changed_at != now:
+            self.before, self.changed_at = self.onset, now
+        self.onset = onset
+
     def joins(self, row: Mapping[str, Any], policy: Policy, now: datetime) -> None:
         """An alert fires; a late copy of an earlier firing says nothing about the present one."""
         entry = self.firing.get(row["fingerprint"])
@@ -112,6 +207,7 @@ class Standing:
         self.firing[row["fingerprint"]] = Firing(
             row["alertname"], row["starts_at"], now + policy.alert_expiry, stale_until
         )
+        self.fires(policy, row["decided_at"])
 
     def confirmed(
         self, row: Mapping[str, Any], policy: Policy, now: datetime, *, ended: bool
@@ -125,7 +221,7 @@ class Standing:
 
     def ordered(self, order: Order, now: datetime) -> None:
         """A run was ordered."""
-        self.live = order.id
+        self.live = self.latest = order.id
         self.cooldown.raise_to(now + order.cooldown)
 
     def end_backoff(self) -> None:
@@ -147,10 +243,14 @@ class Standing:
     def moves(self, order: Order, state: str, now: datetime) -> None:
         """A dispatch of this model changed."""
         before, order.state = order.state, state
+        if state == "sending":
+            order.sent_at = now
+        elif state not in {"pending", "unknown", "running"}:
+            order.ended_at = now
         if state in {"unknown", "pending"} and before in {"parked", "refused"}:
             order.before = self.cooldown.copy()  # an operator wants it again
             order.ordered = True
-            self.live = order.id
+            self.live = self.latest = order.id
             self.backoff.least = None
             self.refusals_least = 0
         elif state == "sending":
@@ -166,7 +266,7 @@ class Standing:
     def _ends(self, order: Order, state: str, now: datetime) -> None:
         if self.live == order.id:
             self.live = None
-        if state in {"succeeded", "failed", "cancelled"}:
+        if state in OVER:
             self.cooldown.raise_to(now + order.settle)
             self.end_backoff()
         elif state in {"parked", "abandoned"}:

@@ -54,6 +54,15 @@ UNION ALL SELECT 'follow:' || target, min(due_at) FROM dispatches
 UNION ALL SELECT 'follow:' || target, min(report_due_at) FROM run_ends
   WHERE report_due_at IS NOT NULL GROUP BY target"""  # noqa: S608  our own words
 
+WAITING = """
+SELECT 1 FROM firing_alerts
+WHERE held_by IN ('budget', 'storm') AND held_until IS NULL LIMIT 1"""
+"""Alerts that are held until others do something, or until it was long enough ago."""
+
+EDGES = """
+SELECT 'ordered' AS what, created_at AS since FROM dispatches
+UNION ALL SELECT 'emptied', emptied_at FROM models WHERE emptied_at IS NOT NULL"""
+
 INSTANTS = {"decided_at", "starts_at", "next_check_at", "at", "due"}
 
 

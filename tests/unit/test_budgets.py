@@ -56,6 +56,7 @@ def test_only_a_runs_end_makes_room_in_flight():
         (2 * HOUR, HOUR, 6.0),
         (2 * HOUR, 4 * HOUR, 24.0),
         (2 * HOUR, timedelta(0), 0.0),
+        (2 * HOUR, -HOUR, 12.0),
         (None, 4 * HOUR, 12.0),
         (2 * HOUR, None, 0.0),
         (None, None, 0.0),

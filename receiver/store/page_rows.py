@@ -158,6 +158,16 @@ def asking_models(db: Connection, limit: int) -> list[Model]:
     return list(models_named(db, names).values())
 
 
+def firing_models(db: Connection, policy: str, held_by: str | None = None) -> int:
+    """How many models fire by a policy (empty: by any); of them those that this rung holds."""
+    query = select(func.count(firing_alerts.c.model.distinct()))
+    if policy:
+        query = query.where(firing_alerts.c.policy == policy)
+    if held_by is not None:
+        query = query.where(firing_alerts.c.held_by == held_by)
+    return db.scalar(query) or 0
+
+
 def small_bodies(db: Connection, ids: Collection[str], largest: int) -> dict[str, bytes]:
     """Notifications as they came, without those that take long to read."""
     n = notifications.c

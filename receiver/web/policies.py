@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -42,23 +43,31 @@ class Policies:
         with self._service.store.read() as db:
             now = self._service.store.now(db)
             since = moment(request, "since", now) or now - LOOK_BACK
-            named, firing = queries.models_by_policy(db)
-            effects = effects_by_policy(db, since, now)
-            times = recovery_times(db, since)
-        settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
-        shown = []
-        for policy in loaded.playbook.policies:
-            name, middle = policy.name, median(times.get(policy.name, ()))
-            shown.append(
-                {
-                    **policy_json(policy, settings.get(name, {})),
-                    "models": named.get(name, 0),
-                    "firing": firing.get(name, 0),
-                    **effects_json(effects.get(name, {})),
-                    "median_recovery_seconds": middle and middle.total_seconds(),
-                }
-            )
+            shown = policies_json(db, loaded, since, now)
         return {"since": stamp(since), "policies": shown}
+
+
+def policies_json(
+    db: Connection, loaded: Loaded, since: datetime, now: datetime
+) -> list[dict[str, Any]]:
+    """Every policy, and what its runs that ended since then brought."""
+    named, firing = queries.models_by_policy(db)
+    effects = effects_by_policy(db, since, now)
+    times = recovery_times(db, since)
+    settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
+    shown = []
+    for policy in loaded.playbook.policies:
+        name, middle = policy.name, median(times.get(policy.name, ()))
+        shown.append(
+            {
+                **policy_json(policy, settings.get(name, {})),
+                "models": named.get(name, 0),
+                "firing": firing.get(name, 0),
+                **effects_json(effects.get(name, {})),
+                "median_recovery_seconds": middle and middle.total_seconds(),
+            }
+        )
+    return shown
 
 
 def policy_json(policy: Policy, settings: Mapping[str, Any]) -> dict[str, Any]:

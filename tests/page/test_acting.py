@@ -176,6 +176,66 @@ def test_a_policy_is_paused_by_its_name(acted):
     assert "Policy watch-only is paused" in words(page)
     assert send(acted.peer, "/ui/acts/resume?policy=watch-only", comment="why").status == 303
     assert send(acted.peer, "/ui/acts/pause?policy=none", comment="why").status == 404
+    assert acted.peer.get("/ui/acts/pause?policy=none").status == 404
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_policy_is_paused_and_resumed(acted, model, tab, script):
+    """From their own page; the form says what it would do now, and asks why."""
+    page = tab(f"{acted.peer.url}/ui/policies", java_script_enabled=script)
+    page.get_by_role("link", name="24h: policy model-quality").click()
+    assert re.search(r"[0-9]+ models? fires? now", page.locator(".act-form").inner_text())
+    page.get_by_label("Why?").fill("backfill")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.locator(".done").wait_for()
+
+    row = page.locator("tr", has_text="model-quality")
+    assert "by anonymous: backfill" in row.inner_text()
+    assert page.url.partition("?")[0].endswith("/ui/policies")
+    assert state_of(acted, model) == "paused"
+    row.get_by_role("link", name="Resume: policy model-quality").click()
+    assert "It ends this pause: until" in page.locator(".act-form").inner_text()
+    page.get_by_label("Why?").fill("backfill is done")
+    page.get_by_role("button", name="Resume").click()
+    page.locator(".done").wait_for()
+    assert state_of(acted, model) == "held"
+    assert "Not now: it is not paused" in words(
+        acted.peer.get("/ui/acts/resume?policy=model-quality")
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Sec-Fetch-Site": "cross-site"}, 403), ({"Origin": "http://evil.example"}, 403)],
+)
+def test_wide_acts_are_refused_across_origins(acted, headers, status):
+    """A policy and everything are guarded as a single model is."""
+    for path in ("/ui/acts/pause?policy=watch-only", "/ui/acts/pause"):
+        assert send(acted.peer, path, {**FORM, **headers}, comment="why").status == status
+    assert "is paused" not in words(acted.peer.get("/"))
+
+
+def test_a_storm_is_released_from_the_page(stage):
+    """The sentence of the rung says `resume the policy`; the button for it is there."""
+    stormy = CONFIG.replace(
+        "    target: pipeline\n  - name: watch",
+        "    target: pipeline\n    storm: {models: 1, within: 10m, wait: 1m}\n  - name: watch",
+    )
+    scene = stage(stormy)
+    scene.post(scene.alert("m1"), scene.alert("m2"))
+    scene.history.clock.pass_(timedelta(minutes=2))
+    scene.history.tick()
+    page = scene.peer.get("/ui/policies")
+    assert "2 models are held: suspect the data" in words(page)
+    assert "Release" in words(page)
+    form = words(scene.peer.get("/ui/acts/resume?policy=model-quality"))
+    assert "2 models that a storm holds are released." in form
+
+    assert send(scene.peer, "/ui/acts/resume?policy=model-quality", comment="fine").status == 303
+
+    scene.history.tick()
+    assert "suspect the data" not in words(scene.peer.get("/ui/policies"))
+    assert scene.peer.get("/models/m1").json()["state"] == "running"
 
 
 def test_sent_twice_it_is_done_once(acted, model):

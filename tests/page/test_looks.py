@@ -13,6 +13,7 @@ PAGES = {
     "asks": "/ui/models/credit-risk",
     "paused": "/ui/models/pricing-7",
     "quiet": "/ui/models/quiet-one",
+    "policies": "/ui/policies",
     "decisions": "/ui/decisions",
     "no decision": "/ui/decisions?model=nobody",
     "parked": "/dispatches?state=parked",
@@ -102,7 +103,13 @@ def test_a_dialog_can_be_used_by_everyone(peer, tab):
 def test_it_fits_small_screens(peer, tab, width):
     """At 320 pixels (400 % zoom) nothing needs scrolling in two directions."""
     page = tab(peer.url, viewport={"width": width, "height": 640})
-    for path in ("/", "/ui/models/forecast-eu", "/ui/decisions", "/ui/models/churn/pause"):
+    for path in (
+        "/",
+        "/ui/models/forecast-eu",
+        "/ui/policies",
+        "/ui/decisions",
+        "/ui/models/churn/pause",
+    ):
         page.goto(peer.url + path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 

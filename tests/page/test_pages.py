@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from receiver.core.durations import show_duration
 from receiver.web.page import rendering
 from receiver.web.page.routes import routes_of
 from tests.page.corpus import HOSTILE
@@ -130,6 +131,26 @@ def test_a_dispatch_is_shown_with_its_attempts(peer):
     assert "401" in said
     assert refused["detail"] in said
     assert "model-quality" in said
+
+
+def test_policies_show_what_the_api_tells(peer):
+    """How often retraining helped, and how soon: the numbers of `GET /policies`."""
+    [told, watching, asking] = peer.get("/policies").json()["policies"]
+    said = words(peer.get("/ui/policies"))
+
+    assert (told["runs"], told["helped"], told["failed"]) == (9, 6, 1)
+    assert f"{told['helped']} (67 %)" in said
+    median = show_duration(timedelta(seconds=told["median_recovery_seconds"]))
+    assert f" {median} " in said
+    assert watching["runs"] == asking["runs"] == 0
+    for word in ("retrains by itself", "only observes", "asks first", "none yet"):
+        assert word in said
+
+
+def test_without_runs_policies_say_what_will_be_seen(stage):
+    """Empty states teach: before the first run, and before the first policy."""
+    assert "No run has ended yet" in words(stage().peer.get("/ui/policies"))
+    assert "targets:" in words(stage("{storage: {min_free: 0}}").peer.get("/ui/policies"))
 
 
 def test_runs_can_be_reached(peer):
@@ -268,6 +289,7 @@ def test_every_page_has_its_route(peer):
     assert paths == {
         "/",
         "/ui/models/{model}",
+        "/ui/policies",
         "/ui/decisions",
         "/ui/decisions/{id}",
         "/ui/dispatches/{id}",

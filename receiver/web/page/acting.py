@@ -17,13 +17,14 @@ from receiver.config import Role
 from receiver.core.durations import format_duration
 from receiver.core.models import PauseScope
 from receiver.core.playbook import Playbook
+from receiver.core.policies import shown
 from receiver.flows import answering, controls, redress
 from receiver.flows.acts import Act
 from receiver.store.store import Store
 from receiver.web.acts import carry_out, fingerprint_of
 from receiver.web.asked import ActBody, bad, complaints, form_fields, only
 from receiver.web.auth import Caller, require, require_same_site
-from receiver.web.page import details, offers, rendering
+from receiver.web.page import details, offers, policies_page, rendering
 from receiver.web.page.framing import in_html
 from receiver.web.page.offers import Offer
 from receiver.web.page.overview import Overviews
@@ -168,7 +169,10 @@ class Acting:
         table, name = _table(request)
         offering, _do = table[request.path_params["act"]]
         if table is ON_MANY:
-            return offering(name)
+            wide = policies_page.one(self._service.store, self._service.loaded.playbook, name)
+            if wide is None:
+                raise Problem(404, f"there is no policy {shown(name)}")
+            return offering(wide)
         if table is ON_DISPATCHES:
             found = details.dispatch(self._service.store, name)
             if found is None:

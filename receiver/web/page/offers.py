@@ -1,6 +1,7 @@
 """Acts as they are offered to an operator: what each would do now, before it is done."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -9,8 +10,10 @@ from sqlalchemy import Row
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.durations import show_duration
 from receiver.core.explaining import explain
-from receiver.core.models import PauseScope
+from receiver.core.models import Pause, PauseScope
+from receiver.core.times import clock_time
 from receiver.web.page.overview import Close
+from receiver.web.page.policies_page import Wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +113,51 @@ def _answering(close: Close, button: str, act: str) -> Offer:
     return offer
 
 
-def pause_many(policy: str) -> Offer:
+def pause_many(wide: Wide) -> Offer:
     """Hold back a policy, or everything."""
-    what = f"policy {policy}" if policy else "everything"
-    whose = f"by policy {policy}" if policy else "of any model"
-    return Offer(
-        title=f"Pause {what}",
-        button="Pause",
-        action=_many("/ui/acts/pause", policy),
-        back="/",
-        lengths=True,
-        consequences=_pausing(whose),
-    )
+    offer = _about_many(wide, "Pause", "pause")
+    whose = f"by policy {wide.name}" if wide.name else "of any model"
+    replaced: tuple[str, ...] = ()
+    if wide.pause is not None:
+        replaced = (f"It takes the place of this pause: {_shown(wide.pause, wide.now)}.",)
+    fires = (_models(wide.firing, "fires", "fire") + " now.",) if wide.firing else ()
+    return replace(offer, lengths=True, consequences=(*replaced, *_pausing(whose), *fires))
 
 
-def resume_many(policy: str) -> Offer:
-    """Lift the pause of a policy, or of everything."""
-    what = f"policy {policy}" if policy else "everything"
-    return Offer(
-        title=f"Resume {what}",
-        button="Resume",
-        action=_many("/ui/acts/resume", policy),
-        back="/",
+def resume_many(wide: Wide) -> Offer:
+    """Lift the pause of a policy, or of everything; it also ends their storms."""
+    offer = _about_many(wide, "Resume", "resume")
+    if wide.pause is None and not wide.stormed:
+        return replace(offer, blocked="it is not paused, and no storm holds its models")
+    ended: tuple[str, ...] = ()
+    if wide.pause is not None:
+        ended = (f"It ends this pause: {_shown(wide.pause, wide.now)}.",)
+    if wide.stormed:
+        held = _models(wide.stormed, "that a storm holds is", "that a storm holds are")
+        ended = (*ended, f"{held} released.")
+    return replace(
+        offer,
         consequences=(
-            "Every alert that still fires is decided at once; pauses of single models stay.",
+            *ended,
+            "Every alert that still fires is decided at once; other pauses stay.",
         ),
     )
+
+
+def _about_many(wide: Wide, button: str, act: str) -> Offer:
+    what = f"policy {wide.name}" if wide.name else "everything"
+    query = f"?policy={quote(wide.name, safe='')}" if wide.name else ""
+    action = f"/ui/acts/{act}{query}"
+    return Offer(title=f"{button} {what}", button=button, action=action, back="/ui/policies")
+
+
+def _shown(pause: Pause, now: datetime) -> str:
+    end = f"until {clock_time(pause.until, now)}" if pause.until else "until resumed"
+    return f"{end} by {pause.actor}: {pause.comment}"
+
+
+def _models(count: int, one: str, many: str) -> str:
+    return f"1 model {one}" if count == 1 else f"{count} models {many}"
 
 
 def retry(row: Row[Any]) -> Offer:
@@ -189,7 +211,3 @@ def _about_dispatch(row: Row[Any], button: str, act: str) -> Offer:
     back = f"/ui/dispatches/{quote(row.id, safe='')}"
     title = f"{button} the dispatch of {row.model}"
     return Offer(title=title, button=button, action=f"{back}/{act}", back=back)
-
-
-def _many(path: str, policy: str) -> str:
-    return f"{path}?policy={quote(policy, safe='')}" if policy else path

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -69,11 +70,13 @@ def environment() -> Environment:
         "ago": words.ago,
         "clock": words.clock,
         "span": show_duration,
+        "seconds": lambda count: show_duration(timedelta(seconds=count)),
         "pretty": _pretty,
     }
     made.globals |= {
         "sign": words.sign,
         "STATES": words.STATES,
+        "MODES": words.MODES,
         "DISPATCH_STATES": words.DISPATCH_STATES,
         "OUTCOMES": words.OUTCOMES,
         "EFFECTS": words.EFFECTS,

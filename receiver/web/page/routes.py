@@ -13,7 +13,7 @@ from receiver.core.models import ModelState
 from receiver.store.page_rows import Wanted
 from receiver.web.asked import bad, number, only
 from receiver.web.auth import Caller, require
-from receiver.web.page import details, log_page, rendering
+from receiver.web.page import details, log_page, policies_page, rendering
 from receiver.web.page.acting import Acting
 from receiver.web.page.framing import Answering, in_html
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
@@ -42,6 +42,7 @@ class Showing:
         return [
             self._route("/", self.overview),
             self._route("/ui/models/{model}", self.model),
+            self._route("/ui/policies", self.policies),
             self._route("/ui/decisions", self.decisions),
             self._route("/ui/decisions/{id}", self.decision),
             self._route("/ui/dispatches/{id}", self.dispatch),
@@ -96,6 +97,21 @@ class Showing:
             now=found.now,
             story=story,
             policy=playbook.policy(found.it.model.policy),
+            done=await self._done(request),
+        )
+
+    async def policies(self, request: Request) -> Response:
+        """The policies: how each stands, and how often retraining helped."""
+        caller = self._reader(request)
+        only(request, ("done",))
+        service = self._service
+        seen = await run_in_threadpool(policies_page.read, service.store, service.loaded)
+        return await self._page(
+            "policies.html",
+            caller,
+            seen=seen,
+            now=seen.now,
+            lesson=lesson_for(request, service.loaded.config),
             done=await self._done(request),
         )
 

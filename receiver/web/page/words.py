@@ -26,6 +26,12 @@ STATES: Mapping[str, Sign] = {
     "quiet": Sign("✓", "Quiet"),
 }
 
+MODES: Mapping[str, Sign] = {
+    "auto": Sign("▶", "retrains by itself"),
+    "approve": Sign("?", "asks first"),
+    "observe": Sign("◌", "only observes"),
+}
+
 DISPATCH_STATES: Mapping[str, Sign] = {
     "pending": Sign("…", "waits to be sent"),
     "sending": Sign("→", "is being sent"),

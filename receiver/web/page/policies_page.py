@@ -1,0 +1,100 @@
+"""What the page of the policies shows: how each stands, and how often retraining helped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from receiver.core.decisions import Reason
+from receiver.core.models import Pause, PauseScope
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Policy
+from receiver.store import page_rows, queries
+from receiver.store.store import Store
+from receiver.web.policies import LOOK_BACK, policies_json
+from receiver.web.service import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """What a pause or its end would be about: one policy, or everything.
+
+    Attributes:
+        name: The policy's; empty for everything.
+        pause: The one in force.
+        firing: How many of its models fire.
+        stormed: How many of them a storm holds; lifting a pause releases them.
+
+    """
+
+    name: str
+    now: datetime
+    pause: Pause | None
+    firing: int
+    stormed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStanding:
+    """One policy: what `GET /policies` tells of it, and what can be done to it."""
+
+    told: Mapping[str, Any]
+    wide: Wide
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesSeen:
+    """The page."""
+
+    now: datetime
+    since: datetime
+    policies: Sequence[PolicyStanding]
+    everything: Wide
+
+
+def read(store: Store, loaded: Loaded) -> PoliciesSeen:
+    """Every policy of the configuration, in its order."""
+    with store.read() as db:
+        now = store.now(db)
+        since = now - LOOK_BACK
+        pauses = queries.list_pauses(db)
+        return PoliciesSeen(
+            now=now,
+            since=since,
+            policies=[
+                PolicyStanding(told, _wide(db, loaded.playbook, told["name"], pauses, now))
+                for told in policies_json(db, loaded, since, now)
+            ],
+            everything=_wide(db, loaded.playbook, "", pauses, now),
+        )
+
+
+def one(store: Store, playbook: Playbook, name: str) -> Wide | None:
+    """A policy, or everything if the name is empty; None if there is no such policy."""
+    if name and playbook.policy(name) is None:
+        return None
+    with store.read() as db:
+        return _wide(db, playbook, name, queries.list_pauses(db), store.now(db))
+
+
+def _wide(
+    db: Connection, playbook: Playbook, name: str, pauses: Sequence[Pause], now: datetime
+) -> Wide:
+    scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
+    mine = ((pause.scope, pause.name) == (scope, name) and pause.holds(now) for pause in pauses)
+    pause = next((one for one, holds in zip(pauses, mine, strict=True) if holds), None)
+    storms = [p for p in playbook.policies if p.storm and name in {"", p.name}]
+    return Wide(
+        name=name,
+        now=now,
+        pause=pause,
+        firing=page_rows.firing_models(db, name),
+        stormed=_stormed(db, storms),
+    )
+
+
+def _stormed(db: Connection, storms: Sequence[Policy]) -> int:
+    held = Reason.STORM.value
+    return sum(page_rows.firing_models(db, policy.name, held) for policy in storms)

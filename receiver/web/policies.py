@@ -64,7 +64,7 @@ def policies_json(
                 "models": named.get(name, 0),
                 "firing": firing.get(name, 0),
                 **effects_json(effects.get(name, {})),
-                "median_recovery_seconds": middle and middle.total_seconds(),
+                "median_recovery_seconds": None if middle is None else middle.total_seconds(),
             }
         )
     return shown

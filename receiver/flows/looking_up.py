@@ -14,7 +14,7 @@ from receiver.core.playbook import Playbook
 from receiver.core.ports import Clock, Dispatcher
 from receiver.core.runs import Run
 from receiver.flows.ledger import Ledger
-from receiver.flows.moving import doubted, place_of, running, save_moved
+from receiver.flows.moving import LEASE, doubted, place_of, running, save_moved
 from receiver.store.store import Store
 
 KEPT = timedelta(days=30)
@@ -74,7 +74,7 @@ def look_up(
             ledger.save()
             now = ledger.now
     # Asked before the look: only a look that began after the window proves absence.
-    left = dispatcher.lookup_window - watch.waited(dispatch, now)
+    left = _window(dispatcher, dispatch) - watch.waited(dispatch, now)
     run, trouble = _find(dispatcher, dispatch)
     with store.begin() as tx:
         ledger = Ledger(tx, playbook, models=[dispatch.model])
@@ -94,6 +94,17 @@ def look_up(
             ledger.save()
     if moved:
         watch.forget(changed)
+
+
+def _window(dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
+    """How long absence proves nothing.
+
+    A doubt that began after the lease was taken over from whoever sent it: by a clock that jumped
+    perhaps, and then the call goes on for a while.
+    """
+    began, sent = dispatch.doubt_since, dispatch.sent_at
+    taken_over = began is not None and sent is not None and began - sent >= LEASE
+    return dispatcher.lookup_window + (LEASE if taken_over else timedelta(0))
 
 
 def _find(dispatcher: Dispatcher, dispatch: Dispatch) -> tuple[Run | None, str | None]:

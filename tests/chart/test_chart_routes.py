@@ -34,7 +34,9 @@ def route_paths(objects: tuple[Object, ...]) -> list[tuple[str, bool]]:
 
 def reached(path: str, outside: list[tuple[str, bool]]) -> bool:
     """Whether one of them leads to a path; a prefix ends with a whole part of it."""
-    return any(path == to or (is_prefix and path.startswith(f"{to}/")) for to, is_prefix in outside)
+    return any(
+        path == to or (is_prefix and path.startswith(f"{to}/")) for to, is_prefix in outside
+    )
 
 
 @pytest.mark.parametrize("paths", [ingress_paths, route_paths])

@@ -266,6 +266,28 @@ def test_a_worker_that_comes_back_late_overwrites_nothing(history):
     assert history.target.asked == 1
 
 
+def test_a_call_that_a_clock_jump_made_look_dead_is_waited_for(history):
+    """Its lease seemed over. The run that it starts late shows in the listing still later."""
+
+    def slow(target, dispatch):
+        history.clock.jump(60 * MINUTE)
+        history.send()  # another worker takes it over, and looks from now on
+        history.clock.pass_(2 * MINUTE)
+        target.listed = False
+        run = target.begin(dispatch)
+        history.wait(target.lookup_window - MINUTE / 2)
+        target.listed = True
+        history.wait(MINUTE)
+        return run
+
+    history.target.accidents = [slow]
+    history.deliver(alert())
+
+    history.send()
+
+    assert (history.states(), history.target.asked) == ([DispatchState.RUNNING], 1)
+
+
 @pytest.mark.parametrize("accident", [refused, unavailable, accepted_then_cut])
 def test_an_operator_comes_before_the_worker_that_was_sending(history, accident):
     """Abandoned while its attempt was being made: what the attempt tells counts no more."""

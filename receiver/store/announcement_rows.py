@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
 from receiver.store.announcement_tables import announcements
 from receiver.store.bulk import insert_rows
+from receiver.store.claims import read_claimed
 from receiver.store.column_types import storable
 
 PENDING = AnnouncementState.PENDING.value
@@ -31,10 +32,12 @@ class AnnouncementRows:
     def claim_announcement(
         self, subscriber: str, *, now: datetime, lease: timedelta
     ) -> Announcement | None:
-        """Take the oldest due announcement to a subscriber for the length of `lease`, or None."""
+        """Take the oldest due announcement to a subscriber for the length of `lease`, or None.
+
+        Raises `Unreadable`.
+        """
         values = {"to": subscriber, "now": now, "until": now + lease}
-        row = self._db.execute(_claiming(), values).one_or_none()
-        return None if row is None else announcement_of(row)
+        return read_claimed(self._db, _claiming(), values, announcement_of, due="due_at")
 
     def save_announcement(self, changed: Announcement) -> bool:
         """Write a claimed one back. False, and nothing written, if the claim is not ours."""

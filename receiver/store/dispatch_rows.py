@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
 from receiver.store.bulk import insert_into, insert_rows
+from receiver.store.claims import read_claimed
 from receiver.store.column_types import storable
 from receiver.store.tables import attempts, dispatches, seen_ids, transitions
 
@@ -61,13 +62,11 @@ class DispatchRows:
         """Take the oldest due dispatch of a target for the length of `lease`, or None.
 
         A claim is only a later `due_at`: if the claimer dies, the dispatch falls due again by
-        itself. Its number is what tells a late worker from its successor.
+        itself. Its number is what tells a late worker from its successor. Raises `Unreadable`.
         """
-        row = self._db.execute(
-            claiming(tuple(state.value for state in states)),
-            {"of_target": target, "now": now, "until": now + lease},
-        ).one_or_none()
-        return None if row is None else dispatch_of(row)
+        statement = claiming(tuple(state.value for state in states))
+        values = {"of_target": target, "now": now, "until": now + lease}
+        return read_claimed(self._db, statement, values, dispatch_of, due="due_at")
 
     def release_leases(self, now: datetime) -> None:
         """Make what a dead process of this store was doing due now.

@@ -11,6 +11,7 @@ from receiver.core.dispatches import DispatchState
 from receiver.core.reports import Report, Verdict
 from receiver.core.run_ends import INEFFECTIVE, Effect, RunEnd, Signs, effect_of
 from receiver.store.bulk import upsert
+from receiver.store.claims import read_claimed
 from receiver.store.run_tables import run_ends
 from receiver.store.tables import firing_alerts, models
 
@@ -44,6 +45,7 @@ class RunEndRows:
         """Take the run end of a target whose report is to be read, for the length of `lease`.
 
         A claim is only a later `report_due_at`. A report read twice is the same report.
+        Raises `Unreadable`.
         """
         due = (
             select(run_ends.c.dispatch_id)
@@ -53,13 +55,14 @@ class RunEndRows:
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-        row = self._db.execute(
+        claiming = (
             update(run_ends)
             .where(run_ends.c.dispatch_id == due)
-            .values(report_due_at=now + lease, report_tries=run_ends.c.report_tries + 1)
+            .values(report_due_at=bindparam("until"), report_tries=run_ends.c.report_tries + 1)
             .returning(run_ends)
-        ).one_or_none()
-        return None if row is None else run_end_of(row)
+        )
+        values = {"until": now + lease}
+        return read_claimed(self._db, claiming, values, run_end_of, due="report_due_at")
 
     def save_report(
         self, dispatch_id: str, report: Report, *, detail: str, due_at: datetime | None

@@ -23,6 +23,7 @@ from receiver.store.errors import (
     RowRefused,
     StoreRefused,
     StoreUnavailable,
+    Unreadable,
     failure_of,
 )
 from receiver.store.log_rows import LogRows
@@ -161,11 +162,20 @@ class Store:
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
-        """One writing transaction: all of it, or nothing. Raises `StoreUnavailable`."""
+        """One writing transaction: all of it, or nothing. Raises `StoreUnavailable`.
+
+        After `Unreadable` too it is committed: what was claimed stays claimed.
+        """
         with self._writer():
             try:
+                unreadable: Unreadable | None = None
                 with self._connection(sqlite_begin="IMMEDIATE") as db:
-                    yield Tx(db, self._clock, self._ids)
+                    try:
+                        yield Tx(db, self._clock, self._ids)
+                    except Unreadable as error:
+                        unreadable = error
+                if unreadable is not None:
+                    raise unreadable
             except NumberTaken:
                 self._take_number()
                 raise

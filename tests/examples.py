@@ -56,7 +56,6 @@ def alert(
     return Alert(
         status=status,
         labels={"alertname": name, "user_id": user_id, **labels},
-        annotations={},
         starts_at=starts_at,
         ends_at=ends_at,
         fingerprint=fingerprint or f"{name}-{user_id}",

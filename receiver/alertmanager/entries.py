@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any, cast
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
@@ -32,6 +40,17 @@ class AllStrings:
 
 Texts = Annotated[dict[str, str], AllStrings]
 """Labels or annotations."""
+
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def _what_is_read(annotations: Mapping[str, str]) -> Mapping[str, str]:
+    return {"value": annotations["value"]} if "value" in annotations else NOTHING
+
+
+Annotations = Annotated[Texts, AfterValidator(_what_is_read)]
+"""Of which only the number is read. The rest is half of what a usual alert takes in memory."""
 
 STATUSES = {str(status): status for status in AlertStatus}
 
@@ -66,7 +85,7 @@ class Entry:
 
     status: str | None = None
     labels: Texts | None = None
-    annotations: Texts | None = None
+    annotations: Annotations | None = None
     starts_at: str | None = Field(default=None, validation_alias="startsAt")
     ends_at: str | None = Field(default=None, validation_alias="endsAt")
     fingerprint: str | None = None
@@ -97,7 +116,6 @@ def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert
     return Alert(
         status=status,
         labels=entry.labels or {},
-        annotations=annotations,
         starts_at=starts_at,
         ends_at=None if status is AlertStatus.FIRING else ends_at,
         fingerprint=fingerprint,
@@ -125,7 +143,7 @@ def without_nul(text: bytes, alert: Alert) -> Alert:
     """Replace NUL, which PostgreSQL can't store, if the text behind the alert has any."""
     if rb"\u0000" not in text:
         return alert
-    return replace(alert, labels=clean_all(alert.labels), annotations=clean_all(alert.annotations))
+    return replace(alert, labels=clean_all(alert.labels))
 
 
 def crowded(text: bytes) -> bool:

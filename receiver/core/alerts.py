@@ -29,7 +29,6 @@ class Alert:
     Attributes:
         status: Firing or resolved; None if the entry did not say.
         labels: As sent; strangers' text.
-        annotations: As sent; strangers' text.
         starts_at: When the alert began to fire; None for "never" (year 1) or if unreadable.
         ends_at: When it was resolved; None while it fires.
         fingerprint: Alertmanager's hash of all labels: names the alert, never the model.
@@ -41,7 +40,6 @@ class Alert:
 
     status: AlertStatus | None
     labels: Mapping[str, str]
-    annotations: Mapping[str, str]
     starts_at: datetime | None
     ends_at: datetime | None
     fingerprint: str

@@ -95,7 +95,6 @@ def as_alert(entry: FiringAlert | None) -> Alert:
     return Alert(
         status=AlertStatus.FIRING if entry else None,
         labels=entry.labels if entry else {},
-        annotations={},
         starts_at=entry.starts_at if entry else None,
         ends_at=None,
         fingerprint=entry.fingerprint if entry else "",

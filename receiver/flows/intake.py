@@ -75,18 +75,19 @@ def _commit(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
 def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
     matched = [one for arrival in arrivals for one in arrival.matched]
     ledger = _ledger(tx, arrivals[0].playbook, matched)
+    # First, while little else is in memory: the engine copies a body twice to store it.
+    ids = [tx.new_id(ledger.now) for _ in arrivals]
+    tx.add_notifications(
+        (notification_id, ledger.now, arrival.source, arrival.sender, arrival.notification)
+        for notification_id, arrival in zip(ids, arrivals, strict=True)
+    )
     receipts = []
-    for arrival in arrivals:
-        notification_id = tx.new_id(ledger.now)
+    for notification_id, arrival in zip(ids, arrivals, strict=True):
         origin = Origin(arrival.source, notification_id, notification_id)
         ledger.playbook = arrival.playbook
         taken = _decide_in_slices(ledger, arrival, origin)
         receipts.append(Receipt(notification_id, taken, tuple(ledger.recovered)))
         ledger.recovered.clear()
-    tx.add_notifications(
-        (receipt.notification_id, ledger.now, arrival.source, arrival.sender, arrival.notification)
-        for arrival, receipt in zip(arrivals, receipts, strict=True)
-    )
     ledger.save()
     return receipts
 
@@ -97,9 +98,14 @@ def _decide_in_slices(ledger: Ledger, arrival: Arrival, origin: Origin) -> tuple
     for one in arrival.matched:
         taken.append(decide_alert(ledger, one, origin))
         if len(ledger.decisions) >= SLICE:
-            ledger.write_decisions()
-            taken[-SLICE:] = [replace(each, gates=(), labels=None) for each in taken[-SLICE:]]
+            ledger.write_log()
+            taken[-SLICE:] = map(_what_is_told, taken[-SLICE:])
     return tuple(taken)
+
+
+def _what_is_told(decision: Decision) -> Decision:
+    """What answer, log and metrics need of a decision that is written already."""
+    return replace(decision, gates=(), labels=None, detail="", fingerprint="")
 
 
 def _ledger(tx: Tx, playbook: Playbook, matched: Sequence[Matched]) -> Ledger:

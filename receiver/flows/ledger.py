@@ -215,15 +215,15 @@ class Ledger:
         if asked is not None:
             self.tx.save_approval(asked.used_by(dispatch.id))
 
-    def write_decisions(self) -> None:
-        """Append to the log what was decided so far."""
+    def write_log(self) -> None:
+        """Store what was decided and ordered so far; neither changes any more."""
         self.tx.add_decisions(self.decisions)
-        self.decisions = []
+        self.tx.add_dispatches(self._dispatches)
+        self.decisions, self._dispatches = [], []
 
     def save(self) -> None:
         """Write everything that changed, in few statements."""
-        self.write_decisions()
-        self.tx.add_dispatches(self._dispatches)
+        self.write_log()
         self.tx.add_announcements(self.announcements)
         self.tx.save_recoveries(self._recoveries, self._relapses)
         self.tx.remove_firing(self._dropped)

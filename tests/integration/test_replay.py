@@ -57,7 +57,6 @@ def replay(row, book):
     what = Alert(
         status=AlertStatus(row.status) if row.status else None,
         labels=row.labels,
-        annotations={},
         starts_at=row.starts_at,
         ends_at=moment(saw.get("resolved", {}).get("ends_at")),
         fingerprint=row.fingerprint,

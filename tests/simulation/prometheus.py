@@ -55,7 +55,6 @@ class TrueAlert:
         return Alert(
             status=AlertStatus.FIRING if fires else AlertStatus.RESOLVED,
             labels=self.labels,
-            annotations={},
             starts_at=world.moment(began),
             ends_at=None if fires or ended is None else world.moment(ended),
             fingerprint=self.fingerprint,

@@ -47,6 +47,7 @@ SCENARIOS = (
     Scenario("commits-cut", "G1 G2 G3", "cuts", 200, 6, 50, databases.cut_commits),
     Scenario("database-away", "G1 G8", "seconds", 60, 3, 60, databases.stay_away),
     Scenario("burst", "G2", "models", 1000, 60, 1000, bursts.fire_all_at_once),
+    Scenario("burst-alertmanagers", "G2", "models", 1000, 20, 1000, bursts.fire_at_alertmanagers),
     Scenario("disk-full", "G1 G8", "fillings", 20, 1, 20, filling.fill),
     Scenario("disk-forgets", "G8", "fillings", 20, 1, 10, filling.forget),
     Scenario("sync-fails", "G1 G8", "refusals", 200, 5, 200, filling.fail_syncs),

@@ -84,6 +84,7 @@ class FiringAlert:
         held_until: When that rung's answer can change by itself, if that is known.
         asks: Whether that rung waits for a human.
         seen_in: Id of the notification that last brought it, and its `position` there.
+        config_hash: The configuration by which it was last decided; None if nobody knows.
 
     """
 
@@ -103,6 +104,7 @@ class FiringAlert:
     asks: bool = False
     seen_in: str | None = None
     position: int | None = None
+    config_hash: str | None = None
 
     def counts(self, now: datetime) -> bool:
         """Whether it is evidence, now, that the model needs retraining."""

@@ -170,6 +170,7 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         observing=policy.mode is Mode.OBSERVE,
         seen_in=origin.seen_in,
         position=alert.position,
+        config_hash=ledger.playbook.config_hash,
     )
     if known is not None and origin.source is Source.TIMER:  # which confirms nothing
         entry = replace(entry, confirmed_at=known.confirmed_at, expires_at=known.expires_at)

@@ -1,4 +1,4 @@
-"""What other models do ends a hold: a budget has room again, a storm is over."""
+"""What others do ends a hold: a budget has room again, a storm is over, a file was loaded."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.core.storms import gather
 from receiver.store.budget_rows import usage_of
-from receiver.store.queries import held_alerts
+from receiver.store.queries import decided_otherwise, held_alerts
 from receiver.store.store import Store
 from receiver.store.storm_rows import onsets_of
 
@@ -20,16 +20,17 @@ from receiver.store.storm_rows import onsets_of
 def wake(store: Store, playbook: Playbook) -> None:
     """Let the timer decide the models of storms that are over, and those a budget has room for.
 
-    Those first that wait longest; the others go on waiting without a word in the log.
+    Those first that wait longest; the others go on waiting without a word in the log. And those
+    that another configuration decided after this one was loaded: replicas load a file one after
+    the other, and a step that began before does not see it.
     """
     capped = {policy.name: policy for policy in playbook.policies if policy.limits}
     stormy = [policy for policy in playbook.policies if policy.storm]
-    if not capped and not stormy:
-        return
     with store.read() as db:
         now = store.now(db)
         waiting = held_alerts(db, Reason.BUDGET.value) if capped else []
-        names = Room(db, now).give_out(waiting, capped) if waiting else []
+        names = decided_otherwise(db, playbook.config_hash, now)
+        names += Room(db, now).give_out(waiting, capped) if waiting else []
         held = held_alerts(db, Reason.STORM.value) if stormy else []
         for policy in stormy:
             names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, or_, select
 
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
@@ -13,6 +13,7 @@ from receiver.store.filters import FILTERS
 from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
 from receiver.store.tables import (
     attempts,
+    configs,
     decisions,
     dispatches,
     firing_alerts,
@@ -175,6 +176,24 @@ SILENT = (
 )
 
 
+OTHERWISE = (
+    select(firing_alerts.c.model)
+    .where(
+        firing_alerts.c.config_hash != bindparam("mine"),
+        firing_alerts.c.expires_at > bindparam("now"),
+        or_(
+            firing_alerts.c.stale_until.is_(None),
+            firing_alerts.c.stale_until <= bindparam("now"),
+        ),
+        bindparam("mine")
+        == select(configs.c.hash).order_by(configs.c.loaded_at.desc()).limit(1).scalar_subquery(),
+    )
+    .distinct()
+    .order_by(firing_alerts.c.model)
+    .limit(bindparam("most"))
+)
+
+
 def waiting_models(db: Connection, now: datetime, limit: int) -> list[str]:
     """Models whose hold has ended, longest ago first."""
     return list(db.scalars(WAITING, {"now": now, "most": limit}))
@@ -194,6 +213,14 @@ def held_alerts(db: Connection, rung: str) -> list[FiringAlert]:
         .limit(MOST_ROWS)
     )
     return [firing_alert_of(row) for row in db.execute(query)]
+
+
+def decided_otherwise(db: Connection, config_hash: str, now: datetime) -> list[str]:
+    """Models with an alert that counts and was decided by another configuration.
+
+    None unless this one was loaded last: replicas that still have the old one are no judges.
+    """
+    return list(db.scalars(OTHERWISE, {"mine": config_hash, "now": now, "most": MOST_ROWS}))
 
 
 def live_targets(db: Connection) -> set[str]:

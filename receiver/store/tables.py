@@ -91,6 +91,7 @@ firing_alerts = Table(
     Column("asks", Boolean, nullable=False, server_default=false()),
     Column("seen_in", Text),
     Column("position", Integer),
+    Column("config_hash", Text),
     Index("ix_firing_alerts_model", "model"),
     Index("ix_firing_alerts_expires_at", "expires_at"),
 )

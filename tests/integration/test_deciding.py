@@ -366,6 +366,28 @@ def test_what_a_replica_decided_by_the_old_configuration_is_decided_anew(history
     assert history.log()[-1].reason == "triggered"
 
 
+def test_a_step_that_began_with_the_old_configuration_has_not_the_last_word(history):
+    """Also if it ends after the last replica has loaded the new one, and nothing else is due."""
+    old = playbook(replace(DRIFT, attempts=1), config_hash="old")
+    history.playbook = old
+    history.deliver(alert())
+    history.run_to_its_end()
+    apply_configuration(history.store, old, "{}")
+    history.clock.pass_(DRIFT.cooldown)
+    apply_configuration(history.store, playbook(config_hash="new"), "{}")
+    history.tick()
+    assert history.log()[-1].reason == "exhausted"
+    history.tick()  # the old one judges nothing again
+    told = len(history.log())
+
+    history.playbook = playbook(config_hash="new")
+
+    assert history.tick()
+    assert len(history.log()) == told + 1
+    assert history.log()[-1].reason == "triggered"
+    assert not history.tick()
+
+
 def test_a_configuration_that_did_not_change_decides_nothing_anew(history):
     """A restart with the same file leaves every hold as it was."""
     apply_configuration(history.store, history.playbook, "{}")

@@ -83,8 +83,8 @@ class Book:
     def _edges_now(self) -> list[datetime]:
         if self._edges is None:
             self._edges = []
-            rungs = self._world.plan.rungs
-            if any(one.limits or one.storm for one in rungs) and self._stores.rows(WAITING):
+            if self._stores.rows(WAITING):
+                rungs = self._world.plan.rungs
                 spans = {limit.span for one in rungs for limit in one.limits if limit.span}
                 calms = {one.storm.calm for one in rungs if one.storm}
                 for row in self._stores.rows(EDGES):

@@ -56,8 +56,10 @@ UNION ALL SELECT 'follow:' || target, min(report_due_at) FROM run_ends
 
 WAITING = """
 SELECT 1 FROM firing_alerts
-WHERE held_by IN ('budget', 'storm') AND held_until IS NULL LIMIT 1"""
-"""Alerts that are held until others do something, or until it was long enough ago."""
+WHERE held_by IN ('budget', 'storm') AND held_until IS NULL
+   OR config_hash <> (SELECT hash FROM configs ORDER BY loaded_at DESC LIMIT 1) LIMIT 1"""
+"""Alerts that are held until others do something, or until it was long enough ago; and those that
+a replica with an old configuration decided."""
 
 EDGES = """
 SELECT 'ordered' AS what, created_at AS since FROM dispatches

@@ -16,8 +16,10 @@ from tests.simulation.world import Kind, World
 if TYPE_CHECKING:
     from tests.simulation.replicas import Replica
 
-QUESTIONS = "SELECT model FROM approvals WHERE dispatch_id IS NULL ORDER BY model"
-"""Also those that were answered already: a human may think again."""
+QUESTIONS = """
+SELECT model FROM approvals WHERE dispatch_id IS NULL
+ORDER BY approved IS NOT NULL, asked_at DESC, model"""
+"""The newest that is open first; also those that were answered: a human may think again."""
 
 DISPATCHES = "SELECT id, model, state FROM dispatches WHERE state IN ({states}) ORDER BY id"
 
@@ -67,7 +69,8 @@ class Operators:
         if not asked:
             return
         what = random.choice(("approve", "approve", "approve", "reject", "release"))
-        order = Ordered("", what, PauseScope.MODEL, random.choice(asked))
+        model = random.choice((asked[0], random.choice(asked)))
+        order = Ordered("", what, PauseScope.MODEL, model)
         if what == "release":
             subject = random.choice((PauseScope.POLICY, PauseScope.EVERYTHING))
             name = "drift" if subject is PauseScope.POLICY else ""

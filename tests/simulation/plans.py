@@ -88,7 +88,7 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         plan,
         rungs=rungs,
         models=max(plan.models, random.choice((2, 3, 4))),
-        answers=random.choice((0, 8, 24)),
+        answers=random.choice((0, 12, 36)),
         gales=random.choice((0, 1, 2)) if any(one.storm for one in rungs) else 0,
     )
 

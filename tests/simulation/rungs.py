@@ -68,7 +68,7 @@ def draw_some(random: Random, kinds: set[str], total: tuple[Limit, ...], cost: C
     """Draw one policy's; what all policies share is drawn once."""
     rungs = Rungs(
         mode=Mode.APPROVE if "approval" in kinds else Mode.AUTO,
-        approval_expiry=random.choice((HOURS / 2, 6 * HOURS, 24 * HOURS)),
+        approval_expiry=random.choice((HOURS / 2, 24 * HOURS)),
         window=draw_window(random) if "window" in kinds else None,
         storm=draw_storm(random) if "storm" in kinds else None,
     )

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments simulate fuzz faults bench test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments simulate fuzz faults bench peers test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,7 +45,8 @@ example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed 
 
 .tools/drift-detector/.installed: examples/drift-detector/requirements.txt
 .tools/mlflow/.installed: examples/pipelines/requirements-mlflow.txt
-.tools/drift-detector/.installed .tools/mlflow/.installed:
+.tools/ansible-rulebook/.installed: requirements/peers.txt
+.tools/drift-detector/.installed .tools/mlflow/.installed .tools/ansible-rulebook/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -64,6 +65,9 @@ fuzz: .venv/.installed .venv-fuzz/.installed ## RUNS=500000 fuzzed notifications
 
 bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
 	@$(BIN)/python -m bench $(ARGS)
+
+peers: .venv/.installed .tools/ansible-rulebook/.installed ## ask other programs the same questions (Debian's webhook, curl, jq, wrk, default-jre-headless)
+	@$(BIN)/python -m bench.peers $(ARGS)
 
 test: .venv/.installed .venv-kfp/.installed ## run the tests
 	@$(PYTEST) $(ARGS)
@@ -100,6 +104,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/kfp-local.in -o requirements/kfp-local.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/build.in -o requirements/build.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/chart.in -o requirements/chart.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/peers.in -o requirements/peers.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements.in -c requirements/kfp-local.txt -o examples/model-server/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements-exporter.in -o examples/model-server/requirements-exporter.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/drift-detector/requirements.in -o examples/drift-detector/requirements.txt

@@ -30,6 +30,7 @@ NAME = re.compile(r"[a-z0-9-]{1,40}")
 ROUTE = re.compile(r"/v1/models/([^/:]+)(?::(predict|feedback))?")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LARGEST_BODY = 1024 * 1024
+MOST_SKIPPED = 16 * LARGEST_BODY
 
 
 class BadRequest(Exception):  # noqa: N818
@@ -134,6 +135,8 @@ class Requests(BaseHTTPRequestHandler):
         size = self.headers.get("Content-Length", "")
         if not size.isdigit() or int(size) > LARGEST_BODY:
             self.close_connection = True
+            if size.isdigit():  # who is still sending when we hang up never reads the answer
+                self._skip(min(int(size), MOST_SKIPPED))
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "at most 1 MiB"})
             return
         text = self.rfile.read(int(size))
@@ -183,6 +186,11 @@ class Requests(BaseHTTPRequestHandler):
         self.send_header("X-Request-Id", self._request_id())
         self.end_headers()
         self.wfile.write(text)
+
+    def _skip(self, size: int) -> None:
+        """Read so much of a body, or all that comes, and keep none of it."""
+        while size > 0 and (chunk := self.rfile.read(min(size, LARGEST_BODY))):
+            size -= len(chunk)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Stay silent: the serving log says it."""

@@ -116,6 +116,8 @@ class Follower:
             if row["next_check_at"] != opens_at:
                 self._found.add("window", note, "that is not when it opens")
         self._learn(note, row, policy, model)
+        if policy is not None and row["status"] == "firing":
+            self._restraint.asks_anew(policy, model, row["reason"], row["decided_at"])
         if row["reason"] == "triggered" and policy is not None:
             self._order(note, row, policy, model, ordered=False)
 

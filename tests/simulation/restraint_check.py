@@ -111,6 +111,16 @@ class Restraint:
         is_latest = model.latest == answer.used_by
         return answer if is_latest and not self.orders[answer.used_by].counts else None
 
+    def asks_anew(self, policy: Policy, model: Standing, reason: str, at: datetime) -> None:
+        """A rung that asks forgets an answer that was used up, also if nothing ran in the end."""
+        asks = {"exhausted", "approval"}
+        if policy.storm is not None and at >= model.began(policy, at) + policy.storm.wait:
+            asks.add("storm")
+        if all(limit.asks for limit in policy.limits):
+            asks.add("budget")
+        if reason in asks and self.answered(model, model.onset.began_at, at) is None:
+            model.answer = None
+
     def _approved(self, policy: Policy, model: Standing, now: datetime) -> bool:
         answer = self.answered(model, model.began(policy, now), now)
         return answer is not None and answer.approved

@@ -100,8 +100,9 @@ class Order:
             return amount, amount
         if run_time is None:
             return (amount, amount) if self.state in OVER else (0, amount)
-        took = amount * max((self.ended_at - self.sent_at) / run_time, 0)
-        return 0, took if self.state in OVER else max(took, amount)
+        took = amount * ((self.ended_at - self.sent_at) / run_time)
+        is_known = self.state in OVER and took >= 0  # else, perhaps, what was reserved
+        return 0, took if is_known else max(took, amount)
 
 
 @dataclass(frozen=True, slots=True)

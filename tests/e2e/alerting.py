@@ -4,11 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, Self
+from typing import Self
 
 import pytest
 import yaml
@@ -162,7 +163,7 @@ class Alerting:
     def failures(self) -> list[float]:
         """How many requests of each Alertmanager to the webhook have failed."""
         name = 'alertmanager_notification_requests_failed_total{integration="webhook"}'
-        return [self._metric(number, name) for number in (0, 1)]
+        return [metric(port, name) for port in self._ports[:2]]
 
     def _write(self) -> None:
         (self._folder / "rules.yaml").write_text(short_rules())
@@ -187,28 +188,36 @@ class Alerting:
         )
 
     def _start(self, name: str, path: str, *arguments: str) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [path, *arguments],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._programs.callback(_end, process)
+        self._programs.enter_context(running(self._folder, name, path, *arguments))
 
     def _is_one_cluster(self) -> bool:
-        return all(self._metric(n, "alertmanager_cluster_members") == 2 for n in (0, 1))
-
-    def _metric(self, number: int, name: str) -> float:
-        try:
-            text = Peer(f"http://127.0.0.1:{self._ports[number]}").get("/metrics").text
-        except OSError:
-            return 0
-        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0
+        return is_one_cluster(self._ports[:2])
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
-    process.wait(GENEROUS)
+@contextmanager
+def running(folder: Path, name: str, path: str, *arguments: str) -> Iterator[None]:
+    """A program in a folder, its output in `NAME.log` there; ended with the block."""
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [path, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(GENEROUS)
+
+
+def is_one_cluster(ports: Sequence[int]) -> bool:
+    """Whether each of these Alertmanagers knows all of them."""
+    return all(metric(port, "alertmanager_cluster_members") == len(ports) for port in ports)
+
+
+def metric(port: int, name: str) -> float:
+    """A metric of a program on this port; 0 while it does not answer."""
+    try:
+        text = Peer(f"http://127.0.0.1:{port}").get("/metrics").text
+    except OSError:
+        return 0
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0

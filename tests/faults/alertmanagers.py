@@ -1,15 +1,13 @@
 """Three real Alertmanagers, one cluster, of which none waits for the others before it sends."""
 
-import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from tests.e2e.alerting import program
+from tests.e2e.alerting import is_one_cluster, metric, program, running
 from tests.serving import Peer
-from tests.waiting import GENEROUS, eventually, free_port
+from tests.waiting import eventually, free_port
 
 CONFIG = """\
 global: {{resolve_timeout: 1h}}
@@ -48,7 +46,7 @@ class Alertmanagers:
             self._ends = started
             for number in range(PEERS):
                 self._start(number)
-            eventually(self._is_one_cluster)
+            eventually(lambda: is_one_cluster(self._ports))
             self._ends = started.pop_all()
         return self
 
@@ -64,41 +62,20 @@ class Alertmanagers:
     def sent(self) -> list[int]:
         """How many notifications each of them has delivered, or tried to."""
         name = 'alertmanager_notifications_total{integration="webhook"}'
-        return [int(self._metric(port, name)) for port in self._ports]
+        return [int(metric(port, name)) for port in self._ports]
 
     def _start(self, number: int) -> None:
-        with (self._folder / f"{number}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    self._program,
-                    "--config.file=alertmanager.yml",
-                    f"--storage.path={number}",
-                    f"--web.listen-address=127.0.0.1:{self._ports[number]}",
-                    f"--cluster.listen-address=127.0.0.1:{self._cluster[number]}",
-                    *[f"--cluster.peer=127.0.0.1:{port}" for port in self._cluster],
-                    "--cluster.peer-timeout=0s",
-                    "--cluster.settle-timeout=1s",
-                ],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._ends.callback(process.wait, GENEROUS)
-        self._ends.callback(process.terminate)
-
-    def _is_one_cluster(self) -> bool:
-        members = [self._metric(port, "alertmanager_cluster_members") for port in self._ports]
-        return members == [PEERS] * PEERS
-
-    @staticmethod
-    def _metric(port: int, name: str) -> float:
-        try:
-            text = Peer(f"http://127.0.0.1:{port}").get("/metrics").text
-        except OSError:
-            return 0
-        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0
+        arguments = [
+            "--config.file=alertmanager.yml",
+            f"--storage.path={number}",
+            f"--web.listen-address=127.0.0.1:{self._ports[number]}",
+            f"--cluster.listen-address=127.0.0.1:{self._cluster[number]}",
+            *[f"--cluster.peer=127.0.0.1:{port}" for port in self._cluster],
+            "--cluster.peer-timeout=0s",
+            "--cluster.settle-timeout=1s",
+        ]
+        alertmanager = running(self._folder, str(number), self._program, *arguments)
+        self._ends.enter_context(alertmanager)
 
 
 def _post(port: int, alerts: list[dict[str, Any]]) -> None:

@@ -10,7 +10,9 @@ from receiver.core.runs import RunState
 from receiver.flows import controls
 from receiver.flows.acts import Act
 from receiver.flows.intake import arrive, take_in, try_out
+from receiver.flows.rechecking import due_models
 from receiver.flows.reloading import apply_configuration
+from receiver.flows.waking import wake
 from tests.examples import DRIFT, alert, notification, observing, playbook, resolved
 from tests.fakes import NOON, refused, unavailable
 
@@ -386,6 +388,22 @@ def test_a_step_that_began_with_the_old_configuration_has_not_the_last_word(hist
     assert len(history.log()) == told + 1
     assert history.log()[-1].reason == "triggered"
     assert not history.tick()
+
+
+def test_what_may_be_a_late_copy_is_not_asked_about_before_its_time(history):
+    """Another configuration judged it, but it counts only later: the timer stays idle."""
+    history.playbook = playbook(config_hash="old")
+    history.deliver(alert())
+    history.deliver(resolved(ends_at=history.now()))
+    history.clock.pass_(DRIFT.dedup_window)
+    assert history.reasons(alert()) == ["stale"]
+
+    history.playbook = playbook(config_hash="new")
+    apply_configuration(history.store, history.playbook, "{}")
+    history.tick()
+    wake(history.store, history.playbook)
+
+    assert due_models(history.store) == []
 
 
 def test_a_configuration_that_did_not_change_decides_nothing_anew(history):

@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
 
 import pytest
 import schemathesis
@@ -94,7 +93,7 @@ def requests_to(draw, operation, known):
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_no_request_surprises_the_receiver(operation, receiver, record_property):
     """No 5xx, and every answer is as the document says; what comes afterwards is served."""
-    peer, asked = receiver.peer, count()
+    peer, asked = receiver.peer, []
 
     @settings(
         max_examples=EXAMPLES,
@@ -107,13 +106,13 @@ def test_no_request_surprises_the_receiver(operation, receiver, record_property)
     @given(requests_to(operation, receiver.known))
     def ask(request: tuple[Case, str | None]) -> None:
         case, token = request
-        next(asked)
+        asked.append(case.method)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         case.validate_response(case.call(base_url=peer.url, headers=headers), checks=CHECKS)
 
     ask()
 
-    record_property("generated requests", next(asked))
+    record_property("generated requests", len(asked))
     answer = peer.post("/webhook", post(entry("99")), token="webhook")
     assert [one["model"] for one in answer.json()["decisions"]] == ["99"]
     for media_type in ("application/json", "application/x-ndjson", "text/csv"):

@@ -11,6 +11,7 @@ from receiver.core.storms import Storm
 from receiver.flows import answering, controls
 from receiver.flows.acts import Act
 from receiver.store.announcement_rows import list_announcements
+from receiver.store.page_rows import firing_models
 from tests.examples import DRIFT, alert, playbook, resolved
 from tests.restrained import window
 
@@ -117,6 +118,17 @@ def test_one_held_model_is_released_as_such(stormy):
     controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.POLICY, "drift")
 
     assert "1 model is released from a storm" in stormy.log(source="operator")[0].detail
+
+
+def test_the_page_counts_what_fires_and_what_a_storm_holds(stormy):
+    """Each model once, by policy or for all of them."""
+    strike(stormy, "1", "2", "3")
+    stormy.deliver(alert("1", name="LowModelR2"))
+
+    with stormy.store.read() as db:
+        assert firing_models(db, "drift") == firing_models(db, "") == 3
+        assert firing_models(db, "drift", "storm") == 3
+        assert firing_models(db, "drift", "budget") == firing_models(db, "other") == 0
 
 
 def test_an_operator_lets_one_of_them_go(stormy):

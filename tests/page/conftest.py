@@ -7,13 +7,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import sync_playwright
 
-from receiver.config import load_config
-from receiver.flows.reloading import apply_configuration
-from receiver.store.store import Store
-from tests.fakes import HandClock
-from tests.histories import History
-from tests.page.scene import CONFIG, Linked, Scene, every_state
-from tests.serving import host
+from tests.page.scene import CONFIG, every_state, staged
 
 FLAGS = (
     "--no-sandbox",  # CI runs as root
@@ -36,13 +30,7 @@ def stage(tmp_path_factory):
             for name in files:
                 (folder / name).parent.mkdir(exist_ok=True)
                 (folder / name).write_text(f"token-{name}")
-            store = Store.open(f"sqlite:///{folder}/receiver.db", HandClock())
-            stack.callback(store.close)
-            history = History(store, store._clock, Linked())
-            peer = stack.enter_context(host(history, folder, config))
-            config = load_config(folder / "receiver.yaml")
-            apply_configuration(store, peer.service.loaded.playbook, config.text)
-            return Scene(peer, history)
+            return stack.enter_context(staged(folder, config))
 
         yield make
 

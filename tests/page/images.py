@@ -7,13 +7,7 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import sync_playwright
 
-from receiver.config import load_config
-from receiver.flows.reloading import apply_configuration
-from receiver.store.store import Store
-from tests.fakes import HandClock
-from tests.histories import History
-from tests.page.scene import CONFIG, Linked, Scene, every_state
-from tests.serving import host
+from tests.page.scene import every_state, staged
 
 PICTURES = {
     "page-models": ("/", "light", 1010),
@@ -25,24 +19,20 @@ PICTURES = {
 
 def main(folder: Path) -> None:
     """Write one file for each picture."""
-    with TemporaryDirectory() as name, sync_playwright() as playwright:
-        home = Path(name)
-        store = Store.open(f"sqlite:///{home}/receiver.db", HandClock())
-        history = History(store, store._clock, Linked())
+    with (
+        TemporaryDirectory() as home,
+        staged(Path(home)) as scene,
+        sync_playwright() as playwright,
+    ):
+        every_state(scene)
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=("--no-sandbox",)
         )
-        with host(history, home, CONFIG) as peer:
-            text = load_config(home / "receiver.yaml").text
-            apply_configuration(store, peer.service.loaded.playbook, text)
-            every_state(Scene(peer, history))
-            for picture, (path, theme, height) in PICTURES.items():
-                size = {"width": 1360, "height": height}
-                page = browser.new_page(color_scheme=theme, viewport=size)
-                page.goto(peer.url + path)
-                page.screenshot(path=folder / f"{picture}.png")
+        for picture, (path, theme, height) in PICTURES.items():
+            page = browser.new_page(color_scheme=theme, viewport={"width": 1360, "height": height})
+            page.goto(scene.peer.url + path)
+            page.screenshot(path=folder / f"{picture}.png")
         browser.close()
-        store.close()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
 """A receiver in every state that the page can show."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from receiver.config import load_config
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.runs import Run, RunState
-from tests.fakes import FakeTarget
+from receiver.flows.reloading import apply_configuration
+from receiver.store.store import Store
+from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
 from tests.posts import entry, post
-from tests.serving import Hosted
+from tests.serving import Hosted, host
 
 HOUR = timedelta(hours=1)
 WHY = "features are backfilled"
@@ -189,3 +194,17 @@ def _parked(scene: Scene, target: FakeTarget) -> None:
         scene.history.clock.pass_(timedelta(seconds=30))
     target.listed = True
     target.accidents = []
+
+
+@contextmanager
+def staged(folder: Path, config: str = CONFIG) -> Iterator[Scene]:
+    """A receiver of a configuration, in a folder that holds what it names."""
+    store = Store.open(f"sqlite:///{folder}/receiver.db", HandClock())
+    try:
+        history = History(store, store._clock, Linked())
+        with host(history, folder, config) as peer:
+            text = load_config(folder / "receiver.yaml").text
+            apply_configuration(store, peer.service.loaded.playbook, text)
+            yield Scene(peer, history)
+    finally:
+        store.close()

@@ -7,10 +7,9 @@ from receiver.store.store import Store
 from tests.simulation.history import Lived
 from tests.simulation.plans import HOUR, MINUTE
 from tests.simulation.restraint_check import is_open
+from tests.simulation.standing import LIVE
 from tests.simulation.violations import Violation, Violations
 from tests.simulation.world import Kind
-
-LIVE = ("pending", "sending", "unknown", "running")
 
 STEPS = 10
 """How closely the last hours are looked at."""
@@ -33,7 +32,7 @@ def check_endings(lived: Lived, store: Store, found: Violations) -> None:
         for run in site.runs
         if run.ends > lived.ended - patience
     }
-    for state in LIVE:
+    for state in sorted(LIVE):
         if state == "pending" and not was_open(lived, patience):
             continue
         with store.read() as db:

@@ -12,22 +12,24 @@ from sqlalchemy import text
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ladder import LADDER
-from receiver.core.playbook import Playbook
-from receiver.core.policies import Policy
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
-from receiver.flows import deciding, dispatching, following, intake, ledger, looking_up, worker
+from receiver.flows import deciding, dispatching, following, intake, looking_up
 from receiver.flows.committer import Committer
 from receiver.flows.intake import Arrival, Receipt
-from receiver.store import restraint_rows
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.store import StoreUnavailable, Tx
 from receiver.store.tables import dispatches
-from tests.fakes import NOON
-from tests.simulation import history
 from tests.simulation.parts import Parts, Step
-from tests.simulation.plans import Plan
+from tests.simulation.restraint_mutants import (
+    approved_for_good,
+    attempts_forgotten,
+    budget_in_memory,
+    closed_after_all,
+    room_untold,
+    storm_without_wait,
+)
 from tests.simulation.stores import Interrupted
 from tests.simulation.world import World
 
@@ -238,76 +240,6 @@ def wall_clock_trusted(patch: Patch) -> Parts:
 def retrained_on_resolved(patch: Patch) -> Parts:
     """Once ordered, it is sent, also if everything was resolved meanwhile."""
     patch.setattr(dispatching, "_why_gone", lambda _ledger, _dispatch: None)
-    return Parts()
-
-
-def budget_in_memory(patch: Patch) -> Parts:
-    """What is spent is read now and then, and not again under the lock."""
-    known: dict[str, tuple[datetime, Any]] = {}
-    real = restraint_rows.read_usage
-
-    def read_usage(db: Any, policy: Policy, model: str, now: datetime) -> Any:
-        read_at, spent = known.get(policy.name, (NOON, ()))
-        if not spent or abs(now - read_at) > timedelta(minutes=10):
-            read_at, spent = now, real(db, policy, model, now)
-        is_full = any(one.is_spent for one in spent)
-        known[policy.name] = (now, ()) if is_full else (read_at, spent)
-        return spent
-
-    patch.setattr(restraint_rows, "read_usage", read_usage)
-    return Parts()
-
-
-def room_untold(patch: Patch) -> Parts:
-    """Nobody tells the models that wait for a budget, or for a storm's end."""
-    patch.setattr(worker, "wake", lambda _store, _playbook: None)
-    return Parts()
-
-
-def approved_for_good(patch: Patch) -> Parts:
-    """A run does not use its approval up."""
-    patch.setattr(ledger.Ledger, "_use_approval", lambda *_: None)
-    return Parts()
-
-
-def closed_after_all(patch: Patch) -> Parts:
-    """The hours count when a run is decided, not when it is sent at last."""
-
-    def waits_until(known: Any, dispatch: Dispatch) -> datetime | None:
-        pause = known.pause_of(dispatch.model, dispatch.policy)
-        return None if pause is None else known.now + dispatching.PAUSE_LOOK
-
-    patch.setattr(dispatching, "_waits_until", waits_until)
-    return Parts()
-
-
-def attempts_forgotten(patch: Patch) -> Parts:
-    """Runs of some hours ago are no attempts any more."""
-    real = restraint_rows.runs_since
-
-    def runs_since(db: Any, model: str, since: datetime, now: datetime) -> Any:
-        return real(db, model, max(since, now - timedelta(hours=3)), now)
-
-    patch.setattr(restraint_rows, "runs_since", runs_since)
-    return Parts()
-
-
-def storm_without_wait(patch: Patch) -> Parts:
-    """The first models of a storm are decided before there are many."""
-    real = history.playbooks
-
-    def playbooks(plan: Plan) -> dict[str, Playbook]:
-        return {
-            name: replace(book, policies=tuple(map(hasty, book.policies)))
-            for name, book in real(plan).items()
-        }
-
-    def hasty(policy: Policy) -> Policy:
-        if policy.storm is None:
-            return policy
-        return replace(policy, storm=replace(policy.storm, wait=timedelta(0)))
-
-    patch.setattr(history, "playbooks", playbooks)
     return Parts()
 
 

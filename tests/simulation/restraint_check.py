@@ -12,9 +12,7 @@ from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.policies import Mode, Policy
 from receiver.core.storms import Storm
 from receiver.core.windows import Window
-from tests.simulation.standing import EVER, Answer, Onset, Order, Standing
-
-LIVE = {"pending", "sending", "unknown", "running"}
+from tests.simulation.standing import EVER, LIVE, Answer, Onset, Order, Standing
 
 HALF_HOUR = timedelta(minutes=30)
 """The windows of these histories begin and end with one, in every zone they name."""

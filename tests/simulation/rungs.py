@@ -30,17 +30,7 @@ class Rungs:
 
     def put_on(self, policy: Policy) -> Policy:
         """The same policy, restrained."""
-        return replace(
-            policy,
-            mode=self.mode,
-            approval_expiry=self.approval_expiry,
-            window=self.window,
-            storm=self.storm,
-            attempts=self.attempts,
-            backoff=self.backoff,
-            limits=self.limits,
-            cost=self.cost,
-        )
+        return replace(policy, **vars(self))
 
 
 NONE = Rungs()

@@ -15,6 +15,8 @@ from receiver.core.policies import Policy
 
 MINUTE = timedelta(minutes=1)
 
+LIVE = {"pending", "sending", "unknown", "running"}
+
 NEVER_RAN = {"refused", "superseded"}
 
 OVER = {"succeeded", "failed", "cancelled"}

@@ -83,13 +83,12 @@ def _wide(
     db: Connection, playbook: Playbook, name: str, pauses: Sequence[Pause], now: datetime
 ) -> Wide:
     scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
-    mine = ((pause.scope, pause.name) == (scope, name) and pause.holds(now) for pause in pauses)
-    pause = next((one for one, holds in zip(pauses, mine, strict=True) if holds), None)
+    mine = (one for one in pauses if (one.scope, one.name) == (scope, name) and one.holds(now))
     storms = [p for p in playbook.policies if p.storm and name in {"", p.name}]
     return Wide(
         name=name,
         now=now,
-        pause=pause,
+        pause=next(mine, None),
         firing=page_rows.firing_models(db, name),
         stormed=_stormed(db, storms),
     )

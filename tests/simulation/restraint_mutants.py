@@ -1,0 +1,89 @@
+"""Bugs put back on purpose in the rungs that a policy adds."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from receiver.core.dispatches import Dispatch
+from receiver.core.playbook import Playbook
+from receiver.core.policies import Policy
+from receiver.flows import dispatching, ledger, worker
+from receiver.store import restraint_rows
+from tests.fakes import NOON
+from tests.simulation import history
+from tests.simulation.parts import Parts
+from tests.simulation.plans import Plan
+
+Patch = pytest.MonkeyPatch
+
+
+def budget_in_memory(patch: Patch) -> Parts:
+    """What is spent is read now and then, and not again under the lock."""
+    known: dict[str, tuple[datetime, Any]] = {}
+    real = restraint_rows.read_usage
+
+    def read_usage(db: Any, policy: Policy, model: str, now: datetime) -> Any:
+        read_at, spent = known.get(policy.name, (NOON, ()))
+        if not spent or abs(now - read_at) > timedelta(minutes=10):
+            read_at, spent = now, real(db, policy, model, now)
+        is_full = any(one.is_spent for one in spent)
+        known[policy.name] = (now, ()) if is_full else (read_at, spent)
+        return spent
+
+    patch.setattr(restraint_rows, "read_usage", read_usage)
+    return Parts()
+
+
+def room_untold(patch: Patch) -> Parts:
+    """Nobody tells the models that wait for a budget, or for a storm's end."""
+    patch.setattr(worker, "wake", lambda _store, _playbook: None)
+    return Parts()
+
+
+def approved_for_good(patch: Patch) -> Parts:
+    """A run does not use its approval up."""
+    patch.setattr(ledger.Ledger, "_use_approval", lambda *_: None)
+    return Parts()
+
+
+def closed_after_all(patch: Patch) -> Parts:
+    """The hours count when a run is decided, not when it is sent at last."""
+
+    def waits_until(known: Any, dispatch: Dispatch) -> datetime | None:
+        pause = known.pause_of(dispatch.model, dispatch.policy)
+        return None if pause is None else known.now + dispatching.PAUSE_LOOK
+
+    patch.setattr(dispatching, "_waits_until", waits_until)
+    return Parts()
+
+
+def attempts_forgotten(patch: Patch) -> Parts:
+    """Runs of some hours ago are no attempts any more."""
+    real = restraint_rows.runs_since
+
+    def runs_since(db: Any, model: str, since: datetime, now: datetime) -> Any:
+        return real(db, model, max(since, now - timedelta(hours=3)), now)
+
+    patch.setattr(restraint_rows, "runs_since", runs_since)
+    return Parts()
+
+
+def storm_without_wait(patch: Patch) -> Parts:
+    """The first models of a storm are decided before there are many."""
+    real = history.playbooks
+
+    def playbooks(plan: Plan) -> dict[str, Playbook]:
+        return {
+            name: replace(book, policies=tuple(map(hasty, book.policies)))
+            for name, book in real(plan).items()
+        }
+
+    def hasty(policy: Policy) -> Policy:
+        if policy.storm is None:
+            return policy
+        return replace(policy, storm=replace(policy.storm, wait=timedelta(0)))
+
+    patch.setattr(history, "playbooks", playbooks)
+    return Parts()

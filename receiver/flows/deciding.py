@@ -57,8 +57,7 @@ def decide_alert(
     restraints: Restraints | None = None
     if finding.reason in UNHELD and case.ruling.restrained and matched.identity is not None:
         # Read only now: most alerts are held before.
-        model = ledger.models[matched.identity.model]
-        restraints = ledger.tx.restraints(case.ruling, model, ledger.now)
+        restraints = ledger.restraints(case.ruling, matched.identity.model)
         case = replace(case, facts=replace(case.facts, restraints=restraints))
         finding = decide(case, ladder)
     decision = _decision(ledger, matched, finding, origin)

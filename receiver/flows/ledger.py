@@ -23,6 +23,7 @@ from receiver.core.models import (
 )
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Identity, Policy
+from receiver.core.restraints import Restraints
 from receiver.flows import telling
 from receiver.store.model_rows import Delivery
 from receiver.store.store import Tx
@@ -58,7 +59,7 @@ class Ledger:
         tx.take_turn(Turn.PAUSE, shared=True)
         homes = tx.homes_of(fingerprints)
         self.models: dict[str, Model] = tx.lock_models({*models, *homes.values()})
-        self._read = dict(self.models)
+        self._stored = dict(self.models)
         self.now: datetime = tx.now()
         self.pauses: list[Pause] = tx.pauses()
         self.decisions: list[Decision] = []
@@ -201,6 +202,12 @@ class Ledger:
             if entry.held_by is not None:
                 self.keep(entry.freed())
 
+    def restraints(self, policy: Policy, name: str) -> Restraints:
+        """What the policy's rungs below `cooldown` look at."""
+        if policy.storm is not None:
+            self._write_models()  # those decided so far count as well
+        return self.tx.restraints(policy, self.models[name], self.now)
+
     def _grown_cooldown(self, policy: Policy, model: Model) -> timedelta:
         if policy.backoff == 1:
             return policy.cooldown
@@ -226,13 +233,20 @@ class Ledger:
         self.write_log()
         self.tx.add_announcements(self.announcements)
         self.tx.save_recoveries(self._recoveries, self._relapses)
+        self.tx.save_deliveries(self._deliveries[key] for key in self._remembered)
+        self._write_models()
+
+    def _write_models(self) -> None:
+        """Write the models and their firing sets as they stand now."""
         self.tx.remove_firing(self._dropped)
         self.tx.save_firing(
             self._sets[self._homes[fingerprint]][fingerprint] for fingerprint in self._kept
         )
-        self.tx.save_deliveries(self._deliveries[key] for key in self._remembered)
         checked = [self._checked(name) for name in sorted(self._touched)]
-        self.tx.save_models(model for model in checked if model != self._read[model.name])
+        changed = [model for model in checked if model != self._stored[model.name]]
+        self.tx.save_models(changed)
+        self._stored.update((model.name, model) for model in changed)
+        self._dropped, self._kept, self._touched = set(), set(), set()
 
     def _checked(self, name: str) -> Model:
         model = self.models[name]

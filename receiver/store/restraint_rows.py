@@ -11,7 +11,7 @@ from receiver.core.models import FiringAlert, Model, with_firing
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.core.restraints import Restraints, Runs
-from receiver.core.storms import Gathering, gather
+from receiver.core.storms import Gathering, Onset, gather
 from receiver.store.approval_rows import ApprovalRows, approvals_of
 from receiver.store.budget_rows import BudgetRows, read_usage
 from receiver.store.run_rows import runs_since
@@ -46,17 +46,20 @@ def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime)
         episode_started_at=began,
         runs=Runs() if policy.attempts is None else runs_since(db, model.name, began, now),
         released_at=released_at(db, policy.name) if policy.storm else None,
-        gathering=_gathering(db, policy, began, now),
+        gathering=_gathering(db, policy, model.name, began, now),
         spent=read_usage(db, policy, model.name, now),
         approval=in_force(asked, began, model.latest, now),
     )
 
 
-def _gathering(db: Connection, policy: Policy, began: datetime, now: datetime) -> Gathering:
+def _gathering(
+    db: Connection, policy: Policy, name: str, began: datetime, now: datetime
+) -> Gathering:
     """Who fires together; nothing is read while the wait holds the model anyway."""
     if policy.storm is None or now < began + policy.storm.wait:
         return Gathering()
     onsets = onsets_of(db, policy.name, policy.storm, now, near=began)
+    onsets[name] = Onset(began)  # itself included, although it is about to be stored only
     return gather(onsets.values(), began, policy.storm, now)
 
 

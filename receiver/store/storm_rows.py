@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
 from receiver.core.decisions import Reason
 from receiver.core.storms import Onset, Storm
 from receiver.store.bulk import upsert
 from receiver.store.restraint_tables import approvals, storm_releases
-from receiver.store.tables import models
+from receiver.store.tables import firing_alerts, models
 
 
 class StormRows:
@@ -30,7 +30,7 @@ class StormRows:
                 approvals.c.approved.is_(None),
                 approvals.c.episode_started_at == models.c.episode_started_at,
                 models.c.emptied_at.is_(None),
-                models.c.policy == policy,
+                _is_of(policy),
             )
             .limit(1)
         )
@@ -53,7 +53,7 @@ def onsets_of(
     """
     m = models.c
     query = select(m.name, m.episode_started_at, m.emptied_at).where(
-        m.policy == policy,
+        _is_of(policy),
         m.episode_started_at.is_not(None),
         or_(m.emptied_at.is_(None), m.emptied_at > now - storm.calm),
     )
@@ -63,3 +63,13 @@ def onsets_of(
             m.episode_started_at <= near + storm.within,
         )
     return {name: Onset(began, emptied) for name, began, emptied in db.execute(query)}
+
+
+def _is_of(policy: str) -> ColumnElement[bool]:
+    """Whether a policy has decided an alert that fires, or was the last to name the model.
+
+    Each of a model's alerts may be another policy's, and each of these counts the model.
+    """
+    alerts = firing_alerts.c
+    fires = exists().where(alerts.model == models.c.name, alerts.policy == policy)
+    return or_(models.c.policy == policy, fires)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.announcements import Kind, Subscriber
+from receiver.core.matchers import parse_matchers
 from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.core.storms import Storm
 from receiver.flows import answering, controls
@@ -21,6 +22,8 @@ ANA = Act("ana", "the feature store was down")
 
 STORM = Storm(2, within=10 * MINUTE, wait=2 * MINUTE, calm=5 * MINUTE)
 STORMY = replace(DRIFT, storm=STORM)
+MAE = replace(STORMY, name="mae", matchers=parse_matchers('alertname="HighModelMAE"'))
+R2 = replace(STORMY, name="r2", matchers=parse_matchers('alertname="LowModelR2"'))
 
 
 @pytest.fixture
@@ -203,3 +206,43 @@ def test_a_storm_that_several_replicas_are_told_of_is_one(replicas):
 
     assert stores[0].dispatches() == []
     assert {row.reason for row in stores[0].log()} == {"storm"}
+
+
+def strike_twice(history, *names):
+    """Both alerts of each model begin to fire, and each has a policy of its own."""
+    history.playbook = playbook(MAE, R2)
+    names_of_both = [(name, kind) for kind in ("HighModelMAE", "LowModelR2") for name in names]
+    for name, kind in names_of_both:
+        history.deliver(alert(name, name=kind, starts_at=history.now()))
+    history.clock.pass_(2 * MINUTE)
+    history.work()
+
+
+def test_a_model_of_two_policies_is_counted_by_both(history):
+    """Whichever policy decided one of its alerts last: each of them suspects the data."""
+    strike_twice(history, "1", "2", "3")
+
+    assert models(history) == []
+    held = history.log(reason="storm")
+    assert {row.policy for row in held if "3 models" in row.detail} == {"mae", "r2"}
+
+
+def test_two_policies_storms_are_over_when_few_have_fired_for_a_while(history):
+    """Those that still fire are decided, whichever policy named them last."""
+    strike_twice(history, "1", "2", "3", "4")
+    began = history.now() - HOUR
+    for name in "12":
+        for kind in ("HighModelMAE", "LowModelR2"):
+            history.deliver(resolved(name, name=kind, starts_at=began, ends_at=history.now()))
+    history.wait(6 * MINUTE)
+
+    assert models(history) == ["3", "4"]
+
+
+def test_what_is_decided_together_is_counted_together(stormy):
+    """The third model of one notification makes a storm of the first two's as well as its own."""
+    quick = replace(STORMY, storm=replace(STORM, wait=MINUTE * 0))
+    stormy.playbook = playbook(quick)
+    taken = stormy.deliver(alert("1"), alert("2"), alert("3"))
+
+    assert [decision.reason.value for decision in taken] == ["triggered", "triggered", "storm"]

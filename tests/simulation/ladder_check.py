@@ -173,8 +173,8 @@ class Follower:
             if policy is None:
                 model.leaves(fingerprint, row["decided_at"])
             elif entry is not None:
+                entry.policy, entry.stale_until = policy.name, None
                 model.fires(policy, row["decided_at"])
-                entry.stale_until = None
                 ended, _ = self._resolved.get((fingerprint, entry.starts_at), (EVER, False))
                 self._resolved[(fingerprint, entry.starts_at)] = (ended, False)
         elif row["status"] == "resolved":

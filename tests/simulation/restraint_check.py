@@ -74,7 +74,7 @@ class Restraint:
         if storm is not None and not self._is_released(policy, model, begins):
             began = model.began(policy, begins)
             begins = max(begins, began + storm.wait)
-            calm = self._calm_at(policy, storm, began, begins)
+            calm = self._calm_at(policy, storm, model, began, begins)
             if calm is None and not self._approved(policy, model, begins):
                 return None
             begins = max(begins, calm or begins)
@@ -134,19 +134,21 @@ class Restraint:
             return True
         if self._approved(policy, model, now):
             return False
-        least, most = self._gathered(policy, storm, began, now)
+        least, most = self._gathered(policy, storm, model, began, now)
         return None if least <= storm.models < most else most > storm.models
 
     def _is_released(self, policy: Policy, model: Standing, now: datetime) -> bool:
         return model.began(policy, now) <= self.released.get(policy.name, EVER)
 
     def _gathered(
-        self, policy: Policy, storm: Storm, began: datetime, now: datetime
+        self, policy: Policy, storm: Storm, model: Standing, began: datetime, now: datetime
     ) -> tuple[int, int]:
-        """How many fire together: one that changed with this very decision, perhaps."""
-        least = most = 0
-        for model in self.models.values():
-            known = {model.onset, model.before if model.changed_at == now else model.onset}
+        """How many fire together with it: one that changed with this very decision, perhaps."""
+        least = most = 1
+        for other in self.models.values():
+            if other is model:
+                continue
+            known = {other.onset, other.before if other.changed_at == now else other.onset}
             near = [
                 is_near(onset, policy, storm, began)
                 and (onset.emptied_at is None or onset.emptied_at > now - storm.calm)
@@ -156,13 +158,13 @@ class Restraint:
         return least, most
 
     def _calm_at(
-        self, policy: Policy, storm: Storm, began: datetime, begins: datetime
+        self, policy: Policy, storm: Storm, model: Standing, began: datetime, begins: datetime
     ) -> datetime | None:
-        """From when on few enough fire together, if nothing else happens."""
+        """From when on few enough fire together with it, if nothing else happens."""
         near = [
-            model.onset.emptied_at
-            for model in self.models.values()
-            if is_near(model.onset, policy, storm, began)
+            None if other is model else other.onset.emptied_at
+            for other in self.models.values()
+            if other is model or is_near(other.onset, policy, storm, began)
         ]
         if sum(emptied is None for emptied in near) > storm.models:
             return None
@@ -231,7 +233,7 @@ class Restraint:
 
 def is_near(onset: Onset, policy: Policy, storm: Storm, began: datetime) -> bool:
     """Whether a model began to fire together with another one."""
-    if onset.began_at is None or onset.policy != policy.name:
+    if onset.began_at is None or policy.name not in onset.policies:
         return False
     return abs(onset.began_at - began) <= storm.within
 

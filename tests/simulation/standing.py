@@ -5,7 +5,7 @@ nothing may be held back any more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,10 +30,12 @@ class Firing:
         expires: From then on it is taken for gone.
         stale_until: Until then it may be a late copy.
         opens_at: When its window was said to open: a clock that was set back says otherwise later.
+        policy: The policy that decided it last.
 
     """
 
     name: str
+    policy: str
     starts_at: datetime
     expires: datetime
     stale_until: datetime | None
@@ -112,11 +114,11 @@ class Onset:
     """When a model's present or last episode began, and since when nothing of it fires.
 
     Attributes:
-        policy: The policy that named the model last.
+        policies: Those that decided one of its alerts, and the one that named it last.
 
     """
 
-    policy: str | None = None
+    policies: frozenset[str] = frozenset()
     began_at: datetime | None = None
     emptied_at: datetime | None = None
 
@@ -141,6 +143,7 @@ class Standing:
     """A model: what fires, and what holds it.
 
     Attributes:
+        named_by: The policy that named it last.
         onset: Its episode; `before` is what it was until `changed_at`.
         latest: The dispatch that was put on its way last.
         ready_for: How long a replica has been up while it fired and nothing held it.
@@ -149,6 +152,7 @@ class Standing:
     """
 
     name: str
+    named_by: str = ""
     firing: dict[str, Firing] = field(default_factory=dict)
     onset: Onset = Onset()
     before: Onset = Onset()
@@ -183,13 +187,18 @@ class Standing:
     def leaves(self, fingerprint: str, now: datetime) -> Firing | None:
         """An alert does not fire any more."""
         entry = self.firing.pop(fingerprint, None)
-        if entry is not None and not self.firing:
-            self._changes(replace(self.onset, emptied_at=now), now)
+        if entry is not None:
+            emptied_at = self.onset.emptied_at if self.firing else now
+            self._changes(Onset(self._policies(), self.onset.began_at, emptied_at), now)
         return entry
 
     def fires(self, policy: Policy, now: datetime) -> None:
         """One of its alerts was decided by a policy."""
-        self._changes(Onset(policy.name, self.began(policy, now)), now)
+        self.named_by = policy.name
+        self._changes(Onset(self._policies(), self.began(policy, now)), now)
+
+    def _policies(self) -> frozenset[str]:
+        return frozenset({self.named_by, *(entry.policy for entry in self.firing.values())})
 
     def _changes(self, onset: Onset, now: datetime) -> None:
         if onset == self.onset:
@@ -208,7 +217,7 @@ class Standing:
             known = entry.stale_until if entry is not None else None
             stale_until = known or now + policy.dedup_window
         self.firing[row["fingerprint"]] = Firing(
-            row["alertname"], row["starts_at"], now + policy.alert_expiry, stale_until
+            row["alertname"], policy.name, row["starts_at"], now + policy.alert_expiry, stale_until
         )
         self.fires(policy, row["decided_at"])
 

@@ -17,6 +17,9 @@ from tests.simulation.world import Kind, Note
 WITHIN = 60.0
 """Seconds until a hold that ended is decided again."""
 
+STEP = 60.0
+"""Seconds that one step may take, stalls included: it goes by the configuration it began with."""
+
 SLACK = timedelta(milliseconds=1)
 
 RESTRAINTS = {"window", "storm", "exhausted", "budget", "approval"}
@@ -45,6 +48,7 @@ class Follower:
         self._resolved: dict[tuple[str, datetime], tuple[datetime, bool]] = {}
         self._loaded: dict[str, set[str]] = {}
         self._loading: dict[str, float] = {}
+        self._replaced: dict[str, float] = {}
         self._up: set[str] = set()
 
     def go(self) -> None:
@@ -85,6 +89,8 @@ class Follower:
             for model in self._models.values():
                 model.doubt_backoff()
         else:
+            before = self._loaded[note.who] - {config_hash}
+            self._replaced.update(dict.fromkeys(before, note.at))
             self._loaded[note.who] = {config_hash}
             if changed:
                 for model in self._models.values():
@@ -266,7 +272,8 @@ class Follower:
     def _may_send(self, note: Note, row: Row, model: Standing) -> None:
         if not any(entry.counts(note.wall) for entry in model.firing.values()):
             self._found.add("ladder", note, "it is sent although none of its alerts fires")
-        named = [self._books[one].policy(row["policy"]) for one in self._hashes()]
+        recent = {one for one, at in self._replaced.items() if note.at - at < STEP}
+        named = [self._books[one].policy(row["policy"]) for one in self._hashes() | recent]
         acting = [one for one in named if one is not None and one.mode is not Mode.OBSERVE]
         if not acting:
             self._found.add("ladder", note, "it is sent although its policy does not act")

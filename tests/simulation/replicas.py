@@ -40,7 +40,12 @@ from tests.simulation.world import Kind, ProcessClock, WallClock, World
 
 @dataclass
 class Replica:
-    """A place where a process of the receiver lives, dies and is started again."""
+    """A place where a process of the receiver lives, dies and is started again.
+
+    Attributes:
+        file: What its configuration file says; `playbook` is what the process has loaded.
+
+    """
 
     name: str
     world: World
@@ -56,11 +61,16 @@ class Replica:
     life: int = 0
     alone: bool = True
     _open: dict[str, Answered] = field(default_factory=dict)
+    _loading: bool = False
+
+    def __post_init__(self) -> None:
+        self.file = self.playbook
 
     def begin(self) -> None:
         """Start a process."""
         self.life += 1
         self.up = True
+        self.playbook, self._loading = self.file, False
         machine = self.world.wall if self.alone else WallClock(self.world.hub, timedelta(days=3))
         self._clock: Clock = ProcessClock(self.world.hub, machine)
         self.work("start", self._start)
@@ -95,17 +105,26 @@ class Replica:
         self.wake()
 
     def reload(self, playbook: Playbook) -> None:
-        """Put another configuration in force."""
-        self.playbook = playbook
-        if not self.ready:
-            return
+        """Write another configuration, and put it in force."""
+        self.file = playbook
+        self._load()
 
-        def reload() -> None:
+    def _load(self) -> None:
+        """Load the file as soon as no other reload is under way: the receiver has a lock."""
+        if self._loading:
+            self.world.hub.after(1.0, self._load)
+        elif self.ready:
+            self.work("reload", self._put_in_force)
+
+    def _put_in_force(self) -> None:
+        self._loading = True
+        try:
+            self.playbook = self.file
             self.worker.change(self._setup())
             self._apply()
             self.wake()
-
-        self.work("reload", reload)
+        finally:
+            self._loading = False
 
     def _setup(self) -> Setup:
         return Setup(self.playbook, self._clients, Ages())

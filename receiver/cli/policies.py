@@ -1,4 +1,4 @@
-"""policies: what they are, and how often retraining helped."""
+"""policies: what they are, what is used of budgets, and how often retraining helped."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,6 +16,7 @@ from receiver.cli.options import (
     peer,
 )
 from receiver.cli.output import Column, Screen, column, print_csv, print_json
+from receiver.core.budgets import show_amount
 from receiver.core.durations import show_duration
 
 POLICIES_EXAMPLES = examples(
@@ -26,6 +27,18 @@ POLICIES_EXAMPLES = examples(
 def _median(policy: Mapping[str, Any]) -> str:
     seconds = policy["median_recovery_seconds"]
     return "" if seconds is None else show_duration(timedelta(seconds=seconds))
+
+
+def _budget(policy: Mapping[str, Any]) -> str:
+    """The limits that its models share: the spent ones, or else the fullest."""
+    limits = policy["budget"]
+    spent = [f"used up: {_used(one)}" for one in limits if one["spent"]]
+    fullest = sorted(limits, key=lambda one: -one["used"] / one["most"])[:1]
+    return "; ".join(spent or map(_used, fullest))
+
+
+def _used(limit: Mapping[str, Any]) -> str:
+    return f"{show_amount(limit['used'])} of {limit['limit']}"
 
 
 POLICY_TABLE = (
@@ -39,7 +52,8 @@ POLICY_TABLE = (
     column("NO EFFECT", "no_effect"),
     column("REJECTED", "rejected"),
     column("FAILED", "failed"),
-    Column("MEDIAN RECOVERY", _median),
+    Column("RECOVERY", _median),
+    Column("BUDGET", _budget),
 )
 
 POLICY_CSV = (
@@ -48,6 +62,7 @@ POLICY_CSV = (
     "target",
     "models",
     "firing",
+    "budget",
     "runs",
     "helped",
     "no_effect",
@@ -72,7 +87,7 @@ def policies(
     server: ServerUrl = SERVER,
     token_file: TokenFile = None,
 ) -> None:
-    """Show the policies, and how often retraining helped.
+    """Show the policies, what is used of their budgets, and how often retraining helped.
 
     A run helped if its model's alerts were resolved after it. It had no effect if it ended well,
     `settle` is over and an alert fires all the same; so has a run that rejected its model.

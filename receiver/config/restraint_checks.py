@@ -6,6 +6,7 @@ from datetime import timedelta
 from receiver.config.complaints import Place, Problem
 from receiver.config.restraint_fields import parse_cost_cap, parse_run_cap
 from receiver.config.sections import CostSection, FileSection, TotalBudgetSection
+from receiver.core.budgets import show_amount
 from receiver.core.durations import format_duration
 
 
@@ -43,7 +44,8 @@ def _check_unit(place: Place, text: str, cost: CostSection) -> Iterator[Problem]
     if unit != cost.unit:
         yield Problem(place, f"counts {unit}, but a run costs {cost.unit}; write the same unit")
     elif cost.amount > most:
-        yield Problem(place, f"is less than the {cost.amount:g} {unit} of one run; write more")
+        one = f"{show_amount(cost.amount)} {unit}"
+        yield Problem(place, f"is less than the {one} of one run; write more")
 
 
 def _check_spans(

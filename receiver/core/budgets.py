@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from receiver.core.durations import format_duration
 
+HUNDREDTH = 0.01
+"""Less than that of any currency is not rounded away."""
+
 
 class Scope(StrEnum):
     """Whose runs a limit counts."""
@@ -64,9 +67,9 @@ class Limit:
     def __str__(self) -> str:
         whose = "in total" if self.scope is Scope.TOTAL else f"per {self.scope}"
         if self.span is None:
-            return f"{self.most:g} in flight {whose}"
+            return f"{show_amount(self.most)} in flight {whose}"
         what = self.unit if self.counted is Counted.COST else "runs"
-        return f"{self.most:g} {what} in {format_duration(self.span)} {whose}"
+        return f"{show_amount(self.most)} {what} in {format_duration(self.span)} {whose}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Usage:
 
     def __str__(self) -> str:
         verbs = {Counted.RUNS: " are ordered", Counted.COST: " are spent", Counted.IN_FLIGHT: ""}
-        return f"{self.used:g} of {self.limit}{verbs[self.limit.counted]}"
+        return f"{show_amount(self.used)} of {self.limit}{verbs[self.limit.counted]}"
 
     @property
     def share(self) -> float:
@@ -109,6 +112,12 @@ class Usage:
     def fits(self, promised: float = 0) -> bool:
         """Whether one more run fits, beside what was promised to others."""
         return self.used + promised + self.needed <= self.limit.most
+
+
+def show_amount(amount: float) -> str:
+    """Write an amount for a sentence: `12.5`, `49.41`, `2000000`; tiny ones as they are."""
+    text = f"{amount:.2f}" if amount >= HUNDREDTH else f"{amount:g}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def usage(limit: Limit, spendings: Sequence[Spending], needed: float) -> Usage:

@@ -57,6 +57,12 @@ def read_usage(db: Connection, policy: Policy, model: str, now: datetime) -> tup
     return tuple(usage_of(db, limit, policy, model, now) for limit in policy.limits)
 
 
+def shared_usage(db: Connection, policy: Policy, now: datetime) -> tuple[Usage, ...]:
+    """How much is used of those of a policy's limits that its models share."""
+    shared = [limit for limit in policy.limits if limit.is_wide]
+    return tuple(usage_of(db, limit, policy, "", now) for limit in shared)
+
+
 def usage_of(db: Connection, limit: Limit, policy: Policy, model: str, now: datetime) -> Usage:
     """How much of one limit is used, for one more run of this model."""
     whose = {Scope.MODEL: ("model", model), Scope.POLICY: ("policy", policy.name)}

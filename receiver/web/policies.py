@@ -1,4 +1,4 @@
-"""GET /policies: what the policies are, and how often retraining helped."""
+"""GET /policies: what the policies are, what is left of budgets, how often retraining helped."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
+from receiver.core.budgets import Usage
 from receiver.core.policies import Policy
 from receiver.core.run_ends import INEFFECTIVE, Effect, median
 from receiver.core.times import stamp
 from receiver.store import queries
+from receiver.store.budget_rows import shared_usage
 from receiver.store.run_end_rows import effects_by_policy, recovery_times
 from receiver.web.asked import moment, only
 from receiver.web.auth import require
@@ -50,7 +52,7 @@ class Policies:
 def policies_json(
     db: Connection, loaded: Loaded, since: datetime, now: datetime
 ) -> list[dict[str, Any]]:
-    """Every policy, and what its runs that ended since then brought."""
+    """Every policy, how much of its budget is used, and what its runs since then brought."""
     named, firing = queries.models_by_policy(db)
     effects = effects_by_policy(db, since, now)
     times = recovery_times(db, since)
@@ -63,6 +65,7 @@ def policies_json(
                 **policy_json(policy, settings.get(name, {})),
                 "models": named.get(name, 0),
                 "firing": firing.get(name, 0),
+                "budget": [usage_json(usage) for usage in shared_usage(db, policy, now)],
                 **effects_json(effects.get(name, {})),
                 "median_recovery_seconds": None if middle is None else middle.total_seconds(),
             }
@@ -77,6 +80,23 @@ def policy_json(policy: Policy, settings: Mapping[str, Any]) -> dict[str, Any]:
         "mode": policy.mode.value,
         "target": policy.target,
         "settings": settings,
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """How much of a limit is used now."""
+    limit = usage.limit
+    return {
+        "limit": str(limit),
+        "scope": limit.scope.value,
+        "counted": limit.counted.value,
+        "unit": limit.unit or None,
+        "used": usage.used,
+        "most": limit.most,
+        "spent": usage.is_spent,
+        "frees_at": stamp(usage.frees_at),
+        "asks": limit.asks,
+        "detail": str(usage),
     }
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from receiver.core.announcements import AnnouncementState, Kind
+from receiver.core.budgets import Counted, Scope
 from receiver.core.policies import Mode
 from receiver.core.reports import Verdict
 from receiver.core.run_ends import Effect
@@ -24,6 +25,23 @@ RUN_END: dict[str, Any] = {
 
 COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 
+USAGE: dict[str, Any] = {
+    "limit": {"type": "string", "description": "In words, for example `20 runs in 1d in total`."},
+    "scope": {"enum": [Scope.POLICY, Scope.TOTAL]},
+    "counted": {"enum": [*Counted]},
+    "unit": {"type": ["string", "null"], "description": "Of a cost."},
+    "used": {"type": "number", "minimum": 0},
+    "most": {"type": "number"},
+    "spent": {"type": "boolean", "description": "Whether one more run does not fit now."},
+    "frees_at": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "From when one more fits; null if now, or if only a run's end can tell.",
+    },
+    "asks": {"type": "boolean", "description": "Whether a human may approve a run beyond it."},
+    "detail": {"type": "string", "description": "The same in words."},
+}
+
 POLICY: dict[str, Any] = {
     "name": {"type": "string"},
     "mode": {"enum": [*Mode]},
@@ -31,6 +49,16 @@ POLICY: dict[str, Any] = {
     "settings": {"type": "object", "description": "As in the file, defaults filled in."},
     "models": {**COUNT, "description": "Models that it named last."},
     "firing": {**COUNT, "description": "Models with an alert that fires and that it decides."},
+    "budget": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": USAGE,
+            "required": [*USAGE],
+            "additionalProperties": False,
+        },
+        "description": "How much is used of the limits that its models share.",
+    },
     "runs": {**COUNT, "description": "Its runs that ended since `since`."},
     "helped": {**COUNT, "description": "Runs after which the model recovered."},
     "no_effect": {**COUNT, "description": "Runs that ended well and helped nobody."},

@@ -1,5 +1,6 @@
 """So many runs, so many at once, so much money: and not one more."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,11 +9,21 @@ import pytest
 from receiver.core.budgets import Cost, Counted, Limit, Scope
 from receiver.core.models import ModelState, state_of
 from receiver.core.runs import RunState
+from receiver.core.times import stamp
 from receiver.flows import answering, controls, redress
 from receiver.flows.acts import Act
 from receiver.flows.retention import Ages, forget
+from tests.described import DescribedPeer
 from tests.examples import DRIFT, alert, playbook, resolved
 from tests.fakes import refused
+from tests.serving import NO_AUTH, host
+
+BUDGETS = """\
+    budget: {runs_per_model: 4 in 7d, runs: 2 in 1d, cost: 100 EUR in 30d, when_spent: ask}
+    cost: {amount: 40, unit: EUR, run_time: 2h}
+budget: {in_flight: 4}
+"""
+"""Goes on behind the policy of `NO_AUTH`; the last line is for all policies together."""
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -235,6 +246,42 @@ def test_a_hard_limit_is_not_approved_away(history):
 
     assert "approve" not in held.detail
     assert state_of(history.model("2"), history.firing("2"), [], history.now()) is ModelState.HELD
+
+
+def used(peer):
+    """What `GET /policies` tells of the limits that the models of the first policy share."""
+    [policy] = peer.get("/policies").json()["policies"]
+    return {one["limit"]: one for one in policy["budget"]}
+
+
+def test_operators_see_how_much_is_used(history, tmp_path, cli):
+    """Before anything is held: in the words of the gate, and from when one more run fits."""
+    with host(history, tmp_path, NO_AUTH + BUDGETS) as plain:
+        peer = DescribedPeer(plain.url)
+        unused = used(peer)
+        first, second, third = history.deliver(alert("1"), alert("2"), alert("3"))
+        ordered_at = history.now()
+        full = used(peer)
+        history.clock.pass_(DAY + MINUTE)
+        later = used(peer)
+        table = cli("policies", url=peer.url).out
+        [row] = cli("policies", "-o", "csv").rows
+
+    runs, money = "2 runs in 1d per policy", "100 EUR in 30d per policy"
+    flight = "4 in flight in total"
+    assert list(unused) == [runs, money, flight]
+    assert all(one["used"] == 0 and not one["spent"] for one in unused.values())
+    assert reasons([first, second, third]) == ["triggered", "triggered", "budget"]
+    assert (full[runs]["spent"], full[runs]["frees_at"]) == (True, stamp(ordered_at + DAY))
+    assert full[runs]["detail"] == "2 of 2 runs in 1d per policy are ordered"
+    assert full[runs]["detail"] in third.detail
+    assert (full[money]["used"], full[money]["unit"], full[money]["spent"]) == (80, "EUR", True)
+    assert (full[flight]["used"], full[flight]["spent"]) == (2, False)
+    assert [one["scope"] for one in full.values()] == ["policy", "policy", "total"]
+    assert [one["asks"] for one in full.values()] == [True, True, False]
+    assert (later[runs]["used"], later[runs]["spent"], later[runs]["frees_at"]) == (0, False, None)
+    assert table.endswith(f"used up: 80 of {money}\n")
+    assert json.loads(row["budget"]) == list(later.values())
 
 
 def test_retention_changes_no_budget(history):

@@ -32,6 +32,8 @@ policies:
     match: ['alertname=~"HighModelMAE|LowModelR2"']
     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
     target: pipeline
+    budget: {runs: 40 in 30d, cost: 500 EUR in 30d}
+    cost: {amount: 12.5, unit: EUR, run_time: 2h}
   - name: watch-only
     match: ['alertname="ModelDrift"']
     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}

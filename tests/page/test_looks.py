@@ -99,7 +99,11 @@ def test_a_dialog_can_be_used_by_everyone(peer, tab):
     )
 
 
-@pytest.mark.parametrize("width", [320, 720, 1024])
+PHONE = 720
+"""From here on down the table of the policies is told row by row."""
+
+
+@pytest.mark.parametrize("width", [320, PHONE, 1024])
 def test_it_fits_small_screens(peer, tab, width):
     """At 320 pixels (400 % zoom) nothing needs scrolling in two directions."""
     page = tab(peer.url, viewport={"width": width, "height": 640})
@@ -112,6 +116,9 @@ def test_it_fits_small_screens(peer, tab, width):
     ):
         page.goto(peer.url + path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    page.goto(peer.url + "/ui/policies")
+    beside = "(table) => table.scrollWidth - table.clientWidth"
+    assert page.locator(".scroll").evaluate(beside) == 0 or width > PHONE
 
 
 def test_paper_shows_no_buttons(peer, tab):

@@ -15,6 +15,7 @@ import pytest
 from receiver.core.durations import show_duration
 from receiver.web.page import rendering
 from receiver.web.page.routes import routes_of
+from receiver.web.page.words import clock
 from tests.page.corpus import HOSTILE
 from tests.page.scene import CONFIG
 from tests.posts import entry, post
@@ -145,6 +146,24 @@ def test_policies_show_what_the_api_tells(peer):
     assert watching["runs"] == asking["runs"] == 0
     for word in ("retrains by itself", "only observes", "asks first", "none yet"):
         assert word in said
+
+
+def test_policies_show_what_is_used_of_budgets(stage, peer):
+    """In the words of `GET /policies`; and when there is room again, or who can make some."""
+    [told, *_] = peer.get("/policies").json()["policies"]
+    scene = stage(CONFIG.replace("40 in 30d", "[1 in 1d, 3 in 7d]").replace("500 EUR", "20 EUR"))
+    scene.post(scene.alert("1"), scene.alert("2"))
+    hard = words(scene.peer.get("/ui/policies"))
+    soft = stage(CONFIG.replace("40 in 30d", "1 in 1d, when_spent: ask"))
+    soft.post(soft.alert("1"))
+
+    assert all(one["detail"] in words(peer.get("/ui/policies")) for one in told["budget"])
+    assert "used up" not in words(peer.get("/ui/policies"))
+    [ordered] = scene.history.dispatches()
+    again = clock(ordered.created_at + timedelta(days=1), scene.history.now())
+    assert f"used up 1 of 1 runs in 1d per policy are ordered; room again at {again}" in hard
+    assert "1 of 3 runs in 7d per policy are ordered ◷ used up 12.5 of 20 EUR in 30d" in hard
+    assert f"at {again} , or by your approval" in words(soft.peer.get("/ui/policies"))
 
 
 def test_without_runs_policies_say_what_will_be_seen(stage):

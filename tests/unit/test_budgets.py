@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.core.budgets import Counted, Limit, Scope, Spending, real_cost, usage
+from receiver.core.budgets import (
+    Counted,
+    Limit,
+    Scope,
+    Spending,
+    real_cost,
+    show_amount,
+    usage,
+)
 from tests.fakes import NOON
 
 HOUR = timedelta(hours=1)
@@ -65,3 +73,21 @@ def test_only_a_runs_end_makes_room_in_flight():
 def test_a_run_costs_what_its_time_says(run_time, took, cost):
     """Where a time is known; and nothing if it never began."""
     assert real_cost(12.0, run_time, took) == cost
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0"),
+        (4, "4"),
+        (12.5, "12.5"),
+        (49.40625, "49.41"),
+        (500.0, "500"),
+        (2_000_000, "2000000"),
+        (1_234_567.891, "1234567.89"),
+        (0.004, "0.004"),
+    ],
+)
+def test_amounts_are_written_as_people_write_them(amount, text):
+    """Yen by the million keep their digits, and cents are not drawn out."""
+    assert show_amount(amount) == text

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from receiver import __version__
 from receiver.core.durations import show_duration
+from receiver.core.times import parse_time
 from receiver.web.page import sparkline, words
 
 HEADERS = {
@@ -69,6 +70,7 @@ def environment() -> Environment:
         "number": words.number,
         "ago": words.ago,
         "clock": words.clock,
+        "moment": parse_time,
         "span": show_duration,
         "seconds": lambda count: show_duration(timedelta(seconds=count)),
         "pretty": _pretty,

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from receiver.core.budgets import Scope
 from receiver.core.standing import ModelStanding, Standing
 from receiver.telemetry import registry
 
@@ -64,6 +65,11 @@ _DEFINITIONS: Mapping[str, _Defined] = {
     "retrain_policy_runs": _Defined(
         "Runs that ended in the last 90 days, by what they brought.", ("policy", "effect")
     ),
+    "retrain_budget_used": _Defined(
+        "How much is used of a limit that models share; policy is empty for one of all policies.",
+        ("policy", "limit"),
+    ),
+    "retrain_budget_limit": _Defined("How much it allows.", ("policy", "limit")),
     "retrain_announcements_pending": _Defined(
         "Announcements that a subscriber has not said yes to. Absent if there are none.",
         ("subscriber",),
@@ -160,6 +166,14 @@ def _show_outside(show: Show, standing: Standing) -> None:
     for policy, effects in standing.effects.items():
         for effect, count in effects.items():
             show("retrain_policy_runs", [policy, effect.value], count)
+    limits = {
+        ("" if usage.limit.scope is Scope.TOTAL else policy, str(usage.limit)): usage
+        for policy, usages in standing.budgets.items()
+        for usage in usages
+    }
+    for labels, usage in limits.items():
+        show("retrain_budget_used", [*labels], usage.used)
+        show("retrain_budget_limit", [*labels], usage.limit.most)
 
 
 def _show_model(show: Show, model: ModelStanding) -> None:

@@ -13,6 +13,7 @@ from receiver.announcers.making import announcer_of
 from receiver.config import Config, ConfigError, TargetSettings, load_config
 from receiver.core.playbook import Playbook
 from receiver.core.ports import Announcer, Dispatcher
+from receiver.core.standing import Standing
 from receiver.core.targets import TargetKind
 from receiver.dispatchers.late import LateDispatcher
 from receiver.dispatchers.missing import MissingTarget
@@ -90,7 +91,10 @@ class Receiver:
             hint=self.worker.hint,
         )
         free = self.store.free_bytes
-        watch_store(lambda: standing_of(self.store), free, config.storage.min_free)
+        watch_store(self._standing, free, config.storage.min_free)
+
+    def _standing(self) -> Standing | None:
+        return standing_of(self.store, self.service.loaded.playbook.policies)
 
     def load_clients(self) -> None:
         """Load the targets' client libraries now, so that the first dispatch does not wait."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from receiver.core.budgets import Usage
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import ModelState
 from receiver.core.run_ends import Effect
@@ -69,6 +70,7 @@ class Standing:
         asking: Models of which such a rung asks a human, by that rung.
         ineffective: Runs of the present episode that helped nobody, by model that fires.
         effects: What the runs of each policy brought lately.
+        budgets: How much is used of the limits that the models of each policy share.
         announcements: How many wait for each subscriber, and since when the oldest does.
 
     """
@@ -82,4 +84,5 @@ class Standing:
     asking: Mapping[str, int] = field(default_factory=dict)
     ineffective: Mapping[str, int] = field(default_factory=dict)
     effects: Mapping[str, Mapping[Effect, int]] = field(default_factory=dict)
+    budgets: Mapping[str, Sequence[Usage]] = field(default_factory=dict)
     announcements: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """Reads the standing of everything in a few indexed queries: a scrape must stay cheap."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,8 +22,10 @@ from receiver.core.alerts import Source
 from receiver.core.decisions import RESTRAINTS
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
+from receiver.core.policies import Policy
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
 from receiver.store.announcement_rows import waiting_announcements
+from receiver.store.budget_rows import shared_usage
 from receiver.store.run_end_rows import effects_by_policy, ineffective_runs
 from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
@@ -36,19 +39,21 @@ MOST_MODELS = 500
 """Models that have series of their own: more would burden Prometheus rather than us."""
 
 
-def standing_of(store: Store) -> Standing | None:
+def standing_of(store: Store, policies: Sequence[Policy] = ()) -> Standing | None:
     """Everything that the metrics show of the store; None if it can't be read.
+
+    Of the policies, the budgets are told.
 
     The other metrics are needed most when the store is gone.
     """
     try:
         with store.read() as db:
-            return read_standing(db, store.now(db))
+            return read_standing(db, store.now(db), policies)
     except StoreUnavailable:
         return None
 
 
-def read_standing(db: Connection, now: datetime) -> Standing:
+def read_standing(db: Connection, now: datetime, policies: Sequence[Policy] = ()) -> Standing:
     """The same, in one view of the store."""
     return Standing(
         dispatches=_open_dispatches(db),
@@ -60,6 +65,7 @@ def read_standing(db: Connection, now: datetime) -> Standing:
         asking=_held(db, asking=True),
         ineffective=ineffective_runs(db, now, MOST_MODELS),
         effects=effects_by_policy(db, now - LATELY, now),
+        budgets={policy.name: shared_usage(db, policy, now) for policy in policies},
         announcements=waiting_announcements(db),
     )
 

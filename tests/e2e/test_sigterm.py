@@ -112,6 +112,19 @@ def test_a_broken_file_changes_nothing(station, config, peer, by):
     assert "retrain_config_last_reload_successful 1" in station.api.get("/metrics").text
 
 
+def test_a_reload_shows_in_the_metrics_of_budgets(station, config):
+    """They are those of the configuration in force."""
+    assert "retrain_budget_used{" not in station.api.get("/metrics").text
+    station.config.write_text(config + "    budget: {runs: 3 in 1d}\n")
+    assert station.api.post("/-/reload").status == 200
+    station.api.notify(entry("42", starts_at=now()))
+
+    labels = 'limit="3 runs in 1d per policy",policy="model-quality"'
+    shown = station.api.get("/metrics").text
+    assert f"retrain_budget_used{{{labels}}} 1.0" in shown
+    assert f"retrain_budget_limit{{{labels}}} 3.0" in shown
+
+
 @pytest.mark.parametrize("by", ["signal", "route"])
 def test_a_reload_ends_the_back_off_of_what_was_refused(station, config, peer, by):
     """What the target refused may have been mended: the alert that fires is decided at once."""

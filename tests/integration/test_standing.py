@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from time import thread_time
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert
 
+from receiver.core.budgets import Cost, Counted, Limit, Scope
 from receiver.core.dispatches import DispatchState, Failure
 from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.core.runs import RunState
@@ -28,6 +30,7 @@ from tests.fakes import FakeTarget, HandClock, accepted_without_id, cut_before_a
 from tests.histories import TARGET, History
 from tests.restrained import approving, window
 
+DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 ACT = Act("ops", "a test")
@@ -353,6 +356,35 @@ def test_a_scrape_shows_the_model_as_it_stands(history):
     ended_at = value("retrain_model_last_run_ended_timestamp_seconds", **ended)
     assert ended_at == run.ended_at.timestamp()
     assert value("retrain_store_free_bytes") is None
+
+
+def test_a_scrape_shows_how_much_is_used_of_budgets(history):
+    """A limit of all policies once; those of single models have no series."""
+    total = Limit(Scope.TOTAL, Counted.IN_FLIGHT, 4)
+    own = Limit(Scope.POLICY, Counted.COST, 100, 30 * DAY, "EUR")
+    each = Limit(Scope.MODEL, Counted.RUNS, 4, 7 * DAY)
+    drift = replace(DRIFT, limits=(each, own, total), cost=Cost(12.5, "EUR"))
+    other = replace(DRIFT, name="other", limits=(total,))
+    history.playbook = playbook(drift)
+    history.deliver(alert("1"), alert("2"))
+
+    shown = CollectorRegistry()
+    shown.register(
+        StoreGauges(lambda: standing_of(history.store, (drift, other)), lambda: None, 0)
+    )
+    samples = [
+        (sample.name, *sample.labels.values(), sample.value)
+        for family in shown.collect()
+        for sample in family.samples
+        if sample.name.startswith("retrain_budget_")
+    ]
+
+    assert sorted(samples) == [
+        ("retrain_budget_limit", "", "4 in flight in total", 4),
+        ("retrain_budget_limit", "drift", "100 EUR in 30d per policy", 100),
+        ("retrain_budget_used", "", "4 in flight in total", 2),
+        ("retrain_budget_used", "drift", "100 EUR in 30d per policy", 25),
+    ]
 
 
 def test_counters_of_a_target_begin_at_zero():

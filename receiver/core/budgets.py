@@ -64,6 +64,10 @@ class Limit:
         """Whether it counts the runs of more than one model."""
         return self.scope is not Scope.MODEL
 
+    def whose(self, policy: str, model: str) -> str:
+        """The name whose runs it counts, for a run of this model; empty for all of them."""
+        return {Scope.MODEL: model, Scope.POLICY: policy, Scope.TOTAL: ""}[self.scope]
+
     def __str__(self) -> str:
         whose = "in total" if self.scope is Scope.TOTAL else f"per {self.scope}"
         if self.span is None:

@@ -1,17 +1,18 @@
 """What others do ends a hold: a budget has room again, a storm is over, a file was loaded."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from receiver.core.budgets import Limit, Scope, Usage
+from receiver.core.budgets import Limit
 from receiver.core.decisions import Reason
 from receiver.core.models import FiringAlert
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.core.storms import gather
-from receiver.store.budget_rows import usage_of
+from receiver.store.budget_rows import Usages
 from receiver.store.queries import decided_otherwise, held_alerts
 from receiver.store.store import Store
 from receiver.store.storm_rows import onsets_of
@@ -30,7 +31,7 @@ def wake(store: Store, playbook: Playbook) -> None:
         now = store.now(db)
         waiting = held_alerts(db, Reason.BUDGET.value) if capped else []
         names = decided_otherwise(db, playbook.config_hash, now)
-        names += Room(db, now).give_out(waiting, capped) if waiting else []
+        names += Room(Usages(db, now)).give_out(waiting, capped) if waiting else []
         held = held_alerts(db, Reason.STORM.value) if stormy else []
         for policy in stormy:
             names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)
@@ -57,11 +58,9 @@ def _calmed(
 class Room:
     """How much of each limit is left at one moment, and to whom it was given."""
 
-    def __init__(self, db: Connection, now: datetime) -> None:
-        self._db = db
-        self._now = now
-        self._read: dict[tuple[Limit, str], Usage] = {}
-        self._given: dict[tuple[Limit, str], int] = {}
+    def __init__(self, usages: Usages) -> None:
+        self._usages = usages
+        self._given: defaultdict[tuple[Limit, str], float] = defaultdict(float)
 
     def give_out(
         self, waiting: Sequence[FiringAlert], policies: Mapping[str, Policy]
@@ -75,20 +74,13 @@ class Room:
         return woken
 
     def _fits(self, policy: Policy, model: str) -> bool:
-        counts = [(limit, _whose(limit, policy, model)) for limit in policy.limits]
-        for count in counts:
-            usage = self._usage(count, policy, model)
-            if not usage.fits(self._given.get(count, 0) * usage.needed):
-                return False
-        for count in counts:
-            self._given[count] = self._given.get(count, 0) + 1
+        """Whether one more run of this model has room; then it is given."""
+        needed = {
+            (usage.limit, usage.limit.whose(policy.name, model)): usage
+            for usage in self._usages.of(policy, model)
+        }
+        if not all(usage.fits(self._given[whose]) for whose, usage in needed.items()):
+            return False
+        for whose, usage in needed.items():
+            self._given[whose] += usage.needed
         return True
-
-    def _usage(self, count: tuple[Limit, str], policy: Policy, model: str) -> Usage:
-        if count not in self._read:
-            self._read[count] = usage_of(self._db, count[0], policy, model, self._now)
-        return self._read[count]
-
-
-def _whose(limit: Limit, policy: Policy, model: str) -> str:
-    return {Scope.MODEL: model, Scope.POLICY: policy.name, Scope.TOTAL: ""}[limit.scope]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
-from receiver.core.budgets import Counted, Limit, Scope, Spending, Usage, real_cost, usage
+from receiver.core.budgets import Cost, Counted, Limit, Scope, Spending, Usage, real_cost, usage
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState
 from receiver.core.policies import Policy
 from receiver.store.restraint_tables import costs
@@ -52,24 +52,35 @@ class BudgetRows:
         self._db.execute(update(costs).where(this).values(amount=amount))
 
 
-def read_usage(db: Connection, policy: Policy, model: str, now: datetime) -> tuple[Usage, ...]:
-    """How much of each of a policy's limits is used, for one more run of this model."""
-    return tuple(usage_of(db, limit, policy, model, now) for limit in policy.limits)
+class Usages:
+    """How much of limits is used, in one view of the store: each is read once."""
+
+    def __init__(self, db: Connection, now: datetime) -> None:
+        self._db = db
+        self._now = now
+        self._read: dict[tuple[Limit, str, Cost | None], Usage] = {}
+
+    def of(self, policy: Policy, model: str) -> tuple[Usage, ...]:
+        """Each of a policy's limits, for one more run of this model."""
+        return tuple(self._of(limit, policy, model) for limit in policy.limits)
+
+    def shared(self, policy: Policy) -> tuple[Usage, ...]:
+        """Those of them that its models share."""
+        return tuple(self._of(limit, policy, "") for limit in policy.limits if limit.is_wide)
+
+    def _of(self, limit: Limit, policy: Policy, model: str) -> Usage:
+        # What one more run needs is a matter of its policy, also where all share a limit.
+        key = (limit, limit.whose(policy.name, model), policy.cost)
+        if key not in self._read:
+            self._read[key] = _usage_of(self._db, limit, policy, model, self._now)
+        return self._read[key]
 
 
-def shared_usage(db: Connection, policy: Policy, now: datetime) -> tuple[Usage, ...]:
-    """How much is used of those of a policy's limits that its models share."""
-    shared = [limit for limit in policy.limits if limit.is_wide]
-    return tuple(usage_of(db, limit, policy, "", now) for limit in shared)
-
-
-def usage_of(db: Connection, limit: Limit, policy: Policy, model: str, now: datetime) -> Usage:
-    """How much of one limit is used, for one more run of this model."""
-    whose = {Scope.MODEL: ("model", model), Scope.POLICY: ("policy", policy.name)}
-    column, name = whose.get(limit.scope, (None, ""))
+def _usage_of(db: Connection, limit: Limit, policy: Policy, model: str, now: datetime) -> Usage:
+    whose = limit.whose(policy.name, model)
 
     def mine(table: Table) -> list[ColumnElement[bool]]:
-        return [] if column is None else [table.c[column] == name]
+        return [] if limit.scope is Scope.TOTAL else [table.c[limit.scope.value] == whose]
 
     if limit.span is None:
         live = select(dispatches.c.created_at).where(

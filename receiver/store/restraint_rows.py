@@ -13,7 +13,7 @@ from receiver.core.policies import Policy
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.storms import Gathering, Onset, gather
 from receiver.store.approval_rows import ApprovalRows, approvals_of
-from receiver.store.budget_rows import BudgetRows, read_usage
+from receiver.store.budget_rows import BudgetRows, Usages
 from receiver.store.run_rows import runs_since
 from receiver.store.storm_rows import StormRows, onsets_of, released_at
 from receiver.store.turns import Turn, Turns
@@ -31,14 +31,16 @@ class RestraintRows(ApprovalRows, BudgetRows, StormRows, Turns):
         """
         if any(limit.is_wide for limit in policy.limits):
             self.take_turn(Turn.BUDGET)
-        return read_restraints(self._db, policy, model, now)
+        return read_restraints(self._db, policy, model, now, Usages(self._db, now))
 
     def runs_since(self, model: str, since: datetime, now: datetime) -> Runs:
         """The runs of a model that were ordered since then."""
         return runs_since(self._db, model, since, now)
 
 
-def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime) -> Restraints:
+def read_restraints(
+    db: Connection, policy: Policy, model: Model, now: datetime, usages: Usages
+) -> Restraints:
     """What this policy's rungs look at; nothing is read for rungs that it does not have."""
     began = with_firing(model, cooldown=policy.cooldown, now=now).episode_started_at or now
     asked = approvals_of(db, [model.name]).get(model.name) if policy.asks else None
@@ -47,7 +49,7 @@ def read_restraints(db: Connection, policy: Policy, model: Model, now: datetime)
         runs=Runs() if policy.attempts is None else runs_since(db, model.name, began, now),
         released_at=released_at(db, policy.name) if policy.storm else None,
         gathering=_gathering(db, policy, model.name, began, now),
-        spent=read_usage(db, policy, model.name, now),
+        spent=usages.of(policy, model.name),
         approval=in_force(asked, began, model.latest, now),
     )
 
@@ -69,9 +71,11 @@ def explained_restraints(
     alerts: Sequence[FiringAlert],
     playbook: Playbook,
     now: datetime,
+    *,
+    usages: Usages,
 ) -> Restraints | None:
     """What `explain` shows of these rungs; None for a policy that has none of them."""
     policy = ruling_policy(model, alerts, playbook)
     if policy is None or not policy.restrained:
         return None
-    return read_restraints(db, policy, model, now)
+    return read_restraints(db, policy, model, now, usages)

@@ -25,7 +25,7 @@ from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.policies import Policy
 from receiver.core.standing import ModelsInState, ModelStanding, OpenDispatches, Standing
 from receiver.store.announcement_rows import waiting_announcements
-from receiver.store.budget_rows import shared_usage
+from receiver.store.budget_rows import Usages
 from receiver.store.run_end_rows import effects_by_policy, ineffective_runs
 from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
@@ -55,6 +55,7 @@ def standing_of(store: Store, policies: Sequence[Policy] = ()) -> Standing | Non
 
 def read_standing(db: Connection, now: datetime, policies: Sequence[Policy] = ()) -> Standing:
     """The same, in one view of the store."""
+    usages = Usages(db, now)
     return Standing(
         dispatches=_open_dispatches(db),
         states=models_by_state(db, now),
@@ -65,7 +66,7 @@ def read_standing(db: Connection, now: datetime, policies: Sequence[Policy] = ()
         asking=_held(db, asking=True),
         ineffective=ineffective_runs(db, now, MOST_MODELS),
         effects=effects_by_policy(db, now - LATELY, now),
-        budgets={policy.name: shared_usage(db, policy, now) for policy in policies},
+        budgets={policy.name: usages.shared(policy) for policy in policies},
         announcements=waiting_announcements(db),
     )
 

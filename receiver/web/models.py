@@ -18,6 +18,7 @@ from receiver.core.times import stamp
 from receiver.flows import answering, controls
 from receiver.store import queries
 from receiver.store.approval_rows import approvals_of
+from receiver.store.budget_rows import Usages
 from receiver.store.log_rows import gate_row
 from receiver.store.restraint_rows import explained_restraints
 from receiver.store.run_end_rows import run_ends_of
@@ -198,7 +199,9 @@ class Models:
             shown_runs = dispatches_json(db, runs.rows, now)
             end = latest_ends(db, [model]).get(name)
             asked = approvals_of(db, [name]).get(name)
-            restraints = explained_restraints(db, model, alerts, playbook, now)
+            restraints = explained_restraints(
+                db, model, alerts, playbook, now, usages=Usages(db, now)
+            )
         explained = explain(model, alerts, pauses, playbook, now, restraints=restraints)
         return {
             **model_json(model, alerts, pauses, now, end, asked=asked),

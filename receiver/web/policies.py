@@ -16,7 +16,7 @@ from receiver.core.policies import Policy
 from receiver.core.run_ends import INEFFECTIVE, Effect, median
 from receiver.core.times import stamp
 from receiver.store import queries
-from receiver.store.budget_rows import shared_usage
+from receiver.store.budget_rows import Usages
 from receiver.store.run_end_rows import effects_by_policy, recovery_times
 from receiver.web.asked import moment, only
 from receiver.web.auth import require
@@ -57,6 +57,7 @@ def policies_json(
     effects = effects_by_policy(db, since, now)
     times = recovery_times(db, since)
     settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
+    usages = Usages(db, now)
     shown = []
     for policy in loaded.playbook.policies:
         name, middle = policy.name, median(times.get(policy.name, ()))
@@ -65,7 +66,7 @@ def policies_json(
                 **policy_json(policy, settings.get(name, {})),
                 "models": named.get(name, 0),
                 "firing": firing.get(name, 0),
-                "budget": [usage_json(usage) for usage in shared_usage(db, policy, now)],
+                "budget": [usage_json(usage) for usage in usages.shared(policy)],
                 **effects_json(effects.get(name, {})),
                 "median_recovery_seconds": None if middle is None else middle.total_seconds(),
             }

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.budgets import Cost, Counted, Limit, Scope
+from receiver.core.matchers import parse_matchers
 from receiver.core.models import ModelState, state_of
 from receiver.core.runs import RunState
 from receiver.core.times import stamp
@@ -15,7 +16,7 @@ from receiver.flows.acts import Act
 from receiver.flows.retention import Ages, forget
 from tests.described import DescribedPeer
 from tests.examples import DRIFT, alert, playbook, resolved
-from tests.fakes import refused
+from tests.fakes import NOON, refused
 from tests.serving import NO_AUTH, host
 
 BUDGETS = """\
@@ -148,6 +149,28 @@ def test_so_many_at_once_and_the_next_one_when_a_run_ends(history):
     history.wait(10 * MINUTE, step=MINUTE)
 
     assert models_of(history) == ["1", "2"]
+
+
+def test_a_dear_model_that_waits_keeps_no_room_from_a_cheap_one(history):
+    """Both count towards one total, and each needs room for what its own run costs."""
+    total = Limit(Scope.TOTAL, Counted.COST, 120, 30 * DAY, "EUR")
+    only = parse_matchers('user_id=~"dear-.*"')
+    dear = budget(total, name="dear", matchers=only, cost=replace(PRICE, amount=100))
+    cheap = budget(total, name="cheap", cost=Cost(10, "EUR"))
+    history.playbook = playbook(dear, cheap)
+    waits = alert("dear-2", starts_at=NOON - HOUR)
+    decided = history.deliver(alert("dear-1"), waits, alert("a"), alert("b"), alert("c"))
+    assert reasons(decided) == ["triggered", "budget", "triggered", "triggered", "budget"]
+    while history.send():
+        pass
+    history.clock.pass_(1.7 * HOUR)
+
+    history.target.finish(RunState.SUCCEEDED)  # dear-1 costs 85 after all, not 100
+    while history.follow():
+        pass
+    history.work()
+
+    assert models_of(history) == ["a", "b", "dear-1", "c"]
 
 
 @pytest.mark.parametrize("way", ["refused", "superseded", "abandoned"])

@@ -221,8 +221,8 @@ def test_wide_acts_are_refused_across_origins(acted, headers, status):
 def test_a_storm_is_released_from_the_page(stage):
     """The sentence of the rung says `resume the policy`; the button for it is there."""
     stormy = CONFIG.replace(
-        "    target: pipeline\n  - name: watch",
-        "    target: pipeline\n    storm: {models: 1, within: 10m, wait: 1m}\n  - name: watch",
+        "    target: pipeline\n    budget:",
+        "    target: pipeline\n    storm: {models: 1, within: 10m, wait: 1m}\n    budget:",
     )
     scene = stage(stormy)
     scene.post(scene.alert("m1"), scene.alert("m2"))

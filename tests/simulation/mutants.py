@@ -252,7 +252,7 @@ FIRST = {
     budget_in_memory: 15,
     room_untold: 14,
     approved_for_good: 3,
-    closed_after_all: 15,
+    closed_after_all: 48,
     storm_without_wait: 3,
 }
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from receiver.core.budgets import Usage
 from receiver.core.dispatches import Dispatch
 from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.flows import dispatching, ledger, worker
 from receiver.store import restraint_rows
+from receiver.store.budget_rows import Usages
 from tests.fakes import NOON
 from tests.simulation import history
 from tests.simulation.parts import Parts
@@ -21,18 +23,18 @@ Patch = pytest.MonkeyPatch
 
 def budget_in_memory(patch: Patch) -> Parts:
     """What is spent is read now and then, and not again under the lock."""
-    known: dict[str, tuple[datetime, Any]] = {}
-    real = restraint_rows.read_usage
+    known: dict[str, tuple[datetime, tuple[Usage, ...]]] = {}
 
-    def read_usage(db: Any, policy: Policy, model: str, now: datetime) -> Any:
-        read_at, spent = known.get(policy.name, (NOON, ()))
-        if not spent or abs(now - read_at) > timedelta(minutes=10):
-            read_at, spent = now, real(db, policy, model, now)
-        is_full = any(one.is_spent for one in spent)
-        known[policy.name] = (now, ()) if is_full else (read_at, spent)
-        return spent
+    class Remembered(Usages):
+        def of(self, policy: Policy, model: str) -> tuple[Usage, ...]:
+            read_at, spent = known.get(policy.name, (NOON, ()))
+            if not spent or abs(self._now - read_at) > timedelta(minutes=10):
+                read_at, spent = self._now, super().of(policy, model)
+            is_full = any(one.is_spent for one in spent)
+            known[policy.name] = (self._now, ()) if is_full else (read_at, spent)
+            return spent
 
-    patch.setattr(restraint_rows, "read_usage", read_usage)
+    patch.setattr(restraint_rows, "Usages", Remembered)
     return Parts()
 
 

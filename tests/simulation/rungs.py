@@ -50,7 +50,8 @@ def draw_rungs(random: Random) -> tuple[Rungs, Rungs]:
     total = draw_limits(random, Scope.TOTAL) if random.random() < 0.5 else ()
     cost = Cost(10, "EUR", random.choice((None, 5 * MINUTES, 10 * MINUTES)))
     first = draw_some(random, kinds, total, cost)
-    second = draw_some(random, kinds & set(random.sample(KINDS, 3)), total, cost)
+    other = replace(cost, amount=random.choice((4, 10)))
+    second = draw_some(random, kinds & set(random.sample(KINDS, 3)), total, other)
     return first, second
 
 

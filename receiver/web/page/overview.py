@@ -26,6 +26,7 @@ from receiver.core.run_ends import RunEnd
 from receiver.store import page_rows, queries
 from receiver.store.announcement_rows import list_announcements
 from receiver.store.approval_rows import approvals_of
+from receiver.store.budget_rows import Usages
 from receiver.store.restraint_rows import explained_restraints
 from receiver.store.run_end_rows import run_ends_of
 from receiver.store.standing import last_received_at, models_by_state
@@ -148,7 +149,9 @@ class Overviews:
                 return None
             pauses = queries.list_pauses(db)
             [it] = self._standings(db, playbook, [model], pauses, now)
-            restraints = explained_restraints(db, model, it.alerts, playbook, now)
+            restraints = explained_restraints(
+                db, model, it.alerts, playbook, now, usages=Usages(db, now)
+            )
             return Close(it, pauses, playbook, restraints, now)
 
     def _standings(
@@ -166,10 +169,11 @@ class Overviews:
         ends = run_ends_of(db, [run.id for some in runs.values() for run in some])
         values = page_rows.last_values(db, names, LAST_VALUES)
         approvals = approvals_of(db, names)
+        usages = Usages(db, now)
         standings = []
         for model in found:
             alerts, last = sets[model.name], runs[model.name]
-            restraints = explained_restraints(db, model, alerts, playbook, now)
+            restraints = explained_restraints(db, model, alerts, playbook, now, usages=usages)
             asked = in_force(
                 approvals.get(model.name), model.episode_started_at, model.latest, now
             )

@@ -1,4 +1,4 @@
-"""What others do ends a hold: a budget has room again, a storm is over, a file was loaded."""
+"""What others do ends a hold: room in a budget, calm after a storm, a new file, a clock."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,18 @@ from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
 from receiver.core.storms import gather
 from receiver.store.budget_rows import Usages
-from receiver.store.queries import decided_otherwise, held_alerts
+from receiver.store.queries import decided_otherwise, held_alerts, waiting_for_hours
 from receiver.store.store import Store
 from receiver.store.storm_rows import onsets_of
 
 
 def wake(store: Store, playbook: Playbook) -> None:
-    """Let the timer decide the models of storms that are over, and those a budget has room for.
+    """Let the timer decide the models whose hold something else has ended.
 
-    Those first that wait longest; the others go on waiting without a word in the log. And those
-    that another configuration decided after this one was loaded: replicas load a file one after
-    the other, and a step that began before does not see it.
+    A storm is over, or a budget has room: for those first that wait longest; the others go on
+    waiting without a word in the log. Another configuration decided after this one was loaded:
+    replicas load a file one after the other, and a step that began before does not see it. The
+    clock was set back into the hours of a window.
     """
     capped = {policy.name: policy for policy in playbook.policies if policy.limits}
     stormy = [policy for policy in playbook.policies if policy.storm]
@@ -33,11 +34,18 @@ def wake(store: Store, playbook: Playbook) -> None:
         names = decided_otherwise(db, playbook.config_hash, now)
         names += Room(Usages(db, now)).give_out(waiting, capped) if waiting else []
         held = held_alerts(db, Reason.STORM.value) if stormy else []
+        names += _shut_out(db, playbook, now)
         for policy in stormy:
             names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)
     if names:
         with store.begin() as tx:
             tx.check_models(names, tx.now())
+
+
+def _shut_out(db: Connection, playbook: Playbook, now: datetime) -> list[str]:
+    """The models that wait for later hours while a window is open: the clock was set back."""
+    open_now = [one.name for one in playbook.policies if one.window and one.window.is_open(now)]
+    return waiting_for_hours(db, open_now, now) if open_now else []
 
 
 def _calmed(

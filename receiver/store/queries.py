@@ -1,12 +1,13 @@
 """Read-only lists for API, page and command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, func, or_, select
 
+from receiver.core.decisions import Reason
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
 from receiver.store.filters import FILTERS
@@ -213,6 +214,21 @@ def held_alerts(db: Connection, rung: str) -> list[FiringAlert]:
         .limit(MOST_ROWS)
     )
     return [firing_alert_of(row) for row in db.execute(query)]
+
+
+def waiting_for_hours(db: Connection, policies: Collection[str], now: datetime) -> list[str]:
+    """Models of these policies that a window holds until later than now."""
+    query = (
+        select(firing_alerts.c.model)
+        .distinct()
+        .where(
+            firing_alerts.c.held_by == Reason.WINDOW.value,
+            firing_alerts.c.policy.in_(policies),
+            firing_alerts.c.held_until > now,
+        )
+        .limit(MOST_ROWS)
+    )
+    return list(db.scalars(query))
 
 
 def decided_otherwise(db: Connection, config_hash: str, now: datetime) -> list[str]:

@@ -115,6 +115,24 @@ def test_it_asks_only_when_the_window_is_open(history):
     assert [row.reason for row in history.log()] == ["window", "approval"]
 
 
+def test_a_clock_that_is_set_back_into_the_hours_opens_them(nightly):
+    """The hour that the model was told to wait for is not the next one any more."""
+    nightly.deliver(alert())
+    nightly.clock.pass_(-8 * HOUR)
+    nightly.work()
+
+    assert len(nightly.dispatches()) == 1
+
+
+def test_a_clock_that_is_set_back_wakes_nobody_else(nightly):
+    """Outside of the hours the model waits on, without a word in the log."""
+    nightly.deliver(alert())
+    nightly.clock.pass_(-4 * HOUR)
+    nightly.work()
+
+    assert [row.reason for row in nightly.log()] == ["window"]
+
+
 def test_a_reload_with_other_hours_is_honoured_at_once(nightly):
     """Nothing waits for an hour that the file no longer names."""
     nightly.deliver(alert())

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from receiver.store.column_types import from_micros
-from tests.simulation.stores import DECISIONS, DUE, EDGES, WAITING, Stores
+from tests.simulation.stores import DECISIONS, DUE, EDGES, SHUT, WAITING, Stores
 from tests.simulation.world import Kind, World
 
 COUNTED = """
@@ -40,6 +40,7 @@ class Book:
         self._seen: set[int] = set()
         self._due: dict[str, datetime] | None = None
         self._edges: list[datetime] | None = None
+        self._shut = False
         self.commits = 0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -72,18 +73,22 @@ class Book:
     def next_look(self, seen: "Seen") -> datetime | None:
         """When a timer that has looked then may find the end of a hold that is not stored.
 
-        That is room in a budget, or the calm after a storm. The real timer looks every second;
-        here it looks whenever something was committed, and when a span of time is over.
+        That is room in a budget, the calm after a storm, or hours that a clock shows which was set
+        back. The real timer looks every second; here it looks whenever something was committed,
+        and when a span of time is over or hours begin.
         """
         edges = self._edges_now()
         if edges and seen.commits != self.commits:
             return self._world.wall.now()
+        shut = [one.window for one in self._world.plan.rungs if one.window] if self._shut else []
+        edges = [*edges, *(window.opens_at(seen.at) for window in shut)]
         return min((edge for edge in edges if edge > seen.at), default=None)
 
     def _edges_now(self) -> list[datetime]:
         if self._edges is None:
             self._edges = []
-            if self._stores.rows(WAITING):
+            self._shut = bool(self._stores.rows(SHUT))
+            if self._shut or self._stores.rows(WAITING):
                 rungs = self._world.plan.rungs
                 spans = {limit.span for one in rungs for limit in one.limits if limit.span}
                 calms = {one.storm.calm for one in rungs if one.storm}

@@ -61,6 +61,9 @@ WHERE held_by IN ('budget', 'storm') AND held_until IS NULL
 """Alerts that are held until others do something, or until it was long enough ago; and those that
 a replica with an old configuration decided."""
 
+SHUT = "SELECT 1 FROM firing_alerts WHERE held_by = 'window' LIMIT 1"
+"""Alerts that wait for the hours of their policy."""
+
 EDGES = """
 SELECT 'ordered' AS what, created_at AS since FROM dispatches
 UNION ALL SELECT 'emptied', emptied_at FROM models WHERE emptied_at IS NOT NULL"""

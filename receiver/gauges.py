@@ -7,7 +7,6 @@ from typing import NamedTuple, TypeAlias
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from receiver.core.budgets import Scope
 from receiver.core.standing import ModelStanding, Standing
 from receiver.telemetry import registry
 
@@ -167,7 +166,7 @@ def _show_outside(show: Show, standing: Standing) -> None:
         for effect, count in effects.items():
             show("retrain_policy_runs", [policy, effect.value], count)
     limits = {
-        ("" if usage.limit.scope is Scope.TOTAL else policy, str(usage.limit)): usage
+        (usage.limit.whose(policy, model=""), str(usage.limit)): usage
         for policy, usages in standing.budgets.items()
         for usage in usages
     }

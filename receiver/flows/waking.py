@@ -32,9 +32,9 @@ def wake(store: Store, playbook: Playbook) -> None:
         now = store.now(db)
         waiting = held_alerts(db, Reason.BUDGET.value) if capped else []
         names = decided_otherwise(db, playbook.config_hash, now)
+        names += _shut_out(db, playbook, now)
         names += Room(Usages(db, now)).give_out(waiting, capped) if waiting else []
         held = held_alerts(db, Reason.STORM.value) if stormy else []
-        names += _shut_out(db, playbook, now)
         for policy in stormy:
             names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)
     if names:
@@ -77,18 +77,18 @@ class Room:
         woken: list[str] = []
         for entry in waiting:
             policy = policies.get(entry.policy)
-            if policy is not None and entry.model not in woken and self._fits(policy, entry.model):
+            if policy is not None and entry.model not in woken and self._give(policy, entry.model):
                 woken.append(entry.model)
         return woken
 
-    def _fits(self, policy: Policy, model: str) -> bool:
-        """Whether one more run of this model has room; then it is given."""
-        needed = {
+    def _give(self, policy: Policy, model: str) -> bool:
+        """Give room to one more run of this model; False if some limit has none left."""
+        asked = {
             (usage.limit, usage.limit.whose(policy.name, model)): usage
             for usage in self._usages.of(policy, model)
         }
-        if not all(usage.fits(self._given[whose]) for whose, usage in needed.items()):
+        if not all(usage.fits(self._given[limit]) for limit, usage in asked.items()):
             return False
-        for whose, usage in needed.items():
-            self._given[whose] += usage.needed
+        for limit, usage in asked.items():
+            self._given[limit] += usage.needed
         return True

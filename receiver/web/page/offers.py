@@ -74,7 +74,7 @@ def resume(close: Close) -> Offer:
     it, name = close.it, close.it.model.name
     others = [p for p in close.pauses if (p.scope, p.name) != (PauseScope.MODEL, name)]
     then = explain(
-        it.model, it.alerts, others, close.playbook, close.now, restraints=close.restraints
+        it.model, it.alerts, others, close.playbook, close.now, restraints=it.restraints
     )
     offer = _about_model(name, f"Resume {name}", "Resume", "resume")
     return replace(offer, consequences=(f"Then: {then.detail}.",))

@@ -52,6 +52,7 @@ class Standing:
     state: ModelState
     alerts: Sequence[FiringAlert]
     told: Mapping[str, Told]
+    restraints: Restraints | None
     explained: Explanation
     pause: Pause | None
     asked: Approval | None
@@ -67,7 +68,6 @@ class Close:
     it: Standing
     pauses: Sequence[Pause]
     playbook: Playbook
-    restraints: Restraints | None
     now: datetime
 
 
@@ -149,10 +149,7 @@ class Overviews:
                 return None
             pauses = queries.list_pauses(db)
             [it] = self._standings(db, playbook, [model], pauses, now)
-            restraints = explained_restraints(
-                db, model, it.alerts, playbook, now, usages=Usages(db, now)
-            )
-            return Close(it, pauses, playbook, restraints, now)
+            return Close(it, pauses, playbook, now)
 
     def _standings(
         self,
@@ -183,6 +180,7 @@ class Overviews:
                     state=state_of(model, alerts, pauses, now),
                     alerts=alerts,
                     told=told,
+                    restraints=restraints,
                     explained=explain(model, alerts, pauses, playbook, now, restraints=restraints),
                     pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
                     asked=asked if alerts else None,

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from receiver.core.standing import ModelStanding, Standing
+from receiver.core.snapshot import ModelSnapshot, Snapshot
 from receiver.telemetry import registry
 
 
@@ -93,7 +93,7 @@ class StoreGauges(Collector):
 
     def __init__(
         self,
-        read: Callable[[], Standing | None],
+        read: Callable[[], Snapshot | None],
         free_bytes: Callable[[], int | None],
         min_free: int,
     ) -> None:
@@ -106,16 +106,16 @@ class StoreGauges(Collector):
         return _families().values()
 
     def collect(self) -> Iterable[Metric]:
-        """The standing of everything now; of the store alone, if it can't be read."""
+        """What the store holds now; only that it is away, if it can't be read."""
         families = _families()
         free = self._free_bytes()
         if free is not None:
             families["retrain_store_free_bytes"].add_metric([], free)
             families["retrain_store_min_free_bytes"].add_metric([], self._min_free)
-        standing = self._read()
-        families["retrain_store_available"].add_metric([], standing is not None)
-        if standing is not None:
-            _show(families, standing)
+        snapshot = self._read()
+        families["retrain_store_available"].add_metric([], snapshot is not None)
+        if snapshot is not None:
+            _show(families, snapshot)
         return families.values()
 
 
@@ -126,48 +126,48 @@ def _families() -> dict[str, GaugeMetricFamily]:
     }
 
 
-def _show(families: Mapping[str, GaugeMetricFamily], standing: Standing) -> None:
+def _show(families: Mapping[str, GaugeMetricFamily], snapshot: Snapshot) -> None:
     def show(name: str, labels: list[str], value: float | datetime | None) -> None:
         if isinstance(value, datetime):
             value = value.timestamp()
         if value is not None:
             families[name].add_metric(labels, value)
 
-    received_at = standing.last_received_at or 0
+    received_at = snapshot.last_received_at or 0
     show("retrain_webhook_last_received_timestamp_seconds", [], received_at)
-    show("retrain_unheld_since_timestamp_seconds", [], standing.unheld_since)
-    for some in standing.dispatches:
+    show("retrain_unheld_since_timestamp_seconds", [], snapshot.unheld_since)
+    for some in snapshot.dispatches:
         labels = [some.target, some.state.value]
         show("retrain_dispatches", labels, some.count)
         show("retrain_dispatch_oldest_timestamp_seconds", labels, some.since)
-    for group in standing.states:
+    for group in snapshot.states:
         show("retrain_models", [group.state.value], group.count)
         since = group.firing_since
         show("retrain_models_firing_since_timestamp_seconds", [group.state.value], since)
-    for rung, count in standing.held.items():
+    for rung, count in snapshot.held.items():
         show("retrain_models_held", [rung], count)
-    for rung, count in standing.asking.items():
+    for rung, count in snapshot.asking.items():
         show("retrain_models_asking", [rung], count)
-    for model in standing.models:
+    for model in snapshot.models:
         _show_model(show, model)
-    for name, count in standing.ineffective.items():
+    for name, count in snapshot.ineffective.items():
         show("retrain_model_ineffective_runs", [name], count)
-    _show_outside(show, standing)
+    _show_outside(show, snapshot)
 
 
 Show: TypeAlias = Callable[[str, list[str], float | datetime | None], None]
 
 
-def _show_outside(show: Show, standing: Standing) -> None:
-    for subscriber, (count, since) in standing.announcements.items():
+def _show_outside(show: Show, snapshot: Snapshot) -> None:
+    for subscriber, (count, since) in snapshot.announcements.items():
         show("retrain_announcements_pending", [subscriber], count)
         show("retrain_announcement_oldest_timestamp_seconds", [subscriber], since)
-    for policy, effects in standing.effects.items():
+    for policy, effects in snapshot.effects.items():
         for effect, count in effects.items():
             show("retrain_policy_runs", [policy, effect.value], count)
     limits = {
         (usage.limit.whose(policy, model=""), str(usage.limit)): usage
-        for policy, usages in standing.budgets.items()
+        for policy, usages in snapshot.budgets.items()
         for usage in usages
     }
     for labels, usage in limits.items():
@@ -175,7 +175,7 @@ def _show_outside(show: Show, standing: Standing) -> None:
         show("retrain_budget_limit", [*labels], usage.limit.most)
 
 
-def _show_model(show: Show, model: ModelStanding) -> None:
+def _show_model(show: Show, model: ModelSnapshot) -> None:
     name = model.name
     show("retrain_model_state", [name, model.state.value], 1)
     show("retrain_model_firing_alerts", [name], model.firing_alerts)
@@ -190,7 +190,7 @@ _watched: list[StoreGauges] = []
 
 
 def watch_store(
-    read: Callable[[], Standing | None], free_bytes: Callable[[], int | None], min_free: int
+    read: Callable[[], Snapshot | None], free_bytes: Callable[[], int | None], min_free: int
 ) -> None:
     """Let the metrics show this store from now on, in place of an earlier one."""
     while _watched:

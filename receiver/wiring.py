@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 from receiver.announcers.making import announcer_of
 from receiver.config import Config, ConfigError, TargetSettings, load_config
-from receiver.core.playbook import Playbook
+from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Announcer, Dispatcher
-from receiver.core.standing import Standing
+from receiver.core.snapshot import Snapshot
 from receiver.core.targets import TargetKind
-from receiver.dispatchers.late import LateDispatcher
-from receiver.dispatchers.missing import MissingTarget
-from receiver.flows.committer import Committer
-from receiver.flows.intake import take_in
-from receiver.flows.reloading import apply_configuration
-from receiver.flows.retention import Ages
-from receiver.flows.worker import Setup, Worker
+from receiver.dispatchers.lazy import LateDispatcher
+from receiver.dispatchers.unconfigured import UnconfiguredTarget
+from receiver.flows.intake.committer import Committer
+from receiver.flows.intake.taking_in import take_in
+from receiver.flows.operator.reloading import apply_configuration
+from receiver.flows.worker.loops import Setup, Worker
+from receiver.flows.worker.retention import Ages
 from receiver.gauges import watch_store
 from receiver.store import queries
 from receiver.store.announcement_rows import waiting_announcements
-from receiver.store.apart import migrate_apart
-from receiver.store.standing import standing_of
+from receiver.store.migrate_subprocess import migrate_apart
+from receiver.store.snapshot import snapshot_of
 from receiver.store.store import Store
 from receiver.telemetry import (
     config_reload_successful,
@@ -41,7 +41,7 @@ from receiver.web.server import Server
 from receiver.web.service import Loaded, Service
 
 if TYPE_CHECKING:
-    from receiver.dispatchers.github_tokens import App, TokenFile
+    from receiver.dispatchers.github_tokens import App, TokenPath
 
 LOCAL_PYTHON = Path(".venv-kfp/bin/python")
 """A missing interpreter is told with its cure when a run is started."""
@@ -81,7 +81,7 @@ class Receiver:
         committer = Committer(lambda arrivals: take_in(self.store, arrivals))
         self._dispatchers = dispatchers_of(config, self._runs_dir)
         setup = setup_of(config, self._dispatchers)
-        self.worker = Worker(self.store, clock, setup, missing=MissingTarget)
+        self.worker = Worker(self.store, clock, setup, missing=UnconfiguredTarget)
         self.service = Service(
             store=self.store,
             clock=clock,
@@ -93,8 +93,8 @@ class Receiver:
         free = self.store.free_bytes
         watch_store(self._standing, free, config.storage.min_free)
 
-    def _standing(self) -> Standing | None:
-        return standing_of(self.store, self.service.loaded.playbook.policies)
+    def _standing(self) -> Snapshot | None:
+        return snapshot_of(self.store, self.service.loaded.policy_set.policies)
 
     def load_clients(self) -> None:
         """Load the targets' client libraries now, so that the first dispatch does not wait."""
@@ -142,7 +142,7 @@ class Receiver:
             return needs_restart
 
     def _apply(self, config: Config) -> None:
-        changed = apply_configuration(self.store, self.service.loaded.playbook, config.text)
+        changed = apply_configuration(self.store, self.service.loaded.policy_set, config.text)
         know_subscribers(told.subscriber.name for told in config.subscribers)
         know_targets({name: target.run_timeout for name, target in config.targets.items()})
         config_reload_successful.set(1)
@@ -152,23 +152,23 @@ class Receiver:
         log().info("config_loaded", config_hash=config.hash, changed=changed)
 
 
-def playbook_of(config: Config) -> Playbook:
+def policy_set_of(config: Config) -> PolicySet:
     """What the flows need of a configuration."""
     targets = {name: settings.target for name, settings in config.targets.items()}
     subscribers = tuple(settings.subscriber for settings in config.subscribers)
-    return Playbook(config.policies, targets, config.hash, subscribers)
+    return PolicySet(config.policies, targets, config.hash, subscribers)
 
 
 def loaded(config: Config) -> Loaded:
     """What the routes need of a configuration."""
-    return Loaded(config, playbook_of(config), Tokens(config.auth))
+    return Loaded(config, policy_set_of(config), Tokens(config.auth))
 
 
 def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
     """What the workers need of a configuration."""
     kept = config.retention
     ages = Ages(kept.decisions, kept.skips, kept.notifications, kept.runs, kept.announcements)
-    return Setup(playbook_of(config), dispatchers, ages, announcers_of(config))
+    return Setup(policy_set_of(config), dispatchers, ages, announcers_of(config))
 
 
 def announcers_of(config: Config) -> dict[str, Announcer]:
@@ -248,8 +248,8 @@ def _github(settings: TargetSettings) -> Dispatcher:
     )
 
 
-def _credentials(settings: TargetSettings) -> "App | TokenFile":
-    from receiver.dispatchers.github_tokens import App, TokenFile  # noqa: PLC0415
+def _credentials(settings: TargetSettings) -> "App | TokenPath":
+    from receiver.dispatchers.github_tokens import App, TokenPath  # noqa: PLC0415
 
     if settings.app is not None:
         return App(
@@ -258,7 +258,7 @@ def _credentials(settings: TargetSettings) -> "App | TokenFile":
             private_key_file=settings.app.private_key_file,
         )
     if settings.token_file is not None:
-        return TokenFile(settings.token_file)
+        return TokenPath(settings.token_file)
     raise AssertionError("the configuration demands token_file or app")
 
 

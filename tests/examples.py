@@ -5,8 +5,8 @@ from typing import Any
 
 from receiver.core.alerts import Alert, AlertStatus, Notification
 from receiver.core.matchers import parse_matchers
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Mode, Policy
+from receiver.core.policy_set import PolicySet
 from receiver.core.regexes import Regex
 from receiver.core.targets import Target, TargetKind
 from tests.fakes import NOON
@@ -38,8 +38,8 @@ def observing(policy: Policy = DRIFT) -> Policy:
     )
 
 
-def playbook(*policies: Policy, config_hash: str = "hash") -> Playbook:
-    return Playbook(policies or (DRIFT,), {"pipeline": PIPELINE}, config_hash)
+def policy_set(*policies: Policy, config_hash: str = "hash") -> PolicySet:
+    return PolicySet(policies or (DRIFT,), {"pipeline": PIPELINE}, config_hash)
 
 
 def alert(

@@ -7,18 +7,18 @@ from receiver.core.alerts import Alert
 from receiver.core.decisions import Decision
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, Model
-from receiver.core.playbook import Playbook
+from receiver.core.policy_set import PolicySet
 from receiver.core.runs import RunState
-from receiver.flows.dispatching import dispatch_next
-from receiver.flows.following import follow_next
-from receiver.flows.intake import arrive, take_in
-from receiver.flows.looking_up import Watch
-from receiver.flows.rechecking import due_models, recheck
-from receiver.flows.reporting import read_next_report
-from receiver.flows.waking import wake
+from receiver.flows.intake.taking_in import arrive, take_in
+from receiver.flows.worker.dispatching import dispatch_next
+from receiver.flows.worker.following import follow_next
+from receiver.flows.worker.rechecking import due_models, recheck
+from receiver.flows.worker.reconciling import DoubtTimer
+from receiver.flows.worker.releasing import release_shared
+from receiver.flows.worker.reports import read_next_report
 from receiver.store import queries
 from receiver.store.store import Store
-from tests.examples import notification, playbook
+from tests.examples import notification, policy_set
 from tests.fakes import FakeTarget, HandClock
 
 TARGET = "pipeline"
@@ -31,19 +31,19 @@ class History:
         self.store = store
         self.clock = clock
         self.target = target
-        self.playbook: Playbook = playbook()
-        self.watch = Watch(clock)
+        self.policy_set: PolicySet = policy_set()
+        self.watch = DoubtTimer(clock)
 
     def restart(self) -> None:
         """What a process keeps in its memory is lost."""
-        self.watch = Watch(self.clock)
+        self.watch = DoubtTimer(self.clock)
         if self.store.alone:
             with self.store.begin() as tx:
                 tx.release_leases(tx.now())
 
     def deliver(self, *alerts: Alert) -> list[Decision]:
         """Alertmanager posts these alerts."""
-        arrival = arrive(notification(*alerts), self.playbook)
+        arrival = arrive(notification(*alerts), self.policy_set)
         return list(take_in(self.store, [arrival])[0].decisions)
 
     def reasons(self, *alerts: Alert) -> list[str]:
@@ -52,18 +52,18 @@ class History:
 
     def send(self) -> bool:
         """One step of the loop that sends."""
-        return dispatch_next(self.store, TARGET, self.target, self.playbook, self.watch)
+        return dispatch_next(self.store, TARGET, self.target, self.policy_set, self.watch)
 
     def follow(self) -> bool:
         """One step of the loop that follows."""
-        followed = follow_next(self.store, TARGET, self.target, self.playbook, self.watch)
+        followed = follow_next(self.store, TARGET, self.target, self.policy_set, self.watch)
         return followed or read_next_report(self.store, TARGET, self.target)
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""
-        wake(self.store, self.playbook)
+        release_shared(self.store, self.policy_set)
         names = due_models(self.store)
-        return recheck(self.store, self.playbook, names) if names else False
+        return recheck(self.store, self.policy_set, names) if names else False
 
     def wait(self, span: timedelta, step: timedelta = timedelta(seconds=30)) -> None:
         """Let time pass, with every loop at work."""

@@ -21,8 +21,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from receiver.config import load_config
-from receiver.flows.committer import Committer
-from receiver.flows.intake import take_in
+from receiver.flows.intake.committer import Committer
+from receiver.flows.intake.taking_in import take_in
 from receiver.web.app import build_app
 from receiver.web.protocol import PatientProtocol
 from receiver.web.service import Service
@@ -205,7 +205,7 @@ def host(history: History, folder: Path, config: str = NO_AUTH) -> Iterator[Host
 def service_on(history: History, file: Path) -> Service:
     """What the routes need, on a history's store and clock; it decides by this file from now."""
     read = loaded(load_config(file))
-    history.playbook = read.playbook
+    history.policy_set = read.policy_set
     return Service(
         store=history.store,
         clock=history.clock,

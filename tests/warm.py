@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from tests.stations import ROOT
+from tests.processes import ROOT
 
 MODULES = (
     "receiver.cli",
@@ -32,7 +32,7 @@ LEASE = "TEST_LEASE_SECONDS"
 
 
 class Warm:
-    """The process that forks; to be used with `with`, and called as `tests.stations.Start`.
+    """The process that forks; to be used with `with`, and called as `tests.processes.Start`.
 
     `lease`: how long a claim lasts, if a test can't wait until a dead replica's own has ended.
     """

@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from receiver.demo import stage
+from receiver.demo import workspace
 from receiver.demo.asking import DemoError, NoAnswerError, Peer, ReceiverPeer
-from receiver.demo.carriers import Monitoring
 from receiver.demo.children import Children
 from receiver.demo.evaluation import Quality
 from receiver.demo.screen import Screen
+from receiver.demo.transports import Monitoring
 
 EXAMPLES = Path(__file__).resolve().parents[1]
 SERVER = EXAMPLES / "model-server"
@@ -62,10 +62,10 @@ class Lab:
         self._folder = folder
         self._data = folder / "data"
         self._children = children
-        self._python = str(stage.pipeline_python())
-        self._server = Peer(stage.free_port())
-        self._exporter = Exporter(stage.free_port())
-        self._receiver = ReceiverPeer(stage.free_port())
+        self._python = str(workspace.pipeline_python())
+        self._server = Peer(workspace.free_port())
+        self._exporter = Exporter(workspace.free_port())
+        self._receiver = ReceiverPeer(workspace.free_port())
         # It asks no more of the model server than where its metrics are.
         self._monitoring = Monitoring(programs, children, folder, self._exporter, self._receiver)  # type: ignore[arg-type]
         self._seen: dict[str, list[Quality]] = {tenant: [] for tenant in TENANTS}
@@ -286,7 +286,7 @@ def main() -> int:
     )
     folder = parser.parse_args().dir.absolute()
     try:
-        with stage.own_folder(folder), Children(folder) as children:
+        with workspace.own_folder(folder), Children(folder) as children:
             lab = Lab(folder, children, _programs())
             with lab.screen:
                 lab.play()

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
-from receiver.alertmanager.salvage import clean_all, members_by_name, readable, readables
+from receiver.alertmanager.tolerant import clean_all, members_by_name, readable, readables
 from receiver.core.alerts import Alert, AlertStatus
 from receiver.core.policies import shown
 

@@ -16,8 +16,8 @@ from receiver.alertmanager.entries import (
     read_alone,
     without_nul,
 )
-from receiver.alertmanager.salvage import clean, clean_all, readable, readables
-from receiver.alertmanager.splitting import NotJSONError, elements, members, outline, trimmed
+from receiver.alertmanager.json_split import NotJSONError, elements, members, outline, trimmed
+from receiver.alertmanager.tolerant import clean, clean_all, readable, readables
 from receiver.core.alerts import Alert, BadNotification, Notification
 from receiver.core.policies import shown
 

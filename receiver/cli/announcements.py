@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.helping import examples
+from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
     All,

@@ -49,7 +49,7 @@ class NotSentError(AskError):
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Receiver:
     """The running receiver.
 
     Attributes:
@@ -196,11 +196,11 @@ def _stranger(url: str, what: str) -> str:
     return f"{url} answers, but not as a retrain-receiver does ({what}); see --server"
 
 
-def peer_at(server: str, token_file: Path | None) -> Peer:
+def peer_at(server: str, token_file: Path | None) -> Receiver:
     """The receiver at this address. Raises `ValueError`, never with the token in it."""
     url, opener = address(server, "--server", cure="; use --token-file")
     token = None if token_file is None else token_in(token_file, "--token-file")
-    return Peer(url, opener, token)
+    return Receiver(url, opener, token)
 
 
 def address(url: str, option: str, *, cure: str = "") -> tuple[str, urllib.request.OpenerDirector]:

@@ -5,13 +5,13 @@ import sys
 import typer
 
 from receiver.cli import (
-    acting,
     announcements,
-    asking,
     dispatches,
-    measuring,
+    metrics,
+    operator_acts,
     policies,
     polling,
+    queries,
     testing,
 )
 from receiver.cli import doctor as doctoring
@@ -19,17 +19,17 @@ from receiver.cli.client import AskError
 from receiver.cli.output import visible
 from receiver.cli.program import app
 
-app.command(epilog=asking.DECISIONS_EXAMPLES)(asking.decisions)
-app.command(epilog=asking.MODELS_EXAMPLES)(asking.models)
-app.command(epilog=asking.EXPLAIN_EXAMPLES)(asking.explain)
-app.command(epilog=acting.RETRAIN_EXAMPLES)(acting.retrain)
-app.command(epilog=acting.PAUSE_EXAMPLES)(acting.pause)
-app.command(epilog=acting.RESUME_EXAMPLES)(acting.resume)
-app.command(epilog=acting.APPROVE_EXAMPLES)(acting.approve)
-app.command(epilog=acting.REJECT_EXAMPLES)(acting.reject)
+app.command(epilog=queries.DECISIONS_EXAMPLES)(queries.decisions)
+app.command(epilog=queries.MODELS_EXAMPLES)(queries.models)
+app.command(epilog=queries.EXPLAIN_EXAMPLES)(queries.explain)
+app.command(epilog=operator_acts.RETRAIN_EXAMPLES)(operator_acts.retrain)
+app.command(epilog=operator_acts.PAUSE_EXAMPLES)(operator_acts.pause)
+app.command(epilog=operator_acts.RESUME_EXAMPLES)(operator_acts.resume)
+app.command(epilog=operator_acts.APPROVE_EXAMPLES)(operator_acts.approve)
+app.command(epilog=operator_acts.REJECT_EXAMPLES)(operator_acts.reject)
 app.command(epilog=dispatches.DISPATCHES_EXAMPLES)(dispatches.dispatches)
 app.command(epilog=doctoring.DOCTOR_EXAMPLES)(doctoring.doctor)
-app.command(epilog=measuring.METRICS_EXAMPLES)(measuring.metrics)
+app.command(epilog=metrics.METRICS_EXAMPLES)(metrics.metrics)
 app.command(epilog=polling.CHECK_DRIFT_EXAMPLES)(polling.check_drift)
 app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)
 app.command(epilog=policies.POLICIES_EXAMPLES)(policies.policies)

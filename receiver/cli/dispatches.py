@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import typer
 
-from receiver.cli.acting import key_or_new
 from receiver.cli.client import UsageError
-from receiver.cli.helping import examples
+from receiver.cli.epilog import examples
+from receiver.cli.operator_acts import key_or_new
 from receiver.cli.options import (
     SERVER,
     All,

@@ -6,19 +6,10 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli import examining
+from receiver.cli import doctor_checks
 from receiver.cli.client import FAILED
-from receiver.cli.examining import Finding, State
-from receiver.cli.helping import examples
-from receiver.cli.neighbours import (
-    ALERTMANAGER,
-    PROMETHEUS,
-    AlertmanagerToken,
-    PrometheusToken,
-    PrometheusUrl,
-    alertmanager_at,
-    prometheus_at,
-)
+from receiver.cli.doctor_checks import Check, State
+from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
     Format,
@@ -30,6 +21,15 @@ from receiver.cli.options import (
 )
 from receiver.cli.output import STYLES, Column, Screen, print_csv, print_json, visible
 from receiver.cli.testing import TestLabels, labels_of_test, span
+from receiver.cli.upstream import (
+    ALERTMANAGER,
+    PROMETHEUS,
+    AlertmanagerToken,
+    PrometheusToken,
+    PrometheusUrl,
+    alertmanager_at,
+    prometheus_at,
+)
 
 DOCTOR_EXAMPLES = examples(
     "retrain-receiver doctor --prometheus http://prometheus:9090 "
@@ -97,7 +97,7 @@ def doctor(
     receiver = peer(server, token_file)
     metrics = prometheus_at(prometheus, prometheus_token_file)
     alerts = alertmanager_at(alertmanager, alertmanager_token_file)
-    way = examining.Way(metrics, alerts, receiver, config)
+    way = doctor_checks.Way(metrics, alerts, receiver, config)
     findings = [*way.examine(labels)]
     if test:
         findings.append(way.examine_route(labels_of_test(labels), patience))
@@ -106,7 +106,7 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def _show(findings: Sequence[Finding], output: Format) -> None:
+def _show(findings: Sequence[Check], output: Format) -> None:
     rows = [
         {"state": each.state.value, "what": each.what, "found": each.found} for each in findings
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.helping import examples
+from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
     Format,

@@ -8,17 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.client import FAILED, AskError, Peer
-from receiver.cli.helping import examples
-from receiver.cli.neighbours import (
-    PROMETHEUS,
-    Prometheus,
-    PrometheusToken,
-    PrometheusUrl,
-    Sample,
-    number_or_none,
-    prometheus_at,
-)
+from receiver.cli.client import FAILED, AskError, Receiver
+from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
     Format,
@@ -30,6 +21,15 @@ from receiver.cli.options import (
 )
 from receiver.cli.output import Screen, column, print_csv, print_json, shown, warn
 from receiver.cli.thresholds import DEFAULTS, HELP, Threshold, parse_threshold
+from receiver.cli.upstream import (
+    PROMETHEUS,
+    Prometheus,
+    PrometheusToken,
+    PrometheusUrl,
+    Sample,
+    number_or_none,
+    prometheus_at,
+)
 from receiver.core.times import parse_time
 
 CHECK_DRIFT_EXAMPLES = examples(
@@ -56,7 +56,7 @@ TABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PolledAlert:
     """An alert of ours: it fires, or it is over."""
 
     labels: Mapping[str, str]
@@ -116,7 +116,7 @@ def _samples(prometheus: Prometheus, threshold: Threshold) -> list[Sample]:
     return found
 
 
-def _ours(receiver: Peer, alertnames: set[str]) -> dict[str, Mapping[str, Any]]:
+def _ours(receiver: Receiver, alertnames: set[str]) -> dict[str, Mapping[str, Any]]:
     """What earlier checks found and the receiver still takes for firing, by fingerprint."""
     return {
         alert["fingerprint"]: alert
@@ -130,7 +130,7 @@ def _find(
     measured: Iterable[tuple[Threshold, Sequence[Sample]]],
     known: Mapping[str, Mapping[str, Any]],
     extra: Mapping[str, str],
-) -> Iterator[Finding]:
+) -> Iterator[PolledAlert]:
     """What fires now, and what was firing and is over. One alert keeps its beginning."""
     from receiver.alertmanager.entries import fingerprint_of  # noqa: PLC0415  pydantic is slow
 
@@ -146,16 +146,16 @@ def _find(
             elif threshold.crossed(sample.value):
                 before = over.pop(fingerprint, None)
                 began = parse_time(before["starts_at"]) if before else sample.at
-                yield Finding(labels, sample.value, began)
+                yield PolledAlert(labels, sample.value, began)
     for alert in over.values():
         began = parse_time(alert["starts_at"])
         # A clock that went back must not make the end come before the beginning.
         ended = max(now or began, began)
-        yield Finding(alert["labels"], number_or_none(alert["value"]), began, ended)
+        yield PolledAlert(alert["labels"], number_or_none(alert["value"]), began, ended)
 
 
 def _decide(
-    receiver: Peer, findings: Sequence[Finding], *, dry_run: bool
+    receiver: Receiver, findings: Sequence[PolledAlert], *, dry_run: bool
 ) -> Iterator[dict[str, Any]]:
     from receiver.alertmanager.composing import (  # noqa: PLC0415  pydantic is slow
         composed_alert,
@@ -175,7 +175,7 @@ def _decide(
             yield {**decision, "status": status, "value": number_or_none(finding.value)}
 
 
-def _annotations(finding: Finding) -> dict[str, str]:
+def _annotations(finding: PolledAlert) -> dict[str, str]:
     return {} if finding.value is None else {"value": repr(finding.value)}
 
 
@@ -190,7 +190,7 @@ def _show(decisions: Sequence[Mapping[str, Any]], output: Format) -> None:
 
 def _summary(
     measured: Sequence[tuple[Threshold, Sequence[Sample]]],
-    findings: Sequence[Finding],
+    findings: Sequence[PolledAlert],
     *,
     dry_run: bool,
 ) -> str:

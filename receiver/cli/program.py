@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from receiver import __version__
-from receiver.cli.helping import examples
+from receiver.cli.epilog import examples
 
 if TYPE_CHECKING:  # pydantic and YAML are slow to load; the commands that only ask need neither
     from receiver.config import Config
@@ -58,13 +58,13 @@ def serve(
     """Run the receiver until SIGTERM; SIGHUP reloads its file."""
     # structlog would load it for tracebacks that are never shown so: 4 MiB for nothing.
     sys.modules["rich"] = None  # type: ignore[assignment]
-    from receiver.heap import share_one_heap  # noqa: PLC0415
+    from receiver.malloc import use_one_arena  # noqa: PLC0415
     from receiver.store.store import StoreRefused, StoreUnavailable  # noqa: PLC0415
     from receiver.telemetry import set_up_logging  # noqa: PLC0415
     from receiver.wiring import CannotServe  # noqa: PLC0415
     from receiver.wiring import serve as run  # noqa: PLC0415
 
-    share_one_heap()
+    use_one_arena()
     loaded = _load(config)
     set_up_logging()
     try:

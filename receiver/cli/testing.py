@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.client import FAILED, AskError, Peer, UsageError
-from receiver.cli.helping import examples
-from receiver.cli.neighbours import Alertmanager, AlertmanagerToken, alertmanager_at
+from receiver.cli.client import FAILED, AskError, Receiver, UsageError
+from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
     Format,
@@ -24,6 +23,7 @@ from receiver.cli.options import (
 )
 from receiver.cli.output import warn
 from receiver.cli.reports import show_decision
+from receiver.cli.upstream import Alertmanager, AlertmanagerToken, alertmanager_at
 from receiver.core.durations import parse_duration, show_duration
 from receiver.core.times import stamp
 
@@ -105,7 +105,7 @@ def send_test(
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Delivered:
     """What became of a test alert that was sent through Alertmanager.
 
     Attributes:
@@ -137,8 +137,8 @@ def span(wait: str) -> timedelta:
 
 
 def send_through(
-    alertmanager: Alertmanager, receiver: Peer, labels: Mapping[str, str], wait: timedelta
-) -> Arrival:
+    alertmanager: Alertmanager, receiver: Receiver, labels: Mapping[str, str], wait: timedelta
+) -> Delivered:
     """Tell Alertmanager the alert, and wait until the receiver has decided about it."""
     from receiver.alertmanager.entries import fingerprint_of  # noqa: PLC0415  pydantic is slow
 
@@ -152,15 +152,15 @@ def send_through(
             took = timedelta(seconds=monotonic() - began)
             if found:
                 decision = receiver.get(f"/decisions/{found[0]['id']}")
-                return Arrival(decision, f"it arrived after {show_duration(took)}")
+                return Delivered(decision, f"it arrived after {show_duration(took)}")
             if took > wait:
-                return Arrival(None, _lost(labels, receiver, wait))
+                return Delivered(None, _lost(labels, receiver, wait))
             threading.Event().wait(LOOK_EVERY)
     finally:
         alertmanager.tell([_told(labels, now, _now())])
 
 
-def _send_directly(receiver: Peer, labels: Mapping[str, str]) -> dict[str, Any]:
+def _send_directly(receiver: Receiver, labels: Mapping[str, str]) -> dict[str, Any]:
     from receiver.alertmanager.composing import (  # noqa: PLC0415  pydantic is slow
         composed_alert,
         composed_notification,
@@ -186,7 +186,7 @@ def _annotations() -> dict[str, str]:
     return {"summary": "A test of the way to retrain-receiver: nothing is wrong.", "value": "1"}
 
 
-def _lost(labels: Mapping[str, str], receiver: Peer, wait: timedelta) -> str:
+def _lost(labels: Mapping[str, str], receiver: Receiver, wait: timedelta) -> str:
     shown = " ".join(f"{key}={text}" for key, text in labels.items() if key != "retrain_test_id")
     return (
         f"the test alert did not reach {receiver.url} within {show_duration(wait)}: no route "

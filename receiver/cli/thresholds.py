@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from receiver.cli.client import UsageError
-from receiver.cli.measuring import MAE, R2
+from receiver.cli.metrics import MAE, R2
 
 SHORT = re.compile(r"(?:(mae|r2)=)?([-+]?[0-9.eE+-]+)")
 LONG = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,99}):\s*(.*\S)\s*([<>])\s*([-+]?[0-9.eE+-]+)")

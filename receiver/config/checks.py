@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from receiver.config.complaints import Place, Problem, did_you_mean
+from receiver.config.complaints import Complaint, Place, did_you_mean
 from receiver.config.fields import fields_of
 from receiver.config.files import (
     in_folder,
@@ -36,7 +36,7 @@ RESERVED_INPUT = "dispatch_id"
 OF_THE_ALERT = ("value", "alertname")
 
 
-def check(file: FileSection, folder: Path) -> Iterator[Problem]:
+def check(file: FileSection, folder: Path) -> Iterator[Complaint]:
     """Find what no single setting shows. Settings that could not be read are None here."""
     yield from _check_storage(file, folder)
     yield from _check_auth(file, folder)
@@ -45,7 +45,7 @@ def check(file: FileSection, folder: Path) -> Iterator[Problem]:
     for name, target in file.targets.items():
         yield from _check_target(("targets", name), target, folder)
         if shared and target.kfp and target.kfp.endpoint == LOCAL:
-            yield Problem(
+            yield Complaint(
                 ("targets", name, "kfp", "endpoint"),
                 "local pipelines need SQLite storage: other replicas can't see a run on this "
                 "machine; write the address of a Kubeflow cluster, or storage: "
@@ -55,30 +55,30 @@ def check(file: FileSection, folder: Path) -> Iterator[Problem]:
     for number, policy in enumerate(file.policies):
         place: Place = ("policies", number)
         if policy.name in names:
-            yield Problem(
+            yield Complaint(
                 (*place, "name"), f"{policy.name!r} is there already; write another name"
             )
         names.update(filter(None, [policy.name]))
         yield from _check_model(place, policy)
         if policy.target is not None and policy.target not in file.targets:
             hint = did_you_mean(policy.target, list(file.targets))
-            yield Problem((*place, "target"), f"unknown target {policy.target!r}; {hint}")
+            yield Complaint((*place, "target"), f"unknown target {policy.target!r}; {hint}")
         elif policy.target is not None:
             yield from _check_fields(policy, file.targets[policy.target])
     yield from check_announcements(file, folder)
 
 
-def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Iterator[Problem]:
+def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Iterator[Complaint]:
     try:
         check_one(path)
     except ValueError as error:
-        yield Problem(place, str(error))
+        yield Complaint(place, str(error))
 
 
-def _check_storage(file: FileSection, folder: Path) -> Iterator[Problem]:
+def _check_storage(file: FileSection, folder: Path) -> Iterator[Complaint]:
     storage = file.storage
     if {"url", "url_file"} <= storage.model_fields_set:
-        yield Problem(("storage",), "has both url and url_file; keep one of them")
+        yield Complaint(("storage",), "has both url and url_file; keep one of them")
     if storage.url_file:
         path = in_folder(folder, storage.url_file)
         yield from _tried(
@@ -97,29 +97,31 @@ def _is_shared(storage: StorageSection, folder: Path) -> bool:
     return url is not None and url.startswith("postgresql")
 
 
-def _check_auth(file: FileSection, folder: Path) -> Iterator[Problem]:
+def _check_auth(file: FileSection, folder: Path) -> Iterator[Complaint]:
     for role in ("webhook", "operator", "reader"):
         names: set[str] = set()
         for number, token in enumerate(getattr(file.auth, role, None) or ()):
             place: Place = ("auth", role, number)
             if token.name in names:
-                yield Problem((*place, "name"), f"{token.name!r} is there already; write another")
+                yield Complaint(
+                    (*place, "name"), f"{token.name!r} is there already; write another"
+                )
             names.update(filter(None, [token.name]))
             if token.token_file:
                 path = in_folder(folder, token.token_file)
                 yield from _tried((*place, "token_file"), read_secret, path)
 
 
-def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator[Problem]:
+def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator[Complaint]:
     kinds = [kind for kind in ("github", "kfp") if kind in target.model_fields_set]
     if not kinds:
-        yield Problem(place, "has neither github nor kfp; write one of them")
+        yield Complaint(place, "has neither github nor kfp; write one of them")
     if len(kinds) > 1 and target.github and target.kfp:
-        yield Problem(place, "has both github and kfp; make two targets of them")
+        yield Complaint(place, "has both github and kfp; make two targets of them")
     for kind, section in (("github", target.github), ("kfp", target.kfp)):
         for setting in FollowingSection.model_fields:
             if section and getattr(section, setting) and getattr(target, setting):
-                yield Problem((*place, setting), f"is also in {kind}; keep one of them")
+                yield Complaint((*place, setting), f"is also in {kind}; keep one of them")
         if section and section.ca_file:
             path = in_folder(folder, section.ca_file)
             yield from _tried((*place, kind, "ca_file"), read_certificate, path)
@@ -131,12 +133,12 @@ def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator
         yield from _check_kfp((*place, "kfp"), target.kfp, folder)
 
 
-def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator[Problem]:
+def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator[Complaint]:
     credentials = {"token_file", "app"} & github.model_fields_set
     if len(credentials) != 1:
         both = "has both token_file and app; keep one of them"
         none = "has no credentials; write token_file or app"
-        yield Problem(place, both if credentials else none)
+        yield Complaint(place, both if credentials else none)
     if github.token_file:
         path = in_folder(folder, github.token_file)
         yield from _tried((*place, "token_file"), read_secret, path)
@@ -145,18 +147,18 @@ def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator
         yield from _tried((*place, "app", "private_key_file"), read_certificate, path)
     inputs = github.inputs or {}
     if RESERVED_INPUT in inputs:
-        yield Problem(
+        yield Complaint(
             (*place, "inputs", RESERVED_INPUT), "is sent with every run anyway; remove this line"
         )
     if len(inputs) >= GITHUB_INPUTS:
-        yield Problem(
+        yield Complaint(
             (*place, "inputs"),
             f"has {len(inputs)} entries, but GitHub takes {GITHUB_INPUTS} with our dispatch_id; "
             "remove some",
         )
 
 
-def _check_kfp(place: Place, kfp: KfpSection, folder: Path) -> Iterator[Problem]:
+def _check_kfp(place: Place, kfp: KfpSection, folder: Path) -> Iterator[Complaint]:
     local = kfp.endpoint == LOCAL
     if kfp.pipeline and (local or is_package(kfp.pipeline)):
         yield from _tried((*place, "pipeline"), need_file, in_folder(folder, kfp.pipeline))
@@ -171,30 +173,30 @@ def is_package(pipeline: str) -> bool:
     return Path(pipeline).is_absolute() or Path(pipeline).suffix in PACKAGES
 
 
-def _check_model(place: Place, policy: PolicySection) -> Iterator[Problem]:
+def _check_model(place: Place, policy: PolicySection) -> Iterator[Complaint]:
     if policy.model is None or policy.model.name is None:
         return
     place = (*place, "model", "name")
     name, used = policy.model.name, fields_of(policy.model.name)
     if not used:
-        yield Problem(
+        yield Complaint(
             place, f"{name!r} is the same for every alert; name a label, as in '{{user_id}}'"
         )
     for text, _ in template_parts(name):
         if re.fullmatch(r"[A-Za-z0-9._:@-]*", text) is None:
-            yield Problem(
+            yield Complaint(
                 place, f"{text!r} can't be in a model's name; use letters, digits and . _ : @ -"
             )
     if policy.model.labels is not None:
         known = list(policy.model.labels)
         for field in dict.fromkeys(used):
             if field not in known:
-                yield Problem(
+                yield Complaint(
                     place, f"{{{field}}} is not among model.labels; {did_you_mean(field, known)}"
                 )
 
 
-def _check_fields(policy: PolicySection, target: TargetSection) -> Iterator[Problem]:
+def _check_fields(policy: PolicySection, target: TargetSection) -> Iterator[Complaint]:
     """What a run is told must be known of every model that the policy names."""
     if policy.model is None or policy.model.labels is None:
         return
@@ -214,10 +216,10 @@ def _check_fields(policy: PolicySection, target: TargetSection) -> Iterator[Prob
 
 def _unknown(
     place: Place, template: str, known: list[str], policy: PolicySection
-) -> Iterator[Problem]:
+) -> Iterator[Complaint]:
     for field in dict.fromkeys(fields_of(template)):
         if field not in known:
-            yield Problem(
+            yield Complaint(
                 place,
                 f"{{{field}}} is not among the model.labels of policy {policy.name!r}; "
                 f"{did_you_mean(field, known)}",

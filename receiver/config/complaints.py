@@ -15,7 +15,7 @@ Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Complaint:
     """One thing that is wrong, and where: `("policies", 0, "cooldown")`."""
 
     place: Place
@@ -46,11 +46,11 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"known here: {', '.join(known)}" if known else "nothing is known here"
 
 
-def complaints(error: ValidationError, section: type[Section]) -> Iterator[Problem]:
+def complaints(error: ValidationError, section: type[Section]) -> Iterator[Complaint]:
     """Tell in our words what pydantic found."""
     for detail in error.errors(include_url=False):
         place = tuple(part for part in detail["loc"] if part != "[key]")
-        yield Problem(place, _sentence(detail["type"], detail, _at(section, place)))
+        yield Complaint(place, _sentence(detail["type"], detail, _at(section, place)))
 
 
 _KINDS = {

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from receiver.config.checks import is_package
-from receiver.config.dangers import dangers
 from receiver.config.fields import compile_pattern
 from receiver.config.files import in_folder, read_secret
 from receiver.config.restraint_values import cost_of, limits_of, storm_of, window_of
@@ -34,6 +33,7 @@ from receiver.config.values import (
     TargetSettings,
     TokenFile,
 )
+from receiver.config.warning_checks import warnings_of
 from receiver.core.durations import format_duration
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import APPROVAL_EXPIRY, Policy
@@ -79,7 +79,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
         path=path,
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
-        warnings=tuple(dangers(policies, targets, auth, subscribers)),
+        warnings=tuple(warnings_of(policies, targets, auth, subscribers)),
         subscribers=subscribers,
     )
 

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from receiver.config.checks import check
-from receiver.config.complaints import Problem, complaints
+from receiver.config.complaints import Complaint, complaints
 from receiver.config.conversion import convert
-from receiver.config.drafts import draft
 from receiver.config.files import BadFile
-from receiver.config.reading import Unreadable, read_yaml
+from receiver.config.partial import partial
 from receiver.config.sections import FileSection
 from receiver.config.values import Config, ConfigError
+from receiver.config.yaml_source import NotYaml, read_yaml
 
 
 def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
@@ -26,7 +26,7 @@ def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
     path = Path(path).absolute()
     try:
         raw, problems = read_yaml(path)
-    except Unreadable as error:
+    except NotYaml as error:
         raise ConfigError(path, (str(error),)) from None
     # A heading without content means nothing, except that `auth:` closes every role.
     raw = {key: {} if key == "auth" and raw[key] is None else raw[key] for key in raw}
@@ -36,7 +36,7 @@ def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
         file = FileSection.model_validate(raw)
     except ValidationError as error:
         problems += complaints(error, FileSection)
-    problems += check(draft(FileSection, raw), path.parent)
+    problems += check(partial(FileSection, raw), path.parent)
     if problems or file is None:
         raise ConfigError(path, _in_order(problems, raw))
     try:
@@ -45,10 +45,10 @@ def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
         raise ConfigError(path, (str(error),)) from None
 
 
-def _in_order(problems: Iterable[Problem], raw: Mapping[str, Any]) -> tuple[str, ...]:
+def _in_order(problems: Iterable[Complaint], raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Tell the problems as their places stand in the file, each once."""
 
-    def position(problem: Problem) -> list[float]:
+    def position(problem: Complaint) -> list[float]:
         found: Any = raw
         positions: list[float] = []
         for part in problem.place:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from receiver.config.complaints import Place, Problem
+from receiver.config.complaints import Complaint, Place
 from receiver.config.restraint_fields import parse_cost_cap, parse_run_cap
 from receiver.config.sections import CostSection, FileSection, TotalBudgetSection
 from receiver.core.budgets import show_amount
 from receiver.core.durations import format_duration
 
 
-def check_budgets(file: FileSection) -> Iterator[Problem]:
+def check_budgets(file: FileSection) -> Iterator[Complaint]:
     """Find budgets that could not be kept. Settings that could not be read are None here."""
     if file.budget is not None:
         place: Place = ("budget",)
@@ -33,24 +33,24 @@ def check_budgets(file: FileSection) -> Iterator[Problem]:
                 yield from _check_unit((*place, "cost", cap), text, policy.cost)
 
 
-def _unpriced(place: Place, who: str) -> Problem:
-    return Problem(place, f"nobody knows what a run costs; give {who} cost: {{amount, unit}}")
+def _unpriced(place: Place, who: str) -> Complaint:
+    return Complaint(place, f"nobody knows what a run costs; give {who} cost: {{amount, unit}}")
 
 
-def _check_unit(place: Place, text: str, cost: CostSection) -> Iterator[Problem]:
+def _check_unit(place: Place, text: str, cost: CostSection) -> Iterator[Complaint]:
     if cost.amount is None or cost.unit is None:
         return
     most, unit, _ = parse_cost_cap(text)
     if unit != cost.unit:
-        yield Problem(place, f"counts {unit}, but a run costs {cost.unit}; write the same unit")
+        yield Complaint(place, f"counts {unit}, but a run costs {cost.unit}; write the same unit")
     elif cost.amount > most:
         one = f"{show_amount(cost.amount)} {unit}"
-        yield Problem(place, f"is less than the {one} of one run; write more")
+        yield Complaint(place, f"is less than the {one} of one run; write more")
 
 
 def _check_spans(
     place: Place, budget: TotalBudgetSection, kept: timedelta | None
-) -> Iterator[Problem]:
+) -> Iterator[Complaint]:
     caps = [("cost", parse_cost_cap(text)[2]) for text in budget.cost or ()]
     for setting in ("runs", "runs_per_model"):
         caps += [
@@ -58,7 +58,7 @@ def _check_spans(
         ]
     for setting, span in caps:
         if kept is not None and span > kept:
-            yield Problem(
+            yield Complaint(
                 (*place, setting),
                 f"looks back {format_duration(span)}, but retention.runs forgets after "
                 f"{format_duration(kept)}; write a shorter span, or keep runs longer",

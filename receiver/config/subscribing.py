@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from receiver.config.complaints import Place, Problem, did_you_mean
+from receiver.config.complaints import Complaint, Place, did_you_mean
 from receiver.config.fields import secret_address
 from receiver.config.files import in_folder, read_certificate, read_secret
 from receiver.config.sections import AnnouncementSection, FileSection, WebhookSection
@@ -32,19 +32,19 @@ def subscriber_of(section: AnnouncementSection, folder: Path) -> SubscriberSetti
     )
 
 
-def check_announcements(file: FileSection, folder: Path) -> Iterator[Problem]:
+def check_announcements(file: FileSection, folder: Path) -> Iterator[Complaint]:
     """Find what no single setting shows. Settings that could not be read are None here."""
     names: set[str] = set()
     known = [policy.name for policy in file.policies if policy.name is not None]
     for number, section in enumerate(file.announcements):
         place: Place = ("announcements", number)
         if section.name in names:
-            yield Problem((*place, "name"), f"{section.name!r} is there already; write another")
+            yield Complaint((*place, "name"), f"{section.name!r} is there already; write another")
         names.update(filter(None, [section.name]))
         ways = {"webhook", "slack"} & section.model_fields_set
         if len(ways) != 1:
             both, none = "both webhook and slack", "neither webhook nor slack"
-            yield Problem(place, f"has {both if ways else none}; write one of them")
+            yield Complaint(place, f"has {both if ways else none}; write one of them")
         if section.webhook is not None:
             yield from _check_webhook((*place, "webhook"), section.webhook, folder)
         if section.slack is not None and section.slack.url_file:
@@ -52,32 +52,34 @@ def check_announcements(file: FileSection, folder: Path) -> Iterator[Problem]:
                 (*place, "slack", "url_file"), section.slack.url_file, folder
             )
         if section.about == []:
-            yield Problem((*place, "about"), f"is empty; write {', '.join(Kind)}, or leave it out")
+            yield Complaint(
+                (*place, "about"), f"is empty; write {', '.join(Kind)}, or leave it out"
+            )
         for position, name in enumerate(section.policies or ()):
             if name not in known:
                 sentence = f"unknown policy {name!r}; {did_you_mean(name, known)}"
-                yield Problem((*place, "policies", position), sentence)
+                yield Complaint((*place, "policies", position), sentence)
 
 
-def _check_webhook(place: Place, webhook: WebhookSection, folder: Path) -> Iterator[Problem]:
+def _check_webhook(place: Place, webhook: WebhookSection, folder: Path) -> Iterator[Complaint]:
     if len({"url", "url_file"} & webhook.model_fields_set) != 1:
-        yield Problem(place, "must have either url or url_file, which holds a secret address")
+        yield Complaint(place, "must have either url or url_file, which holds a secret address")
     if webhook.url_file:
         yield from _check_address((*place, "url_file"), webhook.url_file, folder)
     try:
         if webhook.secret_file:
             signing_key(read_secret(in_folder(folder, webhook.secret_file)))
     except ValueError as error:
-        yield Problem((*place, "secret_file"), str(error))
+        yield Complaint((*place, "secret_file"), str(error))
     try:
         if webhook.ca_file:
             read_certificate(in_folder(folder, webhook.ca_file))
     except ValueError as error:
-        yield Problem((*place, "ca_file"), str(error))
+        yield Complaint((*place, "ca_file"), str(error))
 
 
-def _check_address(place: Place, file: str, folder: Path) -> Iterator[Problem]:
+def _check_address(place: Place, file: str, folder: Path) -> Iterator[Complaint]:
     try:
         secret_address(read_secret(in_folder(folder, file)))
     except ValueError as error:
-        yield Problem(place, str(error))
+        yield Complaint(place, str(error))

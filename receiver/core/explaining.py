@@ -9,8 +9,8 @@ from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, facts_of
 from receiver.core.ladder import HOLDS, climb
 from receiver.core.models import FiringAlert, Model, Pause, next_check, pause_in_force
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
+from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.times import clock_time
 
@@ -36,14 +36,14 @@ def explain(
     model: Model,
     alerts: Sequence[FiringAlert],
     pauses: Sequence[Pause],
-    playbook: Playbook,
+    policy_set: PolicySet,
     now: datetime,
     *,
     restraints: Restraints | None = None,
 ) -> Explanation:
     """Answer for the model's oldest firing alert, or for one that fired now."""
     entry = next(iter(alerts), None)
-    policy = ruling_policy(model, alerts, playbook)
+    policy = ruling_policy(model, alerts, policy_set)
     if policy is None and model.policy is None:
         return Explanation(None, "no alert of it has ever been seen firing", None, ())
     if policy is None:
@@ -67,10 +67,10 @@ def explain(
 
 
 def ruling_policy(
-    model: Model, alerts: Sequence[FiringAlert], playbook: Playbook
+    model: Model, alerts: Sequence[FiringAlert], policy_set: PolicySet
 ) -> Policy | None:
     """The policy whose rungs are shown: the oldest alert's, or the one that named the model."""
-    return playbook.policy(alerts[0].policy if alerts else model.policy)
+    return policy_set.policy(alerts[0].policy if alerts else model.policy)
 
 
 def _stale(entry: FiringAlert, now: datetime) -> str:

@@ -14,7 +14,7 @@ from receiver.core.times import clock_time, stamp
 
 
 def window(case: Case) -> Gate | None:
-    """Only in some hours."""
+    """Allowed hours by weekday and time zone."""
     hours, known = case.ruling.window, case.facts.restraints
     if hours is None or known is None:
         return None
@@ -28,7 +28,7 @@ def window(case: Case) -> Gate | None:
 
 
 def storm(case: Case) -> Gate | None:
-    """Many models at once: their data are suspected first."""
+    """Many models begin to fire together: suspect their data first."""
     settings, known = case.ruling.storm, case.facts.restraints
     if settings is None or known is None or case.alert.is_test:
         return None
@@ -94,7 +94,7 @@ def exhausted(case: Case) -> Gate | None:
 
 
 def budget(case: Case) -> Gate | None:
-    """So many runs, or so much money, and no more; or not without a human."""
+    """Limits of runs or money; a spent one may ask a human."""
     known = case.facts.restraints
     if not case.ruling.limits or known is None:
         return None

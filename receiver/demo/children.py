@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from receiver.demo import leash
+from receiver.demo import watchdog
 from receiver.demo.asking import DemoError
 
 PATIENCE = 15.0
@@ -21,11 +21,11 @@ class Children:
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._may_end: set[str] = set()
-        self._leash: subprocess.Popen[str] | None = None
+        self._watchdog: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        self._leash = subprocess.Popen(  # noqa: S603 - our own file
-            [sys.executable, "-P", leash.__file__],
+        self._watchdog = subprocess.Popen(  # noqa: S603 - our own file
+            [sys.executable, "-P", watchdog.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -41,9 +41,9 @@ class Children:
     ) -> None:
         for name in reversed(list(self._running)):
             self.stop(name)
-        if self._leash is not None:
+        if self._watchdog is not None:
             self._tell(".")
-            self._leash.communicate()
+            self._watchdog.communicate()
 
     def log(self, name: str) -> Path:
         """Where a child's output goes."""
@@ -90,5 +90,5 @@ class Children:
         self._tell(f"-{child.pid}")
 
     def _tell(self, line: str) -> None:
-        if self._leash is not None and self._leash.stdin is not None:
-            print(line, file=self._leash.stdin, flush=True)
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            print(line, file=self._watchdog.stdin, flush=True)

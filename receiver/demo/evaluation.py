@@ -57,7 +57,7 @@ def r2_score(actual: Sequence[float], predicted: Sequence[float]) -> float:
     return 1 - missed / total if total else math.nan
 
 
-class Window:
+class RecentScores:
     """The last predictions and what came true. NaN until there are enough of them."""
 
     def __init__(self, size: int) -> None:

@@ -22,9 +22,9 @@ from prometheus_client import (
     generate_latest,
 )
 
-from receiver.demo.evaluation import Quality, Window
+from receiver.demo.artefact import ServedModel
+from receiver.demo.evaluation import Quality, RecentScores
 from receiver.demo.live import TARGET, LiveStream, Observation, Recent, read_table
-from receiver.demo.served import ServedModel
 
 TICK = 0.2
 PER_TICK = 10
@@ -65,7 +65,7 @@ class Serving:
         self._artefact = workdir / "served" / f"{user_id}.json"
         self._seen: tuple[int, int] | None = None
         self._model: ServedModel | None = None
-        self._window = Window(WINDOW)
+        self._window = RecentScores(WINDOW)
         self._recent = Recent(workdir / "recent" / f"{user_id}.csv", WINDOW)
         self._mae = metrics.mae.labels(user_id)
         self._r2 = metrics.r2.labels(user_id)

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from receiver.demo import carriers, stage
+from receiver.demo import transports, workspace
 from receiver.demo.asking import DemoError, ModelServerPeer, ReceiverPeer
 from receiver.demo.children import Children
 from receiver.demo.evaluation import Quality
-from receiver.demo.screen import Screen
+from receiver.demo.screen import Steps
 
 DRIFTS, STAYS = "42", "43"
 """Two models are served. The data of one will drift; the other must be left alone."""
@@ -31,7 +31,7 @@ def run_demo(*, once: bool, keep_dir: Path, port: int = 8080) -> int:
     folder = keep_dir.absolute()
     closed = False
     try:
-        with _ends_on_signals(), stage.own_folder(folder), Children(folder) as children:
+        with _ends_on_signals(), workspace.own_folder(folder), Children(folder) as children:
             story = Story(folder, children, port)
             with story.screen:
                 story.play()
@@ -55,11 +55,11 @@ class Story:
     def __init__(self, folder: Path, children: Children, port: int) -> None:
         self._folder = folder
         self._children = children
-        self._python = stage.pipeline_python()
-        self._receiver = ReceiverPeer(stage.free_port(port))
-        self._models = ModelServerPeer(stage.free_port())
-        self._carrier = carriers.choose(children, folder, DRIFTS, self._models, self._receiver)
-        self.screen = Screen(STEPS, self._meanwhile)
+        self._python = workspace.pipeline_python()
+        self._receiver = ReceiverPeer(workspace.free_port(port))
+        self._models = ModelServerPeer(workspace.free_port())
+        self._carrier = transports.choose(children, folder, DRIFTS, self._models, self._receiver)
+        self.screen = Steps(STEPS, self._meanwhile)
         self._watching = False
 
     def play(self) -> None:
@@ -105,7 +105,7 @@ class Story:
         self.screen.done(f"models {DRIFTS} and {STAYS} are trained on scikit-learn's cancer data")
 
     def _start_receiver(self) -> None:
-        config = stage.write_receiver(self._folder, self._python)
+        config = workspace.write_receiver(self._folder, self._python)
         listen = f"127.0.0.1:{self._receiver.port}"
         command = [sys.executable, "-m", "receiver", "serve"]
         self._children.start("receiver", [*command, "--config", str(config), "--listen", listen])

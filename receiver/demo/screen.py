@@ -20,7 +20,7 @@ SAY_EVERY = 10.0
 """A plain log says now and then what it waits for, so that it does not seem to hang."""
 
 
-class Screen:
+class Steps:
     """Shows the steps, and waits for each within its own time."""
 
     def __init__(self, steps: int, meanwhile: Callable[[], None]) -> None:

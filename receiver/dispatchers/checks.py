@@ -11,7 +11,7 @@ from receiver.core.dispatches import Failure
 from receiver.core.policies import shown
 from receiver.dispatchers.github_answers import error, read_error
 from receiver.dispatchers.github_client import GithubClient, NoAnswer, Request
-from receiver.dispatchers.github_tokens import App, TokenFile
+from receiver.dispatchers.github_tokens import App, TokenPath
 from receiver.dispatchers.kfp_api import KfpApi
 from receiver.dispatchers.kfp_local import CURE
 from receiver.dispatchers.pipelines import is_package, read_package, refusal
@@ -22,7 +22,7 @@ SLOW_IMPORT = 60
 
 
 def check_github(
-    place: Mapping[str, str], credentials: App | TokenFile, ca_file: Path | None
+    place: Mapping[str, str], credentials: App | TokenPath, ca_file: Path | None
 ) -> str:
     """Read the workflow. Raises `DispatchError` that says what to mend."""
     client = GithubClient(credentials, ca_file, PATIENCE)

@@ -20,11 +20,11 @@ from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.core.reports import Report, report_in_names
 from receiver.core.runs import Run, RunState, RunStatus
-from receiver.dispatchers.github_answers import Answer, error, read_error, start_error
+from receiver.dispatchers.github_answers import GithubAnswer, error, read_error, start_error
 from receiver.dispatchers.github_client import GithubClient, NoAnswer, Request
-from receiver.dispatchers.github_tokens import App, TokenFile
+from receiver.dispatchers.github_tokens import App, TokenPath
 
-__all__ = ["App", "GithubDispatcher", "TokenFile"]
+__all__ = ["App", "GithubDispatcher", "TokenPath"]
 
 RUN_DETAILS = "return_run_details"
 LONGEST_CALL = 40.0
@@ -63,7 +63,7 @@ class GithubDispatcher:
     def __init__(
         self,
         *,
-        credentials: TokenFile | App,
+        credentials: TokenPath | App,
         ca_file: Path | None,
         lookup_window: timedelta,
         run_timeout: timedelta,
@@ -135,7 +135,7 @@ class GithubDispatcher:
                 break
         return report_in_names(names)
 
-    def _post(self, dispatch: Dispatch, ends: float, *, details: bool) -> Answer:
+    def _post(self, dispatch: Dispatch, ends: float, *, details: bool) -> GithubAnswer:
         body: dict[str, Any] = {
             "ref": dispatch.place["ref"],
             "inputs": {
@@ -197,7 +197,7 @@ class GithubDispatcher:
             Failure.UNAVAILABLE,
         )
 
-    def _page(self, answer: Answer) -> tuple[int, list[dict[str, Any]]]:
+    def _page(self, answer: GithubAnswer) -> tuple[int, list[dict[str, Any]]]:
         total, runs = (answer.content.get(key) for key in ("total_count", "workflow_runs"))
         if (
             answer.status == 200  # noqa: PLR2004  OK
@@ -208,7 +208,9 @@ class GithubDispatcher:
             return total, runs
         raise read_error(answer, "the list of runs", self._client.credentials)
 
-    def _get(self, dispatch: Dispatch, path: str, ends: float, query: Mapping[str, str]) -> Answer:
+    def _get(
+        self, dispatch: Dispatch, path: str, ends: float, query: Mapping[str, str]
+    ) -> GithubAnswer:
         """Read, and again a little later if the network or a 5xx was in the way."""
         request = Request("GET", dispatch.place["base_url"], path, ends, query=query)
         retrying = Retrying(
@@ -225,13 +227,13 @@ class GithubDispatcher:
             ) from problem
 
 
-def _is_server_error(answer: Answer) -> bool:
+def _is_server_error(answer: GithubAnswer) -> bool:
     return answer.status >= 500  # noqa: PLR2004  where HTTP's server errors begin
 
 
-def _last_result(state: RetryCallState) -> Answer:
+def _last_result(state: RetryCallState) -> GithubAnswer:
     assert state.outcome is not None  # noqa: S101  tenacity calls it after an attempt
-    answer: Answer = state.outcome.result()
+    answer: GithubAnswer = state.outcome.result()
     return answer
 
 

@@ -28,7 +28,7 @@ LONGEST_WAIT = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GithubAnswer:
     """What GitHub, or something in front of it, answered.
 
     Attributes:
@@ -75,7 +75,7 @@ class Answer:
         )
 
 
-def error(message: str, failure: Failure, answer: Answer | None = None) -> DispatchError:
+def error(message: str, failure: Failure, answer: GithubAnswer | None = None) -> DispatchError:
     """Build a `DispatchError` whose message fits into a log line."""
     limited = answer is not None and answer.limits_rate
     return DispatchError(
@@ -86,7 +86,7 @@ def error(message: str, failure: Failure, answer: Answer | None = None) -> Dispa
     )
 
 
-def start_error(answer: Answer, dispatch: Dispatch, credentials: str) -> DispatchError:
+def start_error(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> DispatchError:
     """Say what an answer that names no run tells about the run that was asked for."""
     if answer.limits_rate:
         return error(f"GitHub limits our rate: {answer.quoted}", Failure.UNAVAILABLE, answer)
@@ -99,7 +99,7 @@ def start_error(answer: Answer, dispatch: Dispatch, credentials: str) -> Dispatc
     )
 
 
-def read_error(answer: Answer, what: str, credentials: str) -> DispatchError:
+def read_error(answer: GithubAnswer, what: str, credentials: str) -> DispatchError:
     """Say whether looking again can help; about the run a failed look tells nothing."""
     refused = answer.status in READ_REFUSALS and not answer.limits_rate
     return error(
@@ -110,7 +110,7 @@ def read_error(answer: Answer, what: str, credentials: str) -> DispatchError:
     )
 
 
-def _refusal(answer: Answer, dispatch: Dispatch, credentials: str) -> str:
+def _refusal(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> str:
     """Why it will never start, and what to mend."""
     place = dispatch.place
     where = f"{place['workflow']} in {place['repository']}"
@@ -144,7 +144,7 @@ def _lines_to_add(dispatch: Dispatch) -> str:
     )
 
 
-def asked_wait(answer: Answer) -> timedelta:
+def asked_wait(answer: GithubAnswer) -> timedelta:
     """How long the server asks us to wait; by its own clock, ours may differ."""
     headers = answer.headers
     wait = USUAL_WAIT
@@ -158,7 +158,7 @@ def asked_wait(answer: Answer) -> timedelta:
     return min(max(wait, timedelta(0)), LONGEST_WAIT)
 
 
-def _until(then: datetime | None, answer: Answer) -> timedelta:
+def _until(then: datetime | None, answer: GithubAnswer) -> timedelta:
     sent = _date(answer.headers.get("date", ""))
     return USUAL_WAIT if then is None or sent is None else then - sent
 

@@ -13,13 +13,13 @@ from github import Auth
 from github.Requester import HTTPRequestsConnectionClass, Requester, RequestsResponse
 from urllib3.exceptions import HTTPError
 
-from receiver.dispatchers.github_answers import Answer
+from receiver.dispatchers.github_answers import GithubAnswer
 from receiver.dispatchers.github_tokens import (
     App,
     FileTokens,
     InstallationTokens,
-    TokenFile,
-    Tokens,
+    TokenPath,
+    TokenSource,
     innermost,
 )
 
@@ -72,11 +72,11 @@ class GithubClient:
     """
 
     def __init__(
-        self, credentials: TokenFile | App, ca_file: Path | None, timeout: timedelta
+        self, credentials: TokenPath | App, ca_file: Path | None, timeout: timedelta
     ) -> None:
         self._timeout = timeout.total_seconds()
         self._verify: bool | str = True if ca_file is None else str(ca_file)
-        self._tokens: Tokens
+        self._tokens: TokenSource
         if isinstance(credentials, App):
             self._tokens = InstallationTokens(credentials, self._requester, self._timeout)
         else:
@@ -87,7 +87,7 @@ class GithubClient:
         """Where its token comes from, for operators."""
         return str(self._tokens)
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> GithubAnswer:
         """Send one request, and once again with a fresh token if the first one was not accepted.
 
         Raises `NoAnswer`, and `DispatchError` if there is no token.
@@ -99,7 +99,7 @@ class GithubClient:
             answer = self._exchange(request, token)
         return answer
 
-    def _exchange(self, request: Request, token: str) -> Answer:
+    def _exchange(self, request: Request, token: str) -> GithubAnswer:
         seconds = min(self._timeout, request.ends - monotonic())
         if seconds <= 0:
             raise NoAnswer("no time was left to ask", sent=False)
@@ -156,7 +156,7 @@ class _Connection(HTTPRequestsConnectionClass):
         self._origin = f"{origin.scheme}://{origin.netloc}"
         self._seconds = seconds
         self.sent = False
-        self.answer: Answer | None = None
+        self.answer: GithubAnswer | None = None
 
     def getresponse(self) -> RequestsResponse:
         """Send what `request` was told, and read the whole answer."""
@@ -173,7 +173,7 @@ class _Connection(HTTPRequestsConnectionClass):
         ) as response:
             text = _read(response, ends).decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in response.headers.items()}
-        self.answer = Answer(response.status_code, headers, text)
+        self.answer = GithubAnswer(response.status_code, headers, text)
         if response.status_code in {requests.codes.accepted, requests.codes.moved}:
             raise _KeptFromPyGithub
         return _Reply(response, text)

@@ -14,14 +14,14 @@ from jwt.exceptions import PyJWTError
 
 from receiver.core.dispatches import Failure
 from receiver.core.policies import shown
-from receiver.dispatchers.github_answers import REFUSALS, Answer, error
+from receiver.dispatchers.github_answers import REFUSALS, GithubAnswer, error
 
 PERMISSIONS = {"actions": "write", "metadata": "read"}
 LONGEST_WAIT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class TokenFile:
+class TokenPath:
     """A file that holds a personal access token, and whose content may change."""
 
     path: Path
@@ -36,7 +36,7 @@ class App:
     private_key_file: Path
 
 
-class Tokens(Protocol):
+class TokenSource(Protocol):
     """Where tokens come from; `str()` of it names the place for operators."""
 
     def current(self, base_url: str, *, refused: str | None = None) -> str:
@@ -107,7 +107,7 @@ class InstallationTokens:
         try:
             token = known.token
         except GithubException as problem:
-            answer = Answer(problem.status, problem.headers or {}, json.dumps(problem.data))
+            answer = GithubAnswer(problem.status, problem.headers or {}, json.dumps(problem.data))
             final = answer.status in REFUSALS and not answer.limits_rate
             raise error(
                 f"GitHub gives {self} no token ({answer.status}): {answer.quoted}",

@@ -11,7 +11,7 @@ import kfp_server_api
 
 from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.policies import shown
-from receiver.dispatchers.kfp_client import LONGEST_QUOTE, Answer, KfpClient, words
+from receiver.dispatchers.kfp_client import LONGEST_QUOTE, KfpAnswer, KfpClient, words
 
 REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 413, 422})
 """A create answered so did not start a run and never will. Any other 4xx stays in doubt."""
@@ -154,20 +154,20 @@ class KfpApi:
     def _ask(self, call: Ask, *arguments: Any, **query: Any) -> dict[str, Any]:
         return self._content(self._send(call, *arguments, **query))
 
-    def _send(self, call: Ask, *arguments: Any, **query: Any) -> Answer:
+    def _send(self, call: Ask, *arguments: Any, **query: Any) -> KfpAnswer:
         """Send once, and once more if the token was not accepted: that proves nothing ran."""
-        answer: Answer = call(*arguments, _preload_content=False, **query)
+        answer: KfpAnswer = call(*arguments, _preload_content=False, **query)
         if answer.status == 401 and self._token_file is not None:  # noqa: PLR2004  Unauthorized
             answer = call(*arguments, _preload_content=False, **query)
         return answer
 
-    def _content(self, answer: Answer) -> dict[str, Any]:
+    def _content(self, answer: KfpAnswer) -> dict[str, Any]:
         content = answer.content
         if answer.status == 200 and content is not None:  # noqa: PLR2004  OK
             return content
         raise self._error(answer)
 
-    def _error(self, answer: Answer) -> DispatchError:
+    def _error(self, answer: KfpAnswer) -> DispatchError:
         status, said = answer.status, self._quoted(answer)
         failure, wait = Failure.UNKNOWN, None
         sentence = f"the KFP server answered {status}: {said}"
@@ -186,7 +186,7 @@ class KfpApi:
             sentence = f"the KFP server answered 200 with something that is not its JSON: {said}"
         return DispatchError(sentence, failure, status_code=status, retry_after=wait)
 
-    def _quoted(self, answer: Answer) -> str:
+    def _quoted(self, answer: KfpAnswer) -> str:
         content = answer.content or {}
         said = (
             content.get("message") or content.get("error") or answer.body.decode(errors="replace")
@@ -233,7 +233,7 @@ def _id(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _asked_wait(answer: Answer) -> timedelta | None:
+def _asked_wait(answer: KfpAnswer) -> timedelta | None:
     seconds = (answer.getheader("retry-after") or "").strip()
     if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10):  # noqa: PLR2004
         return None

@@ -26,7 +26,7 @@ LONGEST_QUOTE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class KfpAnswer:
     """What a KFP server, or something in front of it, answered."""
 
     status: int
@@ -78,7 +78,7 @@ class KfpClient(kfp_server_api.ApiClient):  # type: ignore[misc]
         body: Any = None,
         _preload_content: bool = True,  # noqa: FBT001, FBT002  the generated code names it
         _request_timeout: Any = None,
-    ) -> Answer:
+    ) -> KfpAnswer:
         """Send one request on a connection of its own.
 
         Before the connection stands nothing was sent: unavailable. From then on a failure leaves
@@ -97,7 +97,7 @@ class KfpClient(kfp_server_api.ApiClient):  # type: ignore[misc]
                 connection.sock.settimeout(max(ends - monotonic(), 0.001))
             connection.request(method, path, sent, {**headers, "Connection": "close"})
             with connection.getresponse() as response:
-                return Answer(
+                return KfpAnswer(
                     response.status,
                     {name.lower(): value for name, value in response.getheaders()},
                     _read(response, ends),

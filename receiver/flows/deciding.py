@@ -1,4 +1,4 @@
-"""One alert is decided, and what follows for its model is carried forward in the ledger."""
+"""One alert is decided, and what follows for its model is carried forward in the unit of work."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from receiver.core.approvals import Approval
 from receiver.core.cases import Case
 from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_of
 from receiver.core.ladder import LADDER, Finding, Rung, decide
+from receiver.core.messages import question_asked
 from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
-from receiver.core.playbook import Matched
 from receiver.core.policies import Identity, Mode, Policy
+from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
-from receiver.flows import telling
-from receiver.flows.ledger import Ledger, finite
+from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.model_rows import Delivery
 
 Named: TypeAlias = tuple[Policy, Identity]
@@ -27,7 +27,7 @@ UNHELD = frozenset({Reason.OBSERVED, Reason.TRIGGERED})
 """Reasons that a policy's own restraints come before."""
 
 TIMED = RESTRAINTS - {Reason.BUDGET}
-"""Rungs below `cooldown` whose hold the timer ends; room in a budget is given out by `waking`."""
+"""Rungs below `cooldown` whose hold the timer ends; `releasing` gives out room in a budget."""
 
 HOMELESS = frozenset({Reason.UNMATCHED, Reason.INVALID})
 """Reasons for which the timer takes an alert out of its set: no policy names its model now."""
@@ -49,25 +49,25 @@ class Origin:
 
 
 def decide_alert(
-    ledger: Ledger, matched: Matched, origin: Origin, ladder: Sequence[Rung] = LADDER
+    unit: UnitOfWork, matched: Matched, origin: Origin, ladder: Sequence[Rung] = LADDER
 ) -> Decision:
     """Decide one alert and carry forward what follows from it."""
-    case = Case(matched.alert, matched.policy, _facts(ledger, matched), ledger.now)
+    case = Case(matched.alert, matched.policy, _facts(unit, matched), unit.now)
     finding = decide(case, ladder)
     restraints: Restraints | None = None
     if finding.reason in UNHELD and case.ruling.restrained and matched.identity is not None:
         # Read only now: most alerts are held before.
-        restraints = ledger.restraints(case.ruling, matched.identity.model)
+        restraints = unit.restraints(case.ruling, matched.identity.model)
         case = replace(case, facts=replace(case.facts, restraints=restraints))
         finding = decide(case, ladder)
-    decision = _decision(ledger, matched, finding, origin)
+    decision = _decision(unit, matched, finding, origin)
     policy, identity = matched.policy, matched.identity
     if policy is not None and identity is not None and finding.reason not in OUTSIDE:
-        _fires(ledger, matched.alert, (policy, identity), finding, origin)
+        _fires(unit, matched.alert, (policy, identity), finding, origin)
         if finding.asks and restraints is not None and not matched.alert.is_test:
-            _ask(ledger, (policy, identity), restraints, finding)
+            _ask(unit, (policy, identity), restraints, finding)
         if finding.reason is Reason.TRIGGERED:
-            dispatch = ledger.order(
+            dispatch = unit.order(
                 policy,
                 identity,
                 decision_id=decision.id,
@@ -76,25 +76,25 @@ def decide_alert(
             )
             decision = replace(decision, dispatch_id=dispatch.id)
     elif matched.alert.status is AlertStatus.RESOLVED:
-        _resolve(ledger, matched)
+        _resolve(unit, matched)
     elif finding.reason is Reason.DUPLICATE and policy is not None and identity is not None:
-        _confirm(ledger, matched.alert, (policy, identity), finding, origin)
+        _confirm(unit, matched.alert, (policy, identity), finding, origin)
     elif origin.source is Source.TIMER and finding.reason in HOMELESS:
-        ledger.drop(matched.alert.fingerprint)
-    ledger.decisions.append(decision)
+        unit.drop(matched.alert.fingerprint)
+    unit.decisions.append(decision)
     return decision
 
 
-def _facts(ledger: Ledger, matched: Matched) -> Facts:
+def _facts(unit: UnitOfWork, matched: Matched) -> Facts:
     if matched.identity is None:
         return Facts(problem=matched.problem)
     name = matched.identity.model
     policy = matched.policy.name if matched.policy else None
-    delivery = ledger.delivery(matched.alert)
-    entry = ledger.entry(matched.alert.fingerprint)
+    delivery = unit.delivery(matched.alert)
+    entry = unit.entry(matched.alert.fingerprint)
     return facts_of(
-        ledger.models[name],
-        ledger.pause_of(name, policy),
+        unit.models[name],
+        unit.pause_of(name, policy),
         problem=matched.problem,
         decided_at=delivery.decided_at if delivery else None,
         resolved_at=delivery.resolved_at if delivery else None,
@@ -102,14 +102,14 @@ def _facts(ledger: Ledger, matched: Matched) -> Facts:
     )
 
 
-def _decision(ledger: Ledger, matched: Matched, finding: Finding, origin: Origin) -> Decision:
+def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> Decision:
     alert = matched.alert
     model = matched.identity.model if matched.identity else None
-    latest = ledger.models[model].latest if model else None
+    latest = unit.models[model].latest if model else None
     in_flight = latest is not None and finding.reason is Reason.IN_FLIGHT
     return Decision(
-        id=ledger.tx.decision_id(ledger.now),
-        decided_at=ledger.now,
+        id=unit.tx.decision_id(unit.now),
+        decided_at=unit.now,
         source=origin.source,
         reason=finding.reason,
         detail=finding.detail,
@@ -127,29 +127,29 @@ def _decision(ledger: Ledger, matched: Matched, finding: Finding, origin: Origin
         notification_id=origin.notification_id,
         seen_in=origin.seen_in,
         position=alert.position,
-        config_hash=ledger.playbook.config_hash,
+        config_hash=unit.policy_set.config_hash,
     )
 
 
-def _fires(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+def _fires(unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
     """Carry forward that an alert fires, and what was decided about it."""
     policy, identity = named
     if origin.source is Source.TIMER:
         # The timer accepts a stale alert as firing: what resolved it counts no more.
-        _remember(ledger, alert, policy, lambda known: replace(known, resolved_at=None))
+        _remember(unit, alert, policy, lambda known: replace(known, resolved_at=None))
     else:
-        _remember(ledger, alert, policy, lambda known: replace(known, decided_at=ledger.now))
+        _remember(unit, alert, policy, lambda known: replace(known, decided_at=unit.now))
     if finding.reason is Reason.OBSERVED and finding.next_check_at is not None:
-        model = ledger.models[identity.model]
-        ledger.update(replace(model, observed_until=finding.next_check_at))
+        model = unit.models[identity.model]
+        unit.update(replace(model, observed_until=finding.next_check_at))
     if not alert.is_test:
-        _join(ledger, alert, named, finding, origin)
+        _join(unit, alert, named, finding, origin)
 
 
-def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+def _join(unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
     """Put the alert into its model's firing set; an alert belongs to one model at a time."""
     policy, identity = named
-    known = ledger.entry(alert.fingerprint)
+    known = unit.entry(alert.fingerprint)
     if alert.starts_at is None or (known and known.starts_at > alert.starts_at):
         return  # a late copy of an earlier firing says nothing about the present one
     entry = FiringAlert(
@@ -160,8 +160,8 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         labels=alert.labels,
         value=finite(alert.value),
         starts_at=alert.starts_at,
-        confirmed_at=ledger.now,
-        expires_at=ledger.now + policy.alert_expiry,
+        confirmed_at=unit.now,
+        expires_at=unit.now + policy.alert_expiry,
         stale_until=finding.next_check_at if finding.reason is Reason.STALE else None,
         held_by=finding.reason.value if finding.reason in RESTRAINTS else None,
         held_until=finding.next_check_at if finding.reason in TIMED else None,
@@ -169,72 +169,72 @@ def _join(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: 
         observing=policy.mode is Mode.OBSERVE,
         seen_in=origin.seen_in,
         position=alert.position,
-        config_hash=ledger.playbook.config_hash,
+        config_hash=unit.policy_set.config_hash,
     )
     if known is not None and origin.source is Source.TIMER:  # which confirms nothing
         entry = replace(entry, confirmed_at=known.confirmed_at, expires_at=known.expires_at)
     if known is not None and known.model != identity.model:
-        ledger.drop(alert.fingerprint)
-    ledger.keep(entry)
-    model = replace(ledger.models[identity.model], policy=policy.name, labels=identity.labels)
-    changed = with_firing(model, cooldown=policy.cooldown, now=ledger.now)
-    ledger.update(changed)
+        unit.drop(alert.fingerprint)
+    unit.keep(entry)
+    model = replace(unit.models[identity.model], policy=policy.name, labels=identity.labels)
+    changed = with_firing(model, cooldown=policy.cooldown, now=unit.now)
+    unit.update(changed)
     if finding.reason is not Reason.STALE and relapsed(model, changed, known):
-        ledger.relapses(identity.model)
+        unit.relapses(identity.model)
 
 
-def _ask(ledger: Ledger, named: Named, restraints: Restraints, finding: Finding) -> None:
+def _ask(unit: UnitOfWork, named: Named, restraints: Restraints, finding: Finding) -> None:
     """Write the question down and tell of it, unless it is open already."""
     known, rung, name = restraints.approval, finding.reason.value, named[1].model
     if known is None or known.rung != rung:
-        began = restraints.episode_started_at or ledger.now
-        asked = Approval(name, began, rung, ledger.now, expires_at=finding.next_check_at)
+        began = restraints.episode_started_at or unit.now
+        asked = Approval(name, began, rung, unit.now, expires_at=finding.next_check_at)
         # A storm asks for each of its models; one message is enough to wake somebody.
-        told = finding.reason is Reason.STORM and ledger.tx.storm_is_told(named[0].name)
-        ledger.tx.save_approval(asked)
+        told = finding.reason is Reason.STORM and unit.tx.storm_is_told(named[0].name)
+        unit.tx.save_approval(asked)
         if not told:
-            telling.asked(ledger, named[0].name, asked, finding.detail)
+            unit.announce(question_asked(named[0].name, asked, finding.detail))
 
 
-def _resolve(ledger: Ledger, matched: Matched) -> None:
+def _resolve(unit: UnitOfWork, matched: Matched) -> None:
     """Take the alert's entry out, whatever policy matches now, unless it began later."""
-    alert, entry = matched.alert, ledger.entry(matched.alert.fingerprint)
-    if entry is not None and entry.starts_at > (alert.ends_at or ledger.now):
+    alert, entry = matched.alert, unit.entry(matched.alert.fingerprint)
+    if entry is not None and entry.starts_at > (alert.ends_at or unit.now):
         entry = None
     if entry is not None and alert.starts_at is None:  # then it is this one that ended
         alert = replace(alert, starts_at=entry.starts_at)
     if matched.policy is not None:
-        _remember(
-            ledger, alert, matched.policy, lambda known: replace(known, resolved_at=ledger.now)
-        )
+        _remember(unit, alert, matched.policy, lambda known: replace(known, resolved_at=unit.now))
     if entry is None:
         return
-    ledger.drop(alert.fingerprint)
-    run = helping_run(ledger.models[entry.model], entry)
-    if run is not None and not ledger.alerts_of(entry.model):
-        ledger.recovers(entry.model, run)
+    unit.drop(alert.fingerprint)
+    run = helping_run(unit.models[entry.model], entry)
+    if run is not None and not unit.alerts_of(entry.model):
+        unit.recovers(entry.model, run)
 
 
-def _confirm(ledger: Ledger, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+def _confirm(
+    unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin: Origin
+) -> None:
     """A repeat says that the alert still fires, even if a resolve of another firing took it out.
 
     Two Prometheus servers that see the same alert begin and end it apart from each other.
     """
-    entry = ledger.entry(alert.fingerprint)
-    delivery = ledger.delivery(alert)
+    entry = unit.entry(alert.fingerprint)
+    delivery = unit.delivery(alert)
     if entry is not None and entry.starts_at == alert.starts_at:
-        expires_at = ledger.now + named[0].alert_expiry
-        ledger.keep(replace(entry, confirmed_at=ledger.now, expires_at=expires_at))
+        expires_at = unit.now + named[0].alert_expiry
+        unit.keep(replace(entry, confirmed_at=unit.now, expires_at=expires_at))
     elif delivery is not None and delivery.resolved_at is None and not alert.is_test:
-        _join(ledger, alert, named, finding, origin)
+        _join(unit, alert, named, finding, origin)
 
 
 def _remember(
-    ledger: Ledger, alert: Alert, policy: Policy, change: Callable[[Delivery], Delivery]
+    unit: UnitOfWork, alert: Alert, policy: Policy, change: Callable[[Delivery], Delivery]
 ) -> None:
     """Remember something of this delivery for as long as a copy of it may come."""
     if alert.starts_at is None:
         return  # there is no time to know a copy by
-    forget_at = ledger.now + max(policy.alert_expiry, 2 * policy.dedup_window)
-    known = ledger.delivery(alert) or Delivery(alert.fingerprint, alert.starts_at, forget_at)
-    ledger.remember(change(replace(known, forget_at=forget_at)))
+    forget_at = unit.now + max(policy.alert_expiry, 2 * policy.dedup_window)
+    known = unit.delivery(alert) or Delivery(alert.fingerprint, alert.starts_at, forget_at)
+    unit.remember(change(replace(known, forget_at=forget_at)))

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
-from receiver.store.announcement_tables import announcements
-from receiver.store.bulk import insert_rows
-from receiver.store.claims import read_claimed
 from receiver.store.column_types import storable
+from receiver.store.compiled_upsert import insert_rows
+from receiver.store.leases import read_claimed
+from receiver.store.tables import announcements
 
 PENDING = AnnouncementState.PENDING.value
 
@@ -34,7 +34,7 @@ class AnnouncementRows:
     ) -> Announcement | None:
         """Take the oldest due announcement to a subscriber for the length of `lease`, or None.
 
-        Raises `Unreadable`.
+        Raises `UnreadableRow`.
         """
         values = {"to": subscriber, "now": now, "until": now + lease}
         return read_claimed(self._db, _claiming(), values, announcement_of, due="due_at")

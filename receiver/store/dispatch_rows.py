@@ -11,9 +11,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
-from receiver.store.bulk import insert_into, insert_rows
-from receiver.store.claims import read_claimed
 from receiver.store.column_types import storable
+from receiver.store.compiled_upsert import insert_into, insert_rows
+from receiver.store.leases import read_claimed
 from receiver.store.tables import attempts, dispatches, seen_ids, transitions
 
 
@@ -62,7 +62,7 @@ class DispatchRows:
         """Take the oldest due dispatch of a target for the length of `lease`, or None.
 
         A claim is only a later `due_at`: if the claimer dies, the dispatch falls due again by
-        itself. Its number is what tells a late worker from its successor. Raises `Unreadable`.
+        itself. Its number is what tells a late worker from its successor. Raises `UnreadableRow`.
         """
         statement = claiming(tuple(state.value for state in states))
         values = {"of_target": target, "now": now, "until": now + lease}

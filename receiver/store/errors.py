@@ -39,7 +39,7 @@ class RowRefused(Exception):  # noqa: N818  says what is true
     """The database refuses what was to be stored: its content is at fault, not the store."""
 
 
-class Unreadable(Exception):  # noqa: N818  says what is true
+class UnreadableRow(Exception):  # noqa: N818  says what is true
     """A row that was claimed says what nobody can read: a hand that is not ours wrote it.
 
     Its claim is committed, so that the rows after it come first; it falls due again later.

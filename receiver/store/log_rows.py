@@ -12,7 +12,7 @@ from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
 from receiver.core.json_text import encode
 from receiver.core.times import stamp
-from receiver.store.bulk import Writing
+from receiver.store.compiled_upsert import Writing
 from receiver.store.tables import answers, configs, decisions, notifications, rejections
 
 KEPT_REJECTIONS = 100
@@ -21,7 +21,7 @@ REJECTED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """What an act under an `Idempotency-Key` led to."""
 
     request: str
@@ -72,16 +72,16 @@ class LogRows:
             self._db.execute(insert(configs).values(hash=config_hash, body=body, loaded_at=at))
         return last != config_hash
 
-    def answer(self, actor: str, key: str, since: datetime) -> Answer | None:
+    def answer(self, actor: str, key: str, since: datetime) -> StoredAnswer | None:
         """What this actor's act under this key was answered, if that was after `since`."""
         row = self._db.execute(
             select(answers.c.request, answers.c.decision_id).where(
                 answers.c.actor == actor, answers.c.key == key, answers.c.answered_at > since
             )
         ).one_or_none()
-        return None if row is None else Answer(row.request, row.decision_id)
+        return None if row is None else StoredAnswer(row.request, row.decision_id)
 
-    def save_answer(self, actor: str, key: str, answer: Answer, at: datetime) -> None:
+    def save_answer(self, actor: str, key: str, answer: StoredAnswer, at: datetime) -> None:
         """Remember an answer; an older one under the same key has run out."""
         self._db.execute(delete(answers).where(answers.c.actor == actor, answers.c.key == key))
         self._db.execute(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select, text
 
-from receiver.store.turns import Turn, take_turn
+from receiver.store.advisory_locks import AdvisoryLock, take_advisory_lock
 
 HEAD = "0007"
 """The newest migration; a test compares it with the folder."""
@@ -32,7 +32,7 @@ def migrate(db: Connection) -> None:
         # waits for a table keeps all who come later from using it: not for long.
         db.execute(text("SET LOCAL statement_timeout = 0"))
         db.execute(text("SET LOCAL lock_timeout = 0"))
-        take_turn(db, Turn.MIGRATE)
+        take_advisory_lock(db, AdvisoryLock.MIGRATE)
         db.execute(text("SET LOCAL lock_timeout = '5s'"))
     if is_due(db):
         upgrade(db)

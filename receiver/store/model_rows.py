@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
-from receiver.store.bulk import Writing, insert_into
 from receiver.store.column_types import storable
+from receiver.store.compiled_select import Reading, ReadingChosen, chunks
+from receiver.store.compiled_upsert import Writing, insert_into
 from receiver.store.errors import BeginAgain
-from receiver.store.reading import Reading, ReadingChosen, chunks
 from receiver.store.tables import (
     deliveries,
     dispatches,

@@ -22,7 +22,7 @@ from receiver.core.dispatches import ATTENTION, LIVE
 from receiver.core.models import Model, ModelState
 from receiver.store.column_types import MICROSECOND, Instant, storable
 from receiver.store.model_rows import models_named
-from receiver.store.standing import busy_models, state_column
+from receiver.store.snapshot import busy_models, state_column
 from receiver.store.tables import (
     configs,
     decisions,

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, Select, Table, bindparam, func, or_, sel
 from receiver.core.decisions import Reason
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.store.column_types import MICROSECOND, storable, to_micros
-from receiver.store.filters import FILTERS
 from receiver.store.model_rows import MODELS, firing_alert_of, model_of, pause_of
 from receiver.store.tables import (
+    FILTERS,
     attempts,
     configs,
     decisions,

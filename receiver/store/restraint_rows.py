@@ -1,25 +1,42 @@
 """Reads what the rungs below `cooldown` look at, for deciding and for `explain`."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from receiver.core.approvals import in_force
+from receiver.core.approvals import Approval, in_force
 from receiver.core.explaining import ruling_policy
 from receiver.core.models import FiringAlert, Model, with_firing
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
+from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.storms import Gathering, Onset, gather
-from receiver.store.approval_rows import ApprovalRows, approvals_of
+from receiver.store.advisory_locks import AdvisoryLock, AdvisoryLocks
 from receiver.store.budget_rows import BudgetRows, Usages
-from receiver.store.run_rows import runs_since
+from receiver.store.column_types import storable
+from receiver.store.compiled_upsert import upsert
+from receiver.store.run_end_rows import runs_since
 from receiver.store.storm_rows import StormRows, onsets_of, released_at
-from receiver.store.turns import Turn, Turns
+from receiver.store.tables import approvals
 
 
-class RestraintRows(ApprovalRows, BudgetRows, StormRows, Turns):
+class ApprovalRows:
+    """Statements about approvals. The model's row is locked by this transaction."""
+
+    _db: Connection
+
+    def approval(self, model: str) -> Approval | None:
+        """What was asked last about a model."""
+        return approvals_of(self._db, [model]).get(model)
+
+    def save_approval(self, approval: Approval) -> None:
+        """Write a question or an answer, in place of what was asked before."""
+        upsert(self._db, approvals, ("model",), [asdict(approval)])
+
+
+class RestraintRows(ApprovalRows, BudgetRows, StormRows, AdvisoryLocks):
     """Statements about what the rungs below `cooldown` look at."""
 
     _db: Connection
@@ -30,7 +47,7 @@ class RestraintRows(ApprovalRows, BudgetRows, StormRows, Turns):
         Of transactions whose models share a limit, each sees what the one before it ordered.
         """
         if any(limit.is_wide for limit in policy.limits):
-            self.take_turn(Turn.BUDGET)
+            self.take_advisory_lock(AdvisoryLock.BUDGET)
         return read_restraints(self._db, policy, model, now, Usages(self._db, now))
 
     def runs_since(self, model: str, since: datetime, now: datetime) -> Runs:
@@ -69,13 +86,19 @@ def explained_restraints(
     db: Connection,
     model: Model,
     alerts: Sequence[FiringAlert],
-    playbook: Playbook,
+    policy_set: PolicySet,
     now: datetime,
     *,
     usages: Usages,
 ) -> Restraints | None:
     """What `explain` shows of these rungs; None for a policy that has none of them."""
-    policy = ruling_policy(model, alerts, playbook)
+    policy = ruling_policy(model, alerts, policy_set)
     if policy is None or not policy.restrained:
         return None
     return read_restraints(db, policy, model, now, usages)
+
+
+def approvals_of(db: Connection, names: Sequence[str]) -> dict[str, Approval]:
+    """What was asked last about each of these models."""
+    query = select(approvals).where(approvals.c.model.in_([storable(name) for name in names]))
+    return {row.model: Approval(**row._mapping) for row in db.execute(query)}

@@ -7,14 +7,13 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from receiver.core.decisions import SKIPS
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
-from receiver.store.announcement_tables import announcements as sent
-from receiver.store.bulk import upsert
 from receiver.store.column_types import to_micros
-from receiver.store.restraint_tables import costs
-from receiver.store.run_tables import run_ends
+from receiver.store.compiled_upsert import upsert
+from receiver.store.tables import announcements as sent
 from receiver.store.tables import (
     answers,
     attempts,
+    costs,
     decisions,
     deliveries,
     dispatches,
@@ -22,6 +21,7 @@ from receiver.store.tables import (
     models,
     notifications,
     pauses,
+    run_ends,
     transitions,
 )
 

@@ -1,19 +1,30 @@
-"""Run ends: written once at a run's end; its report and its model's recovery are added."""
+"""Runs and their ends: written at a run's end; its report and its model's recovery are added."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from receiver.core.dispatches import DispatchState
+from receiver.core.dispatches import LIVE, DispatchState
 from receiver.core.reports import Report, Verdict
+from receiver.core.restraints import Runs
 from receiver.core.run_ends import INEFFECTIVE, Effect, RunEnd, Signs, effect_of
-from receiver.store.bulk import upsert
-from receiver.store.claims import read_claimed
-from receiver.store.run_tables import run_ends
-from receiver.store.tables import firing_alerts, models
+from receiver.store.compiled_upsert import upsert
+from receiver.store.leases import read_claimed
+from receiver.store.tables import dispatches, firing_alerts, models, run_ends
 
 
 class RunEndRows:
@@ -45,7 +56,7 @@ class RunEndRows:
         """Take the run end of a target whose report is to be read, for the length of `lease`.
 
         A claim is only a later `report_due_at`. A report read twice is the same report.
-        Raises `Unreadable`.
+        Raises `UnreadableRow`.
         """
         due = (
             select(run_ends.c.dispatch_id)
@@ -173,3 +184,25 @@ def run_end_of(row: Row[Any]) -> RunEnd:
     columns = dict(row._mapping)
     verdict = Verdict(row.verdict) if row.verdict else None
     return RunEnd(**{**columns, "state": DispatchState(row.state), "verdict": verdict})
+
+
+UNENDED = tuple(sorted(state.value for state in LIVE | {DispatchState.PARKED}))
+
+
+def runs_since(db: Connection, model: str, since: datetime, now: datetime) -> Runs:
+    """The runs of a model that were ordered since then.
+
+    Those that ended are told from `run_ends`, which outlive their dispatches.
+    """
+    ended, without_effect = ended_runs(db, model, since, now)
+    going_on = select(func.count()).where(
+        dispatches.c.model == model, dispatches.c.created_at >= since, unended()
+    )
+    return Runs(ended + (db.scalar(going_on) or 0), without_effect)
+
+
+def unended() -> ColumnElement[bool]:
+    """Whether a run may go on, or may have begun, without an end that we know."""
+    d = dispatches.c
+    given_up = and_(d.state == DispatchState.ABANDONED.value, d.sent_at.is_not(None))
+    return or_(d.state.in_(UNENDED), given_up)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from receiver.core.ids import ENTROPY_BYTES, time_id
 from receiver.core.ports import Clock
+from receiver.store.advisory_locks import AdvisoryLocks
 from receiver.store.announcement_rows import AnnouncementRows
 from receiver.store.decision_ids import DecisionIds
 from receiver.store.dispatch_rows import DispatchRows
@@ -23,7 +24,7 @@ from receiver.store.errors import (
     RowRefused,
     StoreRefused,
     StoreUnavailable,
-    Unreadable,
+    UnreadableRow,
     failure_of,
 )
 from receiver.store.log_rows import LogRows
@@ -35,7 +36,6 @@ from receiver.store.retention_rows import RetentionRows
 from receiver.store.run_end_rows import RunEndRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
 from receiver.store.tables import decisions
-from receiver.store.turns import Turns
 
 __all__ = ["BeginAgain", "RowRefused", "Store", "StoreRefused", "StoreUnavailable", "Tx"]
 
@@ -56,7 +56,7 @@ class Tx(
     AnnouncementRows,
     LogRows,
     RetentionRows,
-    Turns,
+    AdvisoryLocks,
 ):
     """One transaction: the writes, and the reads that decide. Times come from `now`."""
 
@@ -164,15 +164,15 @@ class Store:
     def begin(self) -> Iterator[Tx]:
         """One writing transaction: all of it, or nothing. Raises `StoreUnavailable`.
 
-        After `Unreadable` too it is committed: what was claimed stays claimed.
+        After `UnreadableRow` too it is committed: what was claimed stays claimed.
         """
         with self._writer():
             try:
-                unreadable: Unreadable | None = None
+                unreadable: UnreadableRow | None = None
                 with self._connection(sqlite_begin="IMMEDIATE") as db:
                     try:
                         yield Tx(db, self._clock, self._ids)
-                    except Unreadable as error:
+                    except UnreadableRow as error:
                         unreadable = error
                 if unreadable is not None:
                     raise unreadable

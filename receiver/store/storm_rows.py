@@ -6,9 +6,8 @@ from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
 from receiver.core.decisions import Reason
 from receiver.core.storms import Onset, Storm
-from receiver.store.bulk import upsert
-from receiver.store.restraint_tables import approvals, storm_releases
-from receiver.store.tables import firing_alerts, models
+from receiver.store.compiled_upsert import upsert
+from receiver.store.tables import approvals, firing_alerts, models, storm_releases
 
 
 class StormRows:

@@ -20,11 +20,37 @@ from sqlalchemy import (
 )
 
 from receiver.core.alerts import AlertStatus, Source
+from receiver.core.announcements import AnnouncementState, Kind
 from receiver.core.decisions import Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
+from receiver.core.reports import Verdict
 from receiver.store.column_types import Instant, Json, Plain, Span, Word
-from receiver.store.filters import FILTERS, filter_index
+
+FILTERS = (
+    "model",
+    "policy",
+    "alertname",
+    "fingerprint",
+    "status",
+    "reason",
+    "outcome",
+    "source",
+    "dispatch_id",
+    "notification_id",
+)
+
+
+def filter_index(column: str) -> tuple[Index, Index]:
+    """Let each single filter of the log read its page in order: the index ends with the id.
+
+    SQLite ends every index with the row's number, which is the id; PostgreSQL must be told.
+    """
+    return (
+        Index(f"ix_decisions_{column}", column, info={"engine": "sqlite"}),
+        Index(f"ix_decisions_{column}_id", column, "id", info={"engine": "postgresql"}),
+    )
+
 
 # SQLite makes a column the row's own number only if it is called INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -288,4 +314,108 @@ answers = Table(
     Column("answered_at", Instant, nullable=False),
     Column("decision_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("actor", "key"),
+)
+
+ENDS = (DispatchState.SUCCEEDED, DispatchState.FAILED, DispatchState.CANCELLED)
+
+# Kept longer than dispatches: how often retraining helped is told from here.
+run_ends = Table(
+    "run_ends",
+    metadata,
+    Column("dispatch_id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant, nullable=False),
+    Column("settles_at", Instant, nullable=False),
+    Column("fired", Boolean, nullable=False),
+    Column("recovered_at", Instant),
+    Column("verdict", Text),
+    Column("metrics", Json, nullable=False),
+    Column("report_detail", Plain, nullable=False),
+    Column("report_due_at", Instant),
+    Column("report_tries", Integer, nullable=False),
+    one_of("state", ENDS),
+    one_of("verdict", Verdict),
+    Index("ix_run_ends_model", "model", "created_at"),
+    Index("ix_run_ends_ended_at", "ended_at"),
+    Index(
+        "ix_run_ends_report_due",
+        "target",
+        "report_due_at",
+        sqlite_where=text("report_due_at IS NOT NULL"),
+        postgresql_where=text("report_due_at IS NOT NULL"),
+    ),
+)
+
+# What a human was asked about a model in its present (or last) episode, and the answer.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("episode_started_at", Instant, nullable=False),
+    Column("rung", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("approved", Boolean),
+    Column("answered_at", Instant),
+    Column("actor", Plain),
+    Column("comment", Plain),
+    Column("dispatch_id", Text),
+)
+
+# What runs cost: reserved when they are ordered, corrected when they end. Written only for
+# policies that tell their cost, and kept as long as run ends.
+costs = Table(
+    "costs",
+    metadata,
+    Column("dispatch_id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("ordered_at", Instant, nullable=False),
+    Column("unit", Plain, nullable=False),
+    Column("reserved", Float, nullable=False),
+    Column("run_time", Span),
+    Column("amount", Float, nullable=False),
+    Index("ix_costs_ordered_at", "ordered_at"),
+)
+
+# When an operator said that a policy's storm is none: models that fired before go on.
+storm_releases = Table(
+    "storm_releases",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    Column("released_at", Instant, nullable=False),
+)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subscriber", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("policy", Text),
+    Column("at", Instant, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("detail", Plain, nullable=False),
+    Column("status_code", Integer),
+    Column("ended_at", Instant),
+    one_of("kind", Kind),
+    one_of("state", AnnouncementState),
+    Index(
+        "ix_announcements_due",
+        "subscriber",
+        "due_at",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+    Index("ix_announcements_state_id", "state", "id"),
+    Index("ix_announcements_ended_at", "ended_at"),
 )

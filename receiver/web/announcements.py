@@ -10,8 +10,8 @@ from receiver.config import Role
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
 from receiver.core.times import stamp
 from receiver.store.announcement_rows import ANNOUNCEMENT_FILTERS, list_announcements
-from receiver.web.asked import cursor, filters, limit, only
 from receiver.web.auth import require
+from receiver.web.params import cursor, filters, limit, only
 from receiver.web.service import Service
 
 ASKED = (*ANNOUNCEMENT_FILTERS, "limit", "cursor")

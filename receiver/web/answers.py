@@ -5,7 +5,7 @@ from collections import deque
 from concurrent.futures import Future
 from functools import partial
 
-from receiver.flows.arrivals import Receipt
+from receiver.flows.intake.arrivals import Receipt
 
 
 class Answers:

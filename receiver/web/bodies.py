@@ -36,7 +36,7 @@ class TooLarge(Problem):
         self.size = size
 
 
-class Room:
+class Grant:
     """So many bytes of a `Memory`, held while a body is there."""
 
     def __init__(self, memory: "Memory", size: int, within: float) -> None:
@@ -60,9 +60,9 @@ class Memory:
         self._left = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def room(self, size: int, within: float = ROOM_SECONDS) -> "Room":
+    def room(self, size: int, within: float = ROOM_SECONDS) -> "Grant":
         """Hold so many bytes for a while. Raises `StoreUnavailable`: a 503, so it comes back."""
-        return Room(self, min(size, self._total), within)
+        return Grant(self, min(size, self._total), within)
 
     def take_now(self, size: int) -> bool:
         """Take so many bytes, unless others wait or there are not so many."""

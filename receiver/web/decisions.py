@@ -19,9 +19,9 @@ from receiver.core.decisions import Outcome, Reason
 from receiver.core.times import stamp
 from receiver.store import queries
 from receiver.store.store import Store
-from receiver.web.asked import cursor, filters, limit, moment, number, only
 from receiver.web.auth import require
 from receiver.web.cells import cell
+from receiver.web.params import cursor, filters, limit, moment, number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 

@@ -13,12 +13,12 @@ from receiver.config import Role
 from receiver.core.dispatches import DispatchState
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
-from receiver.flows import redress
+from receiver.flows.operator import dispatches
 from receiver.store import queries
 from receiver.store.run_end_rows import run_ends_of
-from receiver.web.acts import perform
-from receiver.web.asked import cursor, filters, limit, only
 from receiver.web.auth import require
+from receiver.web.operator_acts import perform
+from receiver.web.params import cursor, filters, limit, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -97,8 +97,8 @@ class Dispatches:
         return await perform(
             self._service,
             request,
-            lambda act, _body: redress.retry(
-                self._service.store, self._service.loaded.playbook, act, dispatch_id
+            lambda act, _body: dispatches.retry(
+                self._service.store, self._service.loaded.policy_set, act, dispatch_id
             ),
         )
 
@@ -108,8 +108,8 @@ class Dispatches:
         return await perform(
             self._service,
             request,
-            lambda act, _body: redress.abandon(
-                self._service.store, self._service.loaded.playbook, act, dispatch_id
+            lambda act, _body: dispatches.abandon(
+                self._service.store, self._service.loaded.policy_set, act, dispatch_id
             ),
         )
 

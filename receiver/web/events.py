@@ -16,8 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from receiver.config import Role
 from receiver.store import page_rows
 from receiver.store.store import Store, StoreUnavailable
-from receiver.web.asked import number, only
 from receiver.web.auth import require
+from receiver.web.params import number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -123,7 +123,7 @@ class Events:
 
     async def _watch(self) -> None:
         """Look as long as somebody follows, and tell them what is new."""
-        watch = Watch(self._service.store)
+        watch = Seen(self._service.store)
         while self._followers:
             with suppress(StoreUnavailable):  # the next look finds what this one missed
                 self._tell(await run_in_threadpool(watch.look))
@@ -147,7 +147,7 @@ class Events:
         return self._service.draining.is_set()
 
 
-class Watch:
+class Seen:
     """Knows what was told already: at first, what whoever follows has just read."""
 
     def __init__(self, store: Store) -> None:

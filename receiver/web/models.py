@@ -15,17 +15,16 @@ from receiver.core.explaining import explain
 from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
-from receiver.flows import answering, controls
+from receiver.flows.operator import approvals, controls
 from receiver.store import queries
-from receiver.store.approval_rows import approvals_of
 from receiver.store.budget_rows import Usages
 from receiver.store.log_rows import gate_row
-from receiver.store.restraint_rows import explained_restraints
+from receiver.store.restraint_rows import approvals_of, explained_restraints
 from receiver.store.run_end_rows import run_ends_of
-from receiver.web.acts import perform
-from receiver.web.asked import cursor, limit, only
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
+from receiver.web.operator_acts import perform
+from receiver.web.params import cursor, limit, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -95,7 +94,7 @@ class Models:
             request,
             lambda act, body: controls.retrain(
                 service.store,
-                service.loaded.playbook,
+                service.loaded.policy_set,
                 act,
                 name,
                 controls.Named(body.policy, body.labels),
@@ -112,7 +111,7 @@ class Models:
             request,
             lambda act, body: controls.pause(
                 service.store,
-                service.loaded.playbook,
+                service.loaded.policy_set,
                 act,
                 PauseScope.MODEL,
                 name,
@@ -131,7 +130,7 @@ class Models:
             request,
             lambda act, body: controls.resume(
                 service.store,
-                service.loaded.playbook,
+                service.loaded.policy_set,
                 act,
                 PauseScope.MODEL,
                 name,
@@ -146,7 +145,7 @@ class Models:
         return await perform(
             service,
             request,
-            lambda act, _: answering.approve(service.store, service.loaded.playbook, act, name),
+            lambda act, _: approvals.approve(service.store, service.loaded.policy_set, act, name),
         )
 
     async def reject(self, request: Request) -> Response:
@@ -155,7 +154,7 @@ class Models:
         return await perform(
             service,
             request,
-            lambda act, _: answering.reject(service.store, service.loaded.playbook, act, name),
+            lambda act, _: approvals.reject(service.store, service.loaded.policy_set, act, name),
         )
 
     async def pause_many(self, request: Request) -> Response:
@@ -166,7 +165,7 @@ class Models:
             request,
             lambda act, body: controls.pause(
                 service.store,
-                service.loaded.playbook,
+                service.loaded.policy_set,
                 act,
                 *_scope(body.policy),
                 length=body.for_,
@@ -181,13 +180,13 @@ class Models:
             service,
             request,
             lambda act, body: controls.resume(
-                service.store, service.loaded.playbook, act, *_scope(body.policy)
+                service.store, service.loaded.policy_set, act, *_scope(body.policy)
             ),
             RESUME_MANY_BODY,
         )
 
     def _whole(self, name: str) -> dict[str, Any] | None:
-        playbook = self._service.loaded.playbook
+        policy_set = self._service.loaded.policy_set
         with self._service.store.read() as db:
             now = self._service.store.now(db)
             model = queries.find_model(db, name)
@@ -200,9 +199,9 @@ class Models:
             end = latest_ends(db, [model]).get(name)
             asked = approvals_of(db, [name]).get(name)
             restraints = explained_restraints(
-                db, model, alerts, playbook, now, usages=Usages(db, now)
+                db, model, alerts, policy_set, now, usages=Usages(db, now)
             )
-        explained = explain(model, alerts, pauses, playbook, now, restraints=restraints)
+        explained = explain(model, alerts, pauses, policy_set, now, restraints=restraints)
         return {
             **model_json(model, alerts, pauses, now, end, asked=asked),
             "runs": shown_runs,

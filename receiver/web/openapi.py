@@ -9,9 +9,9 @@ from receiver.config import Role
 from receiver.core.alerts import Source
 from receiver.store.queries import MOST_ROWS
 from receiver.web import announcements, decisions, dispatches, events, models, policies
-from receiver.web.acts import LONGEST_KEY
-from receiver.web.asked import USUAL_ROWS
 from receiver.web.decisions import CSV, NDJSON
+from receiver.web.operator_acts import LONGEST_KEY
+from receiver.web.params import USUAL_ROWS
 from receiver.web.schemas import (
     DECISION_WORDS,
     DISPATCH_WORDS,

@@ -18,8 +18,8 @@ from receiver.core.times import stamp
 from receiver.store import queries
 from receiver.store.budget_rows import Usages
 from receiver.store.run_end_rows import effects_by_policy, recovery_times
-from receiver.web.asked import moment, only
 from receiver.web.auth import require
+from receiver.web.params import moment, only
 from receiver.web.service import Loaded, Service
 
 ASKED = ("since",)
@@ -59,7 +59,7 @@ def policies_json(
     settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
     usages = Usages(db, now)
     shown = []
-    for policy in loaded.playbook.policies:
+    for policy in loaded.policy_set.policies:
         name, middle = policy.name, median(times.get(policy.name, ()))
         shown.append(
             {

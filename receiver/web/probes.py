@@ -16,8 +16,8 @@ from receiver.store import queries
 from receiver.store.log_rows import KEPT_REJECTIONS
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import registry
-from receiver.web.asked import only
 from receiver.web.auth import require, require_same_site
+from receiver.web.params import only
 from receiver.web.problems import Problem, unavailable
 from receiver.web.service import Service
 

@@ -15,7 +15,7 @@ from receiver.store.column_types import Instant, Json
 from receiver.store.tables import attempts, decisions, dispatches, transitions
 from receiver.web import decisions as decisions_route
 from receiver.web import dispatches as dispatches_route
-from receiver.web.asked import ActBody
+from receiver.web.params import ActBody
 from receiver.web.restraint_schemas import APPROVAL
 from receiver.web.run_schemas import ANNOUNCEMENT, POLICY, RUN_END
 

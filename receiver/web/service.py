@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from receiver.config import Config
-from receiver.core.playbook import Playbook
+from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock
-from receiver.flows.committer import Committer
+from receiver.flows.intake.committer import Committer
 from receiver.store.store import Store
 from receiver.web.auth import Tokens
 
@@ -17,7 +17,7 @@ class Loaded:
     """One configuration as the routes use it; a reload puts another in its place."""
 
     config: Config
-    playbook: Playbook
+    policy_set: PolicySet
     tokens: Tokens
 
 

@@ -15,8 +15,8 @@ from receiver.config import Role
 from receiver.core.alerts import BadNotification, Source
 from receiver.core.decisions import Decision
 from receiver.core.json_text import encode
-from receiver.flows.arrivals import Arrival, Receipt
-from receiver.flows.intake import arrive, try_out
+from receiver.flows.intake.arrivals import Arrival, Receipt
+from receiver.flows.intake.taking_in import arrive, try_out
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log, rejected, webhook_answers, webhook_duration
 from receiver.web.answers import Answers
@@ -80,8 +80,8 @@ class Webhook:
         self, body: bytes, caller: Caller, source: Source, *, dry_run: bool
     ) -> Receipt:
         def parse() -> Arrival:
-            playbook = self._service.loaded.playbook
-            return arrive(parse_notification(body), playbook, source=source, sender=caller.name)
+            policy_set = self._service.loaded.policy_set
+            return arrive(parse_notification(body), policy_set, source=source, sender=caller.name)
 
         if len(body) < LARGE:
             return await self._decide(parse(), dry_run=dry_run)

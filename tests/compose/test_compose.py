@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from tests.e2e.alerting import program
+from tests.processes import ROOT, Api, Station, now
 from tests.serving import Peer
-from tests.stations import ROOT, Api, Station, now
 from tests.waiting import GENEROUS, eventually, free_port
 
 EXAMPLES = ROOT / "examples" / "compose"

@@ -8,7 +8,7 @@ import pytest
 
 from receiver.core.dispatches import Dispatch, DispatchError, DispatchState
 from receiver.core.targets import TargetKind
-from receiver.dispatchers.github import GithubDispatcher, TokenFile
+from receiver.dispatchers.github import GithubDispatcher, TokenPath
 from tests.peers.github import GithubPeer
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -55,7 +55,7 @@ def token_file(folder: Path) -> Path:
 def dispatcher_with(credentials: Any, **changes: Any) -> GithubDispatcher:
     """Build a dispatcher that loses no time between two reads."""
     if isinstance(credentials, Path):
-        credentials = TokenFile(credentials)
+        credentials = TokenPath(credentials)
     fields: dict[str, Any] = {
         "ca_file": None,
         "lookup_window": timedelta(minutes=5),

@@ -9,7 +9,7 @@ import pytest
 from receiver.core.dispatches import DispatchError
 from receiver.core.reports import BadReport, Report, Verdict
 from receiver.dispatchers.kfp_local import KfpLocalDispatcher
-from receiver.dispatchers.missing import MissingTarget
+from receiver.dispatchers.unconfigured import UnconfiguredTarget
 from tests.contract import github_setup, kfp_setup
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import TRUNCATED, answering
@@ -206,4 +206,4 @@ def test_an_output_of_another_form_is_told(tmp_path, said):
 def test_a_target_that_is_gone_can_give_no_report():
     """As with everything else that could be asked of it."""
     with pytest.raises(DispatchError):
-        MissingTarget("gone").read_report(kfp_setup.order("local"))
+        UnconfiguredTarget("gone").read_report(kfp_setup.order("local"))

@@ -7,7 +7,7 @@ import pytest
 
 from receiver.core.dispatches import DispatchError
 from receiver.dispatchers.checks import check_github, check_kfp, check_local
-from receiver.dispatchers.github_tokens import TokenFile
+from receiver.dispatchers.github_tokens import TokenPath
 from tests.contract.github_setup import token_file
 from tests.contract.kfp_setup import TINY
 from tests.peers.github import GithubPeer
@@ -29,7 +29,7 @@ def kfp():
 
 def test_github_shows_the_workflow(github, tmp_path):
     """One read, no dispatch, and the sentence does not promise more than a read can."""
-    said = check_github(github.place, TokenFile(token_file(tmp_path)), None)
+    said = check_github(github.place, TokenPath(token_file(tmp_path)), None)
 
     assert [asked.phase for asked in github.asked] == ["workflow"]
     assert "retrain-model.yaml of acme/models" in said
@@ -52,7 +52,7 @@ def test_github_refuses(github, tmp_path, spoil, said):
     spoil(github)
 
     with pytest.raises(DispatchError, match=said):
-        check_github(place, TokenFile(token_file(tmp_path)), None)
+        check_github(place, TokenPath(token_file(tmp_path)), None)
 
 
 def test_kfp_shows_its_experiments(kfp, tmp_path):

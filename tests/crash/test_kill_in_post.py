@@ -10,7 +10,7 @@ from tests.faults.sites import CONFIG
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import Asked
 from tests.posts import entry
-from tests.stations import Station, now
+from tests.processes import Station, now
 from tests.waiting import eventually
 
 

@@ -11,7 +11,7 @@ from tests.faults.sites import CONFIG
 from tests.peers.github import GithubPeer
 from tests.peers.subscriber import SECRET, Manner, SubscriberPeer
 from tests.posts import entry, post
-from tests.stations import Station, now
+from tests.processes import Station, now
 from tests.waiting import eventually
 
 SUBSCRIBERS = """\

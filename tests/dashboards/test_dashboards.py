@@ -17,8 +17,8 @@ from tests.e2e.alerting import Exporter, program
 from tests.metric_names import known, used
 from tests.peers.github import GithubPeer
 from tests.posts import entry
+from tests.processes import Station, now
 from tests.serving import Peer
-from tests.stations import Station, now
 from tests.waiting import GENEROUS, eventually, free_port
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.demo import leash
+from receiver.demo import watchdog
 from receiver.demo.asking import DemoError
 from receiver.demo.children import Children
 
@@ -56,7 +56,7 @@ from pathlib import Path
 from receiver.demo.children import Children
 with Children(Path({str(tmp_path)!r})) as children:
     children.start("one", {sleeper()!r})
-    print(children._running["one"].pid, children._leash.pid, flush=True)
+    print(children._running["one"].pid, children._watchdog.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
     killed = subprocess.run(
@@ -87,7 +87,7 @@ def test_a_stubborn_child_is_killed():
     )
     child.stdout.readline()
 
-    leash.watch([f"+{child.pid}\n"], grace=0.1)
+    watchdog.watch([f"+{child.pid}\n"], grace=0.1)
 
     assert child.wait(10) == -signal.SIGKILL
     child.stdout.close()
@@ -97,7 +97,7 @@ def test_a_demo_that_left_in_order_leaves_nothing_to_end():
     """The last line of an orderly demo takes the leash off."""
     child = subprocess.Popen(sleeper())
 
-    leash.watch([f"+{child.pid}\n", ".\n"], grace=0)
+    watchdog.watch([f"+{child.pid}\n", ".\n"], grace=0)
 
     assert child.poll() is None
     child.kill()

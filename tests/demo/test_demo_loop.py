@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from receiver.demo.asking import DemoError, NoAnswerError
-from receiver.demo.screen import Screen
+from receiver.demo.screen import Steps
 from tests.demo.kfp_environment import need_kfp_environment
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ def test_a_step_that_does_not_happen_says_which():
         raise NoAnswerError("http://127.0.0.1:1/-/ready: connection refused")
 
     with (
-        Screen(1, meanwhile=lambda: None) as screen,
+        Steps(1, meanwhile=lambda: None) as screen,
         pytest.raises(DemoError, match=r"in vain for the receiver .*connection refused"),
     ):
         screen.wait("the receiver", look, within=-1)
@@ -28,7 +28,7 @@ def test_a_step_that_does_not_happen_says_which():
 
 def test_plain_lines_without_a_terminal(capsys):
     """A log or a pipe gets lines, no control characters and no markup."""
-    with Screen(1, meanwhile=lambda: None) as screen:
+    with Steps(1, meanwhile=lambda: None) as screen:
         assert screen.wait("[the thing]", lambda: 7, within=1) == 7
         screen.done("it [happened]")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from receiver.core.reports import Verdict, parse_report
+from receiver.demo.artefact import ServedModel
 from receiver.demo.evaluation import Quality, mean_absolute_error, r2_score
 from receiver.demo.live import TARGET, read_table, write_table
 from receiver.demo.model_server import PER_TICK, WINDOW, ModelServer
-from receiver.demo.served import ServedModel
 from tests.demo.kfp_environment import (
     DEMO,
     kfp_python,

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from receiver.demo.asking import ModelServerPeer, NoAnswerError
-from receiver.demo.evaluation import ENOUGH, Quality, Window, mean_absolute_error, r2_score
+from receiver.demo.evaluation import ENOUGH, Quality, RecentScores, mean_absolute_error, r2_score
 from receiver.demo.live import TARGET, LiveStream, Recent, drifted, read_table, write_table
 from receiver.demo.model_server import ModelServer
 
@@ -46,7 +46,7 @@ def test_scores_of_nothing_are_no_numbers():
 
 def test_a_window_says_nothing_before_it_has_enough():
     """A start is no drift: a window with few predictions is NaN."""
-    window = Window(ENOUGH)
+    window = RecentScores(ENOUGH)
     for i in range(ENOUGH - 1):
         window.add(i, i)
     assert math.isnan(window.mae())
@@ -58,7 +58,7 @@ def test_a_window_says_nothing_before_it_has_enough():
 
 def test_a_window_forgets():
     """Only the last predictions count."""
-    window = Window(ENOUGH)
+    window = RecentScores(ENOUGH)
     for i in range(ENOUGH):
         window.add(i, i + 100)
     for i in range(ENOUGH):

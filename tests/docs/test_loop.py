@@ -5,7 +5,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree as ET
 
-from tests.stations import ROOT
+from tests.processes import ROOT
 
 PICTURE = ROOT / "docs" / "loop.svg"
 

@@ -14,8 +14,8 @@ from typing import Self
 import pytest
 import yaml
 
+from tests.processes import ROOT
 from tests.serving import Peer
-from tests.stations import ROOT
 from tests.waiting import GENEROUS, eventually, free_port
 
 PROMETHEUS = """\

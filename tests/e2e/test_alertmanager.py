@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.alerting import Alerting
 from tests.e2e.picky import Picky
-from tests.stations import Station
+from tests.processes import Station
 from tests.waiting import eventually
 
 GOOD, BAD_MAE, BAD_R2, BAD = (0.2, 0.9), (0.62, 0.9), (0.2, 0.4), (0.62, 0.4)

@@ -17,7 +17,7 @@ from tests.peers.github_wire import (
     answering,
 )
 from tests.posts import entry
-from tests.stations import Station, now
+from tests.processes import Station, now
 from tests.waiting import eventually
 
 COOLDOWN, SETTLE, FIRST_BACKOFF = timedelta(hours=1), timedelta(hours=2), timedelta(minutes=1)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.peers.kfp import Fault, KfpPeer
 from tests.posts import entry
-from tests.stations import ROOT, Station, now
+from tests.processes import ROOT, Station, now
 from tests.waiting import eventually
 
 TINY = ROOT / "tests" / "pipelines" / "tiny.yaml"

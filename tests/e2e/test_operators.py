@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.picky import Picky
 from tests.peers.github_wire import CUT_AFTER, Behaviour, answering
 from tests.posts import entry
-from tests.stations import Station, now
+from tests.processes import Station, now
 from tests.waiting import eventually
 
 CONFIG = """\

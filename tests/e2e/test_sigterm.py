@@ -8,7 +8,7 @@ from tests.e2e.picky import Picky
 from tests.faults.load import Load
 from tests.peers.github_wire import answering
 from tests.posts import entry
-from tests.stations import Station, now
+from tests.processes import Station, now
 from tests.waiting import eventually, pause
 
 MODELS = [f"model-{number}" for number in range(12)]

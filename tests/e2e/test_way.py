@@ -9,7 +9,7 @@ from tests.commands import Peculiar, closed_port
 from tests.e2e.alerting import Alerting
 from tests.peers.github import GithubPeer
 from tests.posts import entry
-from tests.stations import ROOT, Station
+from tests.processes import ROOT, Station
 from tests.waiting import eventually
 
 GOOD, BAD, UNKNOWN = (0.2, 0.9), (0.62, 0.4), (float("nan"), 0.9)

@@ -11,7 +11,7 @@ from tests.faults.laboratory import Lab, is_calm
 from tests.faults.load import seeded
 from tests.faults.sites import CONFIG, Site
 from tests.posts import entry, post
-from tests.stations import Api, now
+from tests.processes import Api, now
 from tests.waiting import eventually, pause
 
 PEERS = ("am-0", "am-1", "am-2")

@@ -8,7 +8,7 @@ from tests.cutting import CuttingProxy
 from tests.faults.laboratory import Lab, living
 from tests.faults.load import Load, seeded
 from tests.posts import entry, post
-from tests.stations import Station, now
+from tests.processes import Station, now
 from tests.waiting import eventually, pause
 
 SOON = 20.0

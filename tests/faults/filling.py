@@ -16,8 +16,8 @@ from tests.faults.promises import check_log
 from tests.faults.recording import under_strace
 from tests.faults.sites import MODELS
 from tests.posts import entry, post
+from tests.processes import Api, Station, now
 from tests.serving import NO_AUTH, Answer
-from tests.stations import Api, Station, now
 from tests.waiting import eventually
 
 DISK = "48m"

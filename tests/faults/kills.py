@@ -7,7 +7,7 @@ from tests.faults.laboratory import Lab, living
 from tests.faults.load import Load, seeded
 from tests.faults.promises import check_some
 from tests.faults.sites import Site
-from tests.stations import Station
+from tests.processes import Station
 from tests.waiting import pause
 
 

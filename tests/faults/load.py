@@ -7,8 +7,8 @@ from threading import Event, Lock, Thread
 from typing import Any, Self
 
 from tests.posts import entry, post
+from tests.processes import Api, now
 from tests.serving import Answer
-from tests.stations import Api, now
 from tests.waiting import pause
 
 SENDERS = 4

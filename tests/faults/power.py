@@ -17,8 +17,8 @@ from tests.faults.load import Load, seeded
 from tests.faults.recording import Answered, Event, await_end, read_events, recorded
 from tests.faults.sites import MODELS
 from tests.postgres import MEMORY
+from tests.processes import Station
 from tests.serving import NO_AUTH
-from tests.stations import Station
 from tests.waiting import eventually
 
 LIVES = {"ends": 100, "dies": 80}

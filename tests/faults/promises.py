@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults.busy import Busy
 from tests.faults.load import Acknowledged
-from tests.stations import Api
+from tests.processes import Api
 
 PROVEN_ABSENT = "left no run"
 """What the history of a dispatch says when one of its attempts was."""

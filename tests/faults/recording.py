@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.stations import ROOT, Start
+from tests.processes import ROOT, Start
 from tests.waiting import eventually
 
 CALLS = "pwrite64,write,writev,fsync,fdatasync,ftruncate,unlink"

@@ -11,7 +11,7 @@ from typing import Self
 from tests.faults.balancing import Balancer
 from tests.faults.busy import FIRST, Busy
 from tests.posts import entry
-from tests.stations import Api, Start, Station, now
+from tests.processes import Api, Start, Station, now
 from tests.waiting import eventually
 
 MODELS = [f"model-{number}" for number in range(12)]

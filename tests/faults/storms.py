@@ -11,7 +11,7 @@ from time import monotonic
 
 from tests.faults.laboratory import Lab
 from tests.posts import entry, post
-from tests.stations import Station, now, start_cold
+from tests.processes import Station, now, start_cold
 
 CONFIG = """\
 targets:

@@ -16,16 +16,16 @@ with atheris.instrument_imports(include=["receiver"]):
     from receiver.core.inputs import fill_inputs, fill_place
     from receiver.core.ladder import LADDER, Case, decide
     from receiver.core.models import Pause, PauseScope
-    from receiver.core.playbook import Matched
-    from receiver.flows.intake import arrive
+    from receiver.core.policy_set import Matched
+    from receiver.flows.intake.taking_in import arrive
     from receiver.store.column_types import storable, to_micros
 
-from tests.examples import DRIFT, PIPELINE, playbook
+from tests.examples import DRIFT, PIPELINE, policy_set
 from tests.fakes import NOON
 
 PAUSE = Pause(PauseScope.EVERYTHING, "", NOON, NOON, "ana", "why")
 SEEN = Facts(decided_at=NOON, resolved_at=NOON, pause=PAUSE, cooldown_until=NOON)
-PLAYBOOK = playbook(DRIFT)
+PLAYBOOK = policy_set(DRIFT)
 
 
 def take(body: bytes) -> None:

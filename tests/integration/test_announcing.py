@@ -17,12 +17,12 @@ from receiver.core.announcements import (
     Subscriber,
 )
 from receiver.core.runs import RunState
-from receiver.flows import controls
-from receiver.flows.acts import Act
-from receiver.flows.announcing import LEASE, announce_next
-from receiver.flows.intake import arrive, try_out
-from receiver.flows.retention import Ages, forget
-from receiver.flows.worker import Setup, Worker
+from receiver.flows.intake.taking_in import arrive, try_out
+from receiver.flows.operator import controls
+from receiver.flows.operator.acts import Act
+from receiver.flows.worker.announcing import LEASE, announce_next
+from receiver.flows.worker.loops import Setup, Worker
+from receiver.flows.worker.retention import Ages, forget
 from receiver.store.announcement_rows import list_announcements, waiting_announcements
 from receiver.telemetry import registry
 from tests.examples import DRIFT, alert, notification, resolved
@@ -57,7 +57,7 @@ def told(history):
 
 
 def subscribed(history, *subscribers):
-    history.playbook = replace(history.playbook, subscribers=subscribers)
+    history.policy_set = replace(history.policy_set, subscribers=subscribers)
     return history
 
 
@@ -109,7 +109,7 @@ class TestMaking:
         told.clock.pass_(DRIFT.cooldown)
         assert told.tick()
         told.run_to_its_end()
-        controls.retrain(told.store, told.playbook, Act("ops", "because"), "42")
+        controls.retrain(told.store, told.policy_set, Act("ops", "because"), "42")
 
         assert [one.data["ordered"] for one in made(told)] == [False, False, True]
 
@@ -143,7 +143,7 @@ class TestMaking:
 
     def test_a_question_is_told_once(self, told):
         """However many alerts meet it; and anew when nobody answered until it expired."""
-        told.playbook = replace(told.playbook, policies=(approving(alert_expiry=5 * DAY),))
+        told.policy_set = replace(told.policy_set, policies=(approving(alert_expiry=5 * DAY),))
         told.deliver(alert(), alert(name="LowModelR2"))
         told.wait(2 * HOUR, step=HOUR)
         (one,) = made(told)
@@ -158,7 +158,7 @@ class TestMaking:
     def test_an_exhausted_model_is_told_once(self, told):
         """A human must look: retraining did not help."""
         exhausting = replace(DRIFT, attempts=1, alert_expiry=5 * DAY)
-        told.playbook = replace(told.playbook, policies=(exhausting,))
+        told.policy_set = replace(told.policy_set, policies=(exhausting,))
         told.deliver(alert())
         told.run_to_its_end()
         told.wait(DAY, step=HOUR)
@@ -167,7 +167,7 @@ class TestMaking:
 
     def test_what_only_observes_or_is_tried_out_is_not_told(self, told):
         """Nothing happened."""
-        arrival = arrive(notification(alert()), told.playbook)
+        arrival = arrive(notification(alert()), told.policy_set)
         try_out(told.store, arrival)
         told.deliver(alert(retrain_test="true"))
 
@@ -332,7 +332,7 @@ class TestSending:
 @contextmanager
 def at_work(history, announcers, waiting=()):
     """The real loops, at work on a history's store."""
-    setup = Setup(history.playbook, {TARGET: history.target}, Ages(), announcers)
+    setup = Setup(history.policy_set, {TARGET: history.target}, Ages(), announcers)
     worker = Worker(history.store, history.clock, setup, missing=lambda _name: history.target)
     worker.start(set(), waiting)
     try:
@@ -375,7 +375,7 @@ def test_a_reload_brings_and_takes_subscribers(history, tmp_path):
     history.deliver(alert())
     with SubscriberPeer() as new, at_work(history, {}) as worker:
         announcers = {"new": webhook(tmp_path, new.url)}
-        worker.change(Setup(history.playbook, {TARGET: history.target}, Ages(), announcers))
+        worker.change(Setup(history.policy_set, {TARGET: history.target}, Ages(), announcers))
         assert new.wait_until(lambda: len(new.told) == 1)
         eventually(lambda: made(history, subscriber="new")[0].state is AnnouncementState.DELIVERED)
     history.clock.pass_(HOUR)

@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from receiver.flows.arrivals import Receipt
+from receiver.flows.intake.arrivals import Receipt
 from receiver.store.store import StoreUnavailable
 from receiver.web.answers import Answers
 

@@ -11,11 +11,11 @@ from receiver.core.matchers import parse_matchers
 from receiver.core.models import ModelState, state_of
 from receiver.core.runs import RunState
 from receiver.core.times import stamp
-from receiver.flows import answering, controls, redress
-from receiver.flows.acts import Act
-from receiver.flows.retention import Ages, forget
+from receiver.flows.operator import approvals, controls, dispatches
+from receiver.flows.operator.acts import Act
+from receiver.flows.worker.retention import Ages, forget
 from tests.described import DescribedPeer
-from tests.examples import DRIFT, alert, playbook, resolved
+from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.fakes import NOON, refused
 from tests.serving import NO_AUTH, host
 
@@ -66,7 +66,7 @@ def live(history, span, step=HOUR):
 
 def test_a_model_gets_so_many_runs_in_a_span(history):
     """Four in a week; the fifth when the first is a week old."""
-    history.playbook = playbook(budget(FOUR_A_WEEK, alert_expiry=30 * DAY))
+    history.policy_set = policy_set(budget(FOUR_A_WEEK, alert_expiry=30 * DAY))
     history.deliver(alert())
     live(history, 3 * DAY, step=3 * HOUR)
 
@@ -90,7 +90,7 @@ def test_a_model_gets_so_many_runs_in_a_span(history):
 
 def test_a_run_that_ends_before_it_was_ordered_counts_all_the_same(history):
     """The clock was set back before a restart; the run costs what was reserved for it."""
-    history.playbook = playbook(
+    history.policy_set = policy_set(
         budget(TWO_A_DAY, replace(MONEY, most=120), cost=PRICE, alert_expiry=30 * DAY)
     )
     history.deliver(alert("1"))
@@ -114,7 +114,7 @@ def test_a_run_that_ends_before_it_was_ordered_counts_all_the_same(history):
 
 def test_models_share_a_total_and_who_waits_longest_comes_first(history):
     """Also within one notification; those that wait leave no more lines in the log."""
-    history.playbook = playbook(budget(TWO_A_DAY, alert_expiry=30 * DAY))
+    history.policy_set = policy_set(budget(TWO_A_DAY, alert_expiry=30 * DAY))
     history.deliver(alert("4"))
     history.run_to_its_end()
     history.clock.pass_(2 * HOUR)
@@ -136,7 +136,7 @@ def test_models_share_a_total_and_who_waits_longest_comes_first(history):
 
 def test_so_many_at_once_and_the_next_one_when_a_run_ends(history):
     """No moment is known beforehand; a minute later the next one is sent."""
-    history.playbook = playbook(budget(ONE_AT_ONCE))
+    history.policy_set = policy_set(budget(ONE_AT_ONCE))
     taken = history.deliver(alert("1"), alert("2"))
 
     assert reasons(taken) == ["triggered", "budget"]
@@ -157,7 +157,7 @@ def test_a_dear_model_that_waits_keeps_no_room_from_a_cheap_one(history):
     only = parse_matchers('user_id=~"dear-.*"')
     dear = budget(total, name="dear", matchers=only, cost=replace(PRICE, amount=100))
     cheap = budget(total, name="cheap", cost=Cost(10, "EUR"))
-    history.playbook = playbook(dear, cheap)
+    history.policy_set = policy_set(dear, cheap)
     waits = alert("dear-2", starts_at=NOON - HOUR)
     decided = history.deliver(alert("dear-1"), waits, alert("a"), alert("b"), alert("c"))
     assert reasons(decided) == ["triggered", "budget", "triggered", "triggered", "budget"]
@@ -176,14 +176,14 @@ def test_a_dear_model_that_waits_keeps_no_room_from_a_cheap_one(history):
 @pytest.mark.parametrize("way", ["refused", "superseded", "abandoned"])
 def test_what_never_ran_is_given_back(history, way):
     """At once, not when its span is over."""
-    history.playbook = playbook(budget(replace(TWO_A_DAY, most=1), MONEY, cost=PRICE))
+    history.policy_set = policy_set(budget(replace(TWO_A_DAY, most=1), MONEY, cost=PRICE))
     history.deliver(alert("1"), alert("2", starts_at=history.now() - MINUTE))
     if way == "refused":
         history.target.accidents = [refused]
     elif way == "superseded":
         history.deliver(resolved("1", ends_at=history.now()))
     else:
-        redress.abandon(history.store, history.playbook, ANA, history.dispatches()[0].id)
+        dispatches.abandon(history.store, history.policy_set, ANA, history.dispatches()[0].id)
     history.send()
     history.deliver(resolved("1", ends_at=history.now()))
     history.work()
@@ -196,10 +196,10 @@ def test_what_never_ran_is_given_back(history, way):
 
 def test_an_operators_order_is_counted_and_never_held(history):
     """It overrides the budget, and is part of it."""
-    history.playbook = playbook(budget(replace(TWO_A_DAY, most=1)))
+    history.policy_set = policy_set(budget(replace(TWO_A_DAY, most=1)))
     history.deliver(alert("1"))
     history.run_to_its_end()
-    controls.retrain(history.store, history.playbook, ANA, "1")
+    controls.retrain(history.store, history.policy_set, ANA, "1")
 
     (held,) = history.deliver(alert("2"))
 
@@ -209,7 +209,7 @@ def test_an_operators_order_is_counted_and_never_held(history):
 
 def test_money_is_reserved_and_corrected_by_the_real_time(history):
     """Two runs of 40 fit into 100, a third does not; one that took a quarter costs a quarter."""
-    history.playbook = playbook(budget(MONEY, cost=PRICE))
+    history.policy_set = policy_set(budget(MONEY, cost=PRICE))
     taken = history.deliver(alert("1"), alert("2"), alert("3"))
     assert reasons(taken) == ["triggered", "triggered", "budget"]
     assert "80 of 100 EUR in 30d per policy are spent" in taken[2].detail
@@ -234,7 +234,7 @@ def test_money_is_reserved_and_corrected_by_the_real_time(history):
 def test_a_cost_without_a_run_time_is_what_it_is(history):
     """However long the run took."""
     price = Cost(40, "EUR")
-    history.playbook = playbook(budget(MONEY, cost=price))
+    history.policy_set = policy_set(budget(MONEY, cost=price))
     history.deliver(alert("1"), alert("2"))
     history.run_to_its_end()
 
@@ -244,18 +244,18 @@ def test_a_cost_without_a_run_time_is_what_it_is(history):
 def test_beyond_a_soft_budget_a_human_is_asked(history):
     """And can approve one run more, or wait."""
     soft = replace(TWO_A_DAY, most=1, asks=True)
-    history.playbook = playbook(budget(soft))
+    history.policy_set = policy_set(budget(soft))
     taken = history.deliver(alert("1"), alert("2"))
     held = taken[1]
     assert held.reason.value == "budget"
     assert held.detail.endswith("or now: a human must look; approve one more run, or reject it")
 
-    answering.approve(history.store, history.playbook, ANA, "2")
+    approvals.approve(history.store, history.policy_set, ANA, "2")
     history.work()
 
     assert len(history.dispatches()) == 2
     (third,) = history.deliver(alert("3"))
-    answering.reject(history.store, history.playbook, ANA, "3")
+    approvals.reject(history.store, history.policy_set, ANA, "3")
     history.wait(DAY + HOUR, step=6 * HOUR)
     assert third.reason.value == "budget"
     assert models_of(history)[:2] == ["1", "2"]
@@ -264,7 +264,7 @@ def test_beyond_a_soft_budget_a_human_is_asked(history):
 
 def test_a_hard_limit_is_not_approved_away(history):
     """Not even if another one asks."""
-    history.playbook = playbook(budget(replace(TWO_A_DAY, most=1, asks=True), ONE_AT_ONCE))
+    history.policy_set = policy_set(budget(replace(TWO_A_DAY, most=1, asks=True), ONE_AT_ONCE))
     _, held = history.deliver(alert("1"), alert("2"))
 
     assert "approve" not in held.detail
@@ -311,7 +311,7 @@ def test_retention_changes_no_budget(history):
     """Runs are counted although their decisions and dispatches were forgotten."""
     limit = Limit(Scope.TOTAL, Counted.RUNS, 1, 30 * DAY)
     money = replace(MONEY, most=40)
-    history.playbook = playbook(budget(limit, money, cost=Cost(40, "EUR")))
+    history.policy_set = policy_set(budget(limit, money, cost=Cost(40, "EUR")))
     history.deliver(alert("1"))
     history.run_to_its_end()
     history.clock.pass_(10 * DAY)
@@ -328,10 +328,10 @@ def test_retention_changes_no_budget(history):
 
 def test_a_policy_that_is_gone_wakes_nobody(history):
     """The reload decides its models anew; until then they wait."""
-    history.playbook = playbook(budget(ONE_AT_ONCE))
+    history.policy_set = policy_set(budget(ONE_AT_ONCE))
     history.deliver(alert("1"), alert("2"))
     history.run_to_its_end()
-    history.playbook = playbook(replace(budget(ONE_AT_ONCE), name="other"))
+    history.policy_set = policy_set(replace(budget(ONE_AT_ONCE), name="other"))
     history.work()
 
     assert len(history.dispatches()) == 1
@@ -341,7 +341,7 @@ def test_a_policy_that_is_gone_wakes_nobody(history):
 def test_two_replicas_never_share_the_last_of_a_budget(replicas, at):
     """The second waits for the first one's commit, and sees what it ordered."""
     one, two = replicas.start(), replicas.start()
-    one.playbook = two.playbook = playbook(budget(replace(TWO_A_DAY, most=1)))
+    one.policy_set = two.policy_set = policy_set(budget(replace(TWO_A_DAY, most=1)))
 
     with replicas.held(one.store, one.reasons, alert("1"), at=at) as first:
         if at == "locked":  # it has not asked for the budget yet: the other is first
@@ -361,7 +361,7 @@ def test_many_replicas_at_once_keep_to_the_budget(replicas):
     """Whoever comes first; nobody waits in a circle."""
     stores = [replicas.start() for _ in range(3)]
     for history in stores:
-        history.playbook = playbook(budget(replace(TWO_A_DAY, most=5)))
+        history.policy_set = policy_set(budget(replace(TWO_A_DAY, most=5)))
 
     posting = [
         replicas.begin(stores[n % 3].reasons, *(alert(f"{n}{k}") for k in range(4)))
@@ -377,7 +377,7 @@ def test_many_replicas_at_once_keep_to_the_budget(replicas):
 def test_a_policy_without_shared_limits_waits_for_nobody(replicas):
     """A limit per model needs the model's own lock only."""
     one, two = replicas.start(), replicas.start()
-    one.playbook = two.playbook = playbook(budget(FOUR_A_WEEK))
+    one.policy_set = two.policy_set = policy_set(budget(FOUR_A_WEEK))
 
     with replicas.held(one.store, one.reasons, alert("1")):
         assert two.reasons(alert("2")) == ["triggered"]

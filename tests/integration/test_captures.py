@@ -11,8 +11,8 @@ from receiver.alertmanager import parse_notification
 from receiver.core.alerts import AlertStatus
 from receiver.core.matchers import parse_matchers
 from receiver.core.times import parse_time
-from receiver.flows.intake import arrive, take_in
-from tests.examples import DRIFT, playbook
+from receiver.flows.intake.taking_in import arrive, take_in
+from tests.examples import DRIFT, policy_set
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 
@@ -101,7 +101,7 @@ EVERY_NAME = replace(DRIFT, matchers=parse_matchers('alertname=~".+"'))
 
 @pytest.fixture
 def history(history):
-    history.playbook = playbook(EVERY_NAME)
+    history.policy_set = policy_set(EVERY_NAME)
     return history
 
 
@@ -113,7 +113,7 @@ def moment_of(name):
 def post(history, name):
     """Deliver a capture at the moment at which it was captured."""
     parsed = parse_notification((PAYLOADS / f"{name}.json").read_bytes())
-    return take_in(history.store, [arrive(parsed, history.playbook)])[0]
+    return take_in(history.store, [arrive(parsed, history.policy_set)])[0]
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from receiver.flows import committer as module
-from receiver.flows.committer import Committer
-from receiver.flows.intake import Receipt, arrive, take_in
+from receiver.flows.intake import committer as module
+from receiver.flows.intake.committer import Committer
+from receiver.flows.intake.taking_in import Receipt, arrive, take_in
 from receiver.store.store import StoreUnavailable
 from tests.examples import alert, notification
 from tests.waiting import eventually
@@ -51,7 +51,7 @@ def committer(gate, hints):
 
 
 def arrival(history, user):
-    return arrive(notification(alert(user)), history.playbook)
+    return arrive(notification(alert(user)), history.policy_set)
 
 
 def hold_one(committer, gate, history):
@@ -174,12 +174,12 @@ def test_a_committer_that_never_began_can_be_stopped(gate):
 def test_the_workers_get_a_hint_when_a_run_was_ordered(committer, gate, history, hints):
     """And none for what started nothing."""
     gate.opened.set()
-    committer.submit(arrive(notification(alert("1", name="Watchdog")), history.playbook)).result(
+    committer.submit(arrive(notification(alert("1", name="Watchdog")), history.policy_set)).result(
         60
     )
     assert hints == []
 
     committer.submit(arrival(history, "2")).result(60)
-    committer.submit(arrive(notification(), history.playbook)).result(60)
+    committer.submit(arrive(notification(), history.policy_set)).result(60)
 
     assert hints == [1]

@@ -7,11 +7,11 @@ import pytest
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import ModelState, PauseScope, state_of
-from receiver.flows import controls, redress
-from receiver.flows.acts import Act, Conflict, NotFound
-from receiver.flows.controls import Named
+from receiver.flows.operator import controls, dispatches
+from receiver.flows.operator.acts import Act, Conflict, NotFound
+from receiver.flows.operator.controls import Named
 from receiver.store import queries
-from tests.examples import DRIFT, alert, observing, playbook, resolved
+from tests.examples import DRIFT, alert, observing, policy_set, resolved
 from tests.fakes import cut_before_accepting, refused
 
 ANA = Act("ana", "backfill")
@@ -20,17 +20,17 @@ HOUR = timedelta(hours=1)
 
 def pause(history, scope=PauseScope.MODEL, name="42", length=None):
     return controls.pause(
-        history.store, history.playbook, ANA, scope, name, length=length, named=named(name)
+        history.store, history.policy_set, ANA, scope, name, length=length, named=named(name)
     )
 
 
 def resume(history, scope=PauseScope.MODEL, name="42"):
-    return controls.resume(history.store, history.playbook, ANA, scope, name)
+    return controls.resume(history.store, history.policy_set, ANA, scope, name)
 
 
 def retrain(history, name="42", act=ANA):
     history.clock.pass_(timedelta(seconds=1))  # ids of one millisecond have no order
-    return controls.retrain(history.store, history.playbook, act, name, named(name))
+    return controls.retrain(history.store, history.policy_set, act, name, named(name))
 
 
 def named(name):
@@ -122,7 +122,7 @@ def test_retrain_overrides_every_hold_but_a_run_in_flight(history):
 
 def test_retrain_works_for_a_model_that_never_fired_and_under_an_observing_policy(history):
     """It is an order: the alert's absence does not supersede it."""
-    history.playbook = playbook(observing())
+    history.policy_set = policy_set(observing())
 
     retrain(history, "77")
     history.run_to_its_end()
@@ -133,10 +133,10 @@ def test_retrain_works_for_a_model_that_never_fired_and_under_an_observing_polic
 def test_a_model_that_nobody_named_yet_needs_policy_and_labels(history):
     """And they must name the model that is asked for."""
     with pytest.raises(NotFound, match="give policy and labels"):
-        controls.retrain(history.store, history.playbook, ANA, "77", Named())
+        controls.retrain(history.store, history.policy_set, ANA, "77", Named())
     with pytest.raises(NotFound, match="names the model 78, not 77"):
         controls.retrain(
-            history.store, history.playbook, ANA, "77", Named("drift", {"user_id": "78"})
+            history.store, history.policy_set, ANA, "77", Named("drift", {"user_id": "78"})
         )
     assert history.dispatches() == []
 
@@ -146,7 +146,7 @@ def test_a_known_model_needs_nothing_but_its_name(history):
     history.deliver(alert())
     history.run_to_its_end()
 
-    controls.retrain(history.store, history.playbook, ANA, "42")
+    controls.retrain(history.store, history.policy_set, ANA, "42")
 
     assert len(history.dispatches()) == 2
 
@@ -155,10 +155,10 @@ def test_a_model_whose_policy_is_gone_must_be_named_anew(history):
     """Nobody knows any more where its runs would go."""
     history.deliver(alert())
     history.run_to_its_end()
-    history.playbook = replace(playbook(), policies=())
+    history.policy_set = replace(policy_set(), policies=())
 
     with pytest.raises(NotFound, match="no policy drift now"):
-        controls.retrain(history.store, history.playbook, ANA, "42")
+        controls.retrain(history.store, history.policy_set, ANA, "42")
 
 
 def test_an_old_dispatch_that_is_abandoned_leaves_the_present_one_alone(history):
@@ -169,7 +169,7 @@ def test_an_old_dispatch_that_is_abandoned_leaves_the_present_one_alone(history)
     history.deliver(alert(name="LowModelR2"))
     history.send()
 
-    redress.abandon(history.store, history.playbook, ANA, old)
+    dispatches.abandon(history.store, history.policy_set, ANA, old)
 
     assert history.states() == [DispatchState.ABANDONED, DispatchState.RUNNING]
     assert history.model().in_flight
@@ -218,7 +218,7 @@ def test_a_retry_looks_before_it_sends(history):
     history.target.starts.append(dispatch_id)
     asked = history.target.asked
 
-    redress.retry(history.store, history.playbook, ANA, dispatch_id)
+    dispatches.retry(history.store, history.policy_set, ANA, dispatch_id)
     history.send()
 
     assert history.target.asked == asked
@@ -232,7 +232,7 @@ def test_a_retry_sends_again_if_no_run_is_there(history, resolve):
     if resolve:
         history.deliver(resolved(ends_at=history.now()))
 
-    redress.retry(history.store, history.playbook, ANA, dispatch_id)
+    dispatches.retry(history.store, history.policy_set, ANA, dispatch_id)
     history.work()
 
     assert history.target.starts == [dispatch_id]
@@ -245,7 +245,7 @@ def test_a_refused_dispatch_can_be_retried(history):
     history.deliver(alert())
     history.send()
 
-    redress.retry(history.store, history.playbook, ANA, history.dispatches()[0].id)
+    dispatches.retry(history.store, history.policy_set, ANA, history.dispatches()[0].id)
     history.work()
 
     assert history.states() == [DispatchState.RUNNING]
@@ -259,7 +259,7 @@ def test_a_retry_waits_for_nothing_but_another_run_in_flight(history):
     history.deliver(alert(name="LowModelR2"))
 
     with pytest.raises(Conflict, match="is in flight"):
-        redress.retry(history.store, history.playbook, ANA, dispatch_id)
+        dispatches.retry(history.store, history.policy_set, ANA, dispatch_id)
 
 
 def test_a_refused_retry_keeps_the_cooldown_of_a_later_run(history):
@@ -273,7 +273,7 @@ def test_a_refused_retry_keeps_the_cooldown_of_a_later_run(history):
     assert taken > history.now() + HOUR
     history.target.accidents = [refused]
 
-    redress.retry(history.store, history.playbook, ANA, dispatch_id)
+    dispatches.retry(history.store, history.policy_set, ANA, dispatch_id)
     history.work()
 
     assert history.states()[0] is DispatchState.REFUSED
@@ -286,7 +286,7 @@ def test_only_what_went_wrong_can_be_retried(history):
     history.send()
 
     with pytest.raises(Conflict, match="this one is running"):
-        redress.retry(history.store, history.playbook, ANA, history.dispatches()[0].id)
+        dispatches.retry(history.store, history.policy_set, ANA, history.dispatches()[0].id)
 
 
 def test_an_abandoned_run_is_over_on_our_side(history):
@@ -295,20 +295,20 @@ def test_an_abandoned_run_is_over_on_our_side(history):
     history.send()
     dispatch_id = history.dispatches()[0].id
 
-    redress.abandon(history.store, history.playbook, ANA, dispatch_id)
+    dispatches.abandon(history.store, history.policy_set, ANA, dispatch_id)
 
     assert history.states() == [DispatchState.ABANDONED]
     assert history.model().held_until >= history.now() + DRIFT.settle
     history.clock.pass_(HOUR)
     assert not history.follow()
     with pytest.raises(Conflict, match="has ended"):
-        redress.abandon(history.store, history.playbook, ANA, dispatch_id)
+        dispatches.abandon(history.store, history.policy_set, ANA, dispatch_id)
 
 
 def test_an_unknown_dispatch_is_not_found(history):
     """There is nothing to act on."""
     with pytest.raises(NotFound):
-        redress.abandon(history.store, history.playbook, ANA, "01nothing")
+        dispatches.abandon(history.store, history.policy_set, ANA, "01nothing")
     with pytest.raises(NotFound):
         pause(history, PauseScope.POLICY, "nothing")
 

@@ -7,13 +7,13 @@ import pytest
 
 from receiver.core.models import PauseScope, next_check
 from receiver.core.runs import RunState
-from receiver.flows import controls
-from receiver.flows.acts import Act
-from receiver.flows.intake import arrive, take_in, try_out
-from receiver.flows.rechecking import due_models
-from receiver.flows.reloading import apply_configuration
-from receiver.flows.waking import wake
-from tests.examples import DRIFT, alert, notification, observing, playbook, resolved
+from receiver.flows.intake.taking_in import arrive, take_in, try_out
+from receiver.flows.operator import controls
+from receiver.flows.operator.acts import Act
+from receiver.flows.operator.reloading import apply_configuration
+from receiver.flows.worker.rechecking import due_models
+from receiver.flows.worker.releasing import release_shared
+from tests.examples import DRIFT, alert, notification, observing, policy_set, resolved
 from tests.fakes import NOON, refused, unavailable
 
 MINUTE = timedelta(minutes=1)
@@ -103,7 +103,7 @@ def test_a_late_resolve_does_not_take_out_a_newer_firing(history):
 
 def test_a_repeat_brings_back_what_a_resolve_of_another_firing_took_out(history):
     """Two Prometheus servers see one alert apart: what still fires is held, not forgotten."""
-    history.playbook = playbook(replace(DRIFT, cooldown=HOUR, settle=timedelta(0)))
+    history.policy_set = policy_set(replace(DRIFT, cooldown=HOUR, settle=timedelta(0)))
     history.deliver(alert(starts_at=NOON - HOUR))
     history.run_to_its_end()
     history.deliver(alert(starts_at=NOON))
@@ -131,8 +131,8 @@ def test_a_repeat_of_what_ended_brings_nothing_back(history):
 def test_a_resolve_takes_its_alert_out_whatever_policy_matches_now(history):
     """The policy may be gone from the file by the time the alert ends."""
     history.deliver(alert())
-    history.playbook = playbook(replace(DRIFT, matchers=()))
-    history.playbook = replace(history.playbook, policies=())
+    history.policy_set = policy_set(replace(DRIFT, matchers=()))
+    history.policy_set = replace(history.policy_set, policies=())
 
     assert history.reasons(resolved(ends_at=history.now())) == ["unmatched"]
 
@@ -141,7 +141,7 @@ def test_a_resolve_takes_its_alert_out_whatever_policy_matches_now(history):
 
 def test_a_late_copy_of_a_resolved_alert_starts_nothing(history):
     """Held as stale; Alertmanager says `resolved` again before it would be decided."""
-    history.playbook = playbook(replace(DRIFT, cooldown=MINUTE, settle=timedelta(0)))
+    history.policy_set = policy_set(replace(DRIFT, cooldown=MINUTE, settle=timedelta(0)))
     history.deliver(alert())
     history.run_to_its_end()
     history.clock.pass_(5 * MINUTE)
@@ -158,7 +158,7 @@ def test_a_late_copy_of_a_resolved_alert_starts_nothing(history):
 
 def test_a_refire_that_looks_like_a_late_copy_is_decided_after_the_window(history):
     """If nobody resolves it again, it fires: the timer decides it."""
-    history.playbook = playbook(replace(DRIFT, cooldown=MINUTE, settle=timedelta(0)))
+    history.policy_set = policy_set(replace(DRIFT, cooldown=MINUTE, settle=timedelta(0)))
     history.deliver(alert())
     history.run_to_its_end()
     history.deliver(resolved(ends_at=history.now()))
@@ -199,7 +199,7 @@ def test_absence_from_a_message_means_nothing(history):
 def test_the_model_belongs_to_everybody(history):
     """Two policies that name the same model share its run in flight and its cooldown."""
     other = replace(DRIFT, name="other", matchers=(), model_name="{user_id}")
-    history.playbook = playbook(DRIFT, other)
+    history.policy_set = policy_set(DRIFT, other)
 
     assert history.reasons(alert(), alert(name="Other")) == ["triggered", "in_flight"]
     history.run_to_its_end()
@@ -210,7 +210,7 @@ def test_the_model_belongs_to_everybody(history):
 def test_the_first_policy_that_matches_wins(history):
     """The file's order decides."""
     watching = observing(replace(DRIFT, name="first"))
-    history.playbook = playbook(watching, DRIFT)
+    history.policy_set = policy_set(watching, DRIFT)
 
     (decision,) = history.deliver(alert())
 
@@ -287,7 +287,7 @@ def test_an_alert_that_nobody_confirms_is_taken_for_gone(history):
     """Lost resolves must not retrain a healthy model for ever."""
     history.deliver(alert())
     history.run_to_its_end()
-    history.playbook = playbook(replace(DRIFT, mode=observing().mode))
+    history.policy_set = policy_set(replace(DRIFT, mode=observing().mode))
 
     history.wait(DRIFT.alert_expiry, step=HOUR)
 
@@ -298,7 +298,7 @@ def test_an_alert_that_nobody_confirms_is_taken_for_gone(history):
 
 def test_an_observing_policy_starts_nothing_and_takes_a_cooldown_of_its_own(history):
     """It shows what would have happened; a policy that acts does not respect it."""
-    history.playbook = playbook(observing())
+    history.policy_set = policy_set(observing())
     assert history.reasons(alert()) == ["observed"]
     history.clock.pass_(DRIFT.dedup_window)
     assert history.reasons(alert()) == ["cooldown"]
@@ -306,7 +306,7 @@ def test_an_observing_policy_starts_nothing_and_takes_a_cooldown_of_its_own(hist
     history.tick()
     assert [row.reason for row in history.log(source="timer")] == ["observed"]
 
-    history.playbook = playbook(DRIFT)
+    history.policy_set = policy_set(DRIFT)
 
     assert history.reasons(alert(fingerprint="pod-2")) == ["triggered"]
 
@@ -348,21 +348,21 @@ def test_a_refusal_backs_off_longer_each_time_and_a_reload_ends_it(history):
     history.clock.jump(-waits[-1])
 
     assert waits == [MINUTE, 2 * MINUTE, 4 * MINUTE]
-    assert apply_configuration(history.store, playbook(config_hash="mended"), "{}")
+    assert apply_configuration(history.store, policy_set(config_hash="mended"), "{}")
     assert history.tick()
 
 
 def test_what_a_replica_decided_by_the_old_configuration_is_decided_anew(history):
     """Replicas load a new file one after the other; the last one mends what it did meanwhile."""
-    old = playbook(observing(), config_hash="old")
+    old = policy_set(observing(), config_hash="old")
     apply_configuration(history.store, old, "{}")
     history.clock.pass_(MINUTE)
-    apply_configuration(history.store, playbook(), "{}")
-    history.playbook = old
+    apply_configuration(history.store, policy_set(), "{}")
+    history.policy_set = old
     assert history.reasons(alert()) == ["observed"]
 
-    history.playbook = playbook()
-    assert not apply_configuration(history.store, history.playbook, "{}")
+    history.policy_set = policy_set()
+    assert not apply_configuration(history.store, history.policy_set, "{}")
 
     assert history.tick()
     assert history.log()[-1].reason == "triggered"
@@ -370,19 +370,19 @@ def test_what_a_replica_decided_by_the_old_configuration_is_decided_anew(history
 
 def test_a_step_that_began_with_the_old_configuration_has_not_the_last_word(history):
     """Also if it ends after the last replica has loaded the new one, and nothing else is due."""
-    old = playbook(replace(DRIFT, attempts=1), config_hash="old")
-    history.playbook = old
+    old = policy_set(replace(DRIFT, attempts=1), config_hash="old")
+    history.policy_set = old
     history.deliver(alert())
     history.run_to_its_end()
     apply_configuration(history.store, old, "{}")
     history.clock.pass_(DRIFT.cooldown)
-    apply_configuration(history.store, playbook(config_hash="new"), "{}")
+    apply_configuration(history.store, policy_set(config_hash="new"), "{}")
     history.tick()
     assert history.log()[-1].reason == "exhausted"
     history.tick()  # the old one judges nothing again
     told = len(history.log())
 
-    history.playbook = playbook(config_hash="new")
+    history.policy_set = policy_set(config_hash="new")
 
     assert history.tick()
     assert len(history.log()) == told + 1
@@ -392,39 +392,39 @@ def test_a_step_that_began_with_the_old_configuration_has_not_the_last_word(hist
 
 def test_what_may_be_a_late_copy_is_not_asked_about_before_its_time(history):
     """Another configuration judged it, but it counts only later: the timer stays idle."""
-    history.playbook = playbook(config_hash="old")
+    history.policy_set = policy_set(config_hash="old")
     history.deliver(alert())
     history.deliver(resolved(ends_at=history.now()))
     history.clock.pass_(DRIFT.dedup_window)
     assert history.reasons(alert()) == ["stale"]
 
-    history.playbook = playbook(config_hash="new")
-    apply_configuration(history.store, history.playbook, "{}")
+    history.policy_set = policy_set(config_hash="new")
+    apply_configuration(history.store, history.policy_set, "{}")
     history.tick()
-    wake(history.store, history.playbook)
+    release_shared(history.store, history.policy_set)
 
     assert due_models(history.store) == []
 
 
 def test_a_configuration_that_did_not_change_decides_nothing_anew(history):
     """A restart with the same file leaves every hold as it was."""
-    apply_configuration(history.store, history.playbook, "{}")
+    apply_configuration(history.store, history.policy_set, "{}")
     history.deliver(alert())
     history.run_to_its_end()
 
-    assert not apply_configuration(history.store, history.playbook, "{}")
+    assert not apply_configuration(history.store, history.policy_set, "{}")
     assert not history.tick()
 
 
 def test_an_act_does_not_put_off_what_a_reload_made_due(history):
     """Until the timer came by, the entries still say what the old configuration said."""
-    history.playbook = playbook(observing(), config_hash="observing")
-    apply_configuration(history.store, history.playbook, "{}")
+    history.policy_set = policy_set(observing(), config_hash="observing")
+    apply_configuration(history.store, history.policy_set, "{}")
     assert history.reasons(alert()) == ["observed"]
-    history.playbook = playbook()
-    apply_configuration(history.store, history.playbook, "{}")
+    history.policy_set = policy_set()
+    apply_configuration(history.store, history.policy_set, "{}")
 
-    controls.resume(history.store, history.playbook, ANA, PauseScope.EVERYTHING, "")
+    controls.resume(history.store, history.policy_set, ANA, PauseScope.EVERYTHING, "")
 
     assert history.tick()
     assert history.log()[-1].reason == "triggered"
@@ -433,8 +433,8 @@ def test_an_act_does_not_put_off_what_a_reload_made_due(history):
 def test_an_alert_whose_policy_is_gone_leaves_its_set_at_the_next_check(history):
     """A reload decides everything that fires anew; what no policy names is not held on to."""
     history.deliver(alert())
-    history.playbook = replace(playbook(config_hash="new"), policies=())
-    apply_configuration(history.store, history.playbook, "{}")
+    history.policy_set = replace(policy_set(config_hash="new"), policies=())
+    apply_configuration(history.store, history.policy_set, "{}")
 
     history.tick()
 
@@ -445,8 +445,8 @@ def test_an_alert_whose_policy_is_gone_leaves_its_set_at_the_next_check(history)
 def test_an_alert_moves_to_the_model_that_a_new_configuration_names(history):
     """An alert belongs to the model that it was last decided for, and to no other."""
     history.deliver(alert())
-    history.playbook = playbook(replace(DRIFT, model_name="m-{user_id}"), config_hash="new")
-    apply_configuration(history.store, history.playbook, "{}")
+    history.policy_set = policy_set(replace(DRIFT, model_name="m-{user_id}"), config_hash="new")
+    apply_configuration(history.store, history.policy_set, "{}")
 
     history.tick()
 
@@ -457,7 +457,7 @@ def test_an_alert_moves_to_the_model_that_a_new_configuration_names(history):
 
 def test_a_dry_run_stores_nothing(history):
     """It answers what would be decided; the store is as before."""
-    arrival = arrive(notification(alert()), history.playbook)
+    arrival = arrive(notification(alert()), history.policy_set)
 
     receipt = try_out(history.store, arrival)
 
@@ -470,9 +470,9 @@ def test_a_dry_run_stores_nothing(history):
 def test_requests_that_wait_together_share_their_facts(history):
     """Two notifications of one commit about one model are one run."""
     arrivals = [
-        arrive(notification(alert()), history.playbook),
-        arrive(notification(alert(name="LowModelR2")), history.playbook),
-        arrive(notification(alert()), history.playbook),
+        arrive(notification(alert()), history.policy_set),
+        arrive(notification(alert(name="LowModelR2")), history.policy_set),
+        arrive(notification(alert()), history.policy_set),
     ]
 
     receipts = take_in(history.store, arrivals)

@@ -8,10 +8,11 @@ import pytest
 from receiver.core.dispatches import DispatchError, DispatchState, Failure
 from receiver.core.models import PauseScope
 from receiver.core.runs import Run, RunState
-from receiver.flows import controls, dispatching, looking_up, redress
-from receiver.flows.acts import Act
-from receiver.flows.moving import LEASE
-from tests.examples import DRIFT, alert, observing, playbook, resolved
+from receiver.flows.operator import controls, dispatches
+from receiver.flows.operator.acts import Act
+from receiver.flows.transitions import LEASE
+from receiver.flows.worker import dispatching, reconciling
+from tests.examples import DRIFT, alert, observing, policy_set, resolved
 from tests.fakes import (
     Killed,
     accepted_then_cut,
@@ -219,12 +220,16 @@ def test_a_model_that_recovered_while_its_dispatch_waited_is_left_alone(history)
 
 @pytest.mark.parametrize(
     "changed",
-    [playbook(observing()), replace(playbook(), policies=()), replace(playbook(), targets={})],
+    [
+        policy_set(observing()),
+        replace(policy_set(), policies=()),
+        replace(policy_set(), targets={}),
+    ],
 )
 def test_a_dispatch_whose_policy_went_away_is_not_sent(history, changed):
     """Gone from the file, observing, or without its target: superseded."""
     history.deliver(alert())
-    history.playbook = changed
+    history.policy_set = changed
 
     history.send()
 
@@ -235,11 +240,11 @@ def test_a_dispatch_whose_policy_went_away_is_not_sent(history, changed):
 def test_a_paused_dispatch_stays_pending_until_it_is_resumed(history):
     """A pause holds what was ordered but not sent."""
     history.deliver(alert())
-    controls.pause(history.store, history.playbook, ANA, PauseScope.EVERYTHING, "", length=None)
+    controls.pause(history.store, history.policy_set, ANA, PauseScope.EVERYTHING, "", length=None)
     history.wait(timedelta(hours=2), step=MINUTE)
     assert history.states() == [DispatchState.PENDING]
 
-    controls.resume(history.store, history.playbook, ANA, PauseScope.EVERYTHING, "")
+    controls.resume(history.store, history.policy_set, ANA, PauseScope.EVERYTHING, "")
     history.wait(MINUTE)
 
     assert history.states() == [DispatchState.RUNNING]
@@ -293,7 +298,7 @@ def test_an_operator_comes_before_the_worker_that_was_sending(history, accident)
     """Abandoned while its attempt was being made: what the attempt tells counts no more."""
 
     def abandoned(target, dispatch):
-        redress.abandon(history.store, history.playbook, ANA, dispatch.id)
+        dispatches.abandon(history.store, history.policy_set, ANA, dispatch.id)
         return accident(target, dispatch)
 
     history.target.accidents = [abandoned]
@@ -322,13 +327,13 @@ def test_a_claim_that_was_taken_over_does_nothing(history, state, resolve):
 
     if state is DispatchState.PENDING:
         dispatching._attempt(
-            history.store, history.target, history.playbook, history.watch, claimed
+            history.store, history.target, history.policy_set, history.watch, claimed
         )
     else:
-        looking_up.look_up(
+        reconciling.look_up(
             history.store,
             history.target,
-            history.playbook,
+            history.policy_set,
             history.watch,
             claimed,
             now=history.now(),
@@ -347,7 +352,7 @@ def test_a_look_up_that_was_taken_over_changes_nothing(history):
     find = history.target.find
 
     def abandoned(dispatch):
-        redress.abandon(history.store, history.playbook, ANA, dispatch.id)
+        dispatches.abandon(history.store, history.policy_set, ANA, dispatch.id)
         return find(dispatch)
 
     history.target.find = abandoned

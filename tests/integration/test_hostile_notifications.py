@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from receiver.flows.retention import Ages, forget
+from receiver.flows.worker.retention import Ages, forget
 from tests.described import DescribedPeer
 from tests.hostile import ALERTS, CORPUS, HOLE, NAMES, body_with
 from tests.posts import entry, post

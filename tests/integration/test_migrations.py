@@ -9,10 +9,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from receiver.store.advisory_locks import PROGRAM, AdvisoryLock
 from receiver.store.migrate import HEAD, KNOWN
 from receiver.store.store import Store, StoreRefused
 from receiver.store.tables import metadata
-from receiver.store.turns import PROGRAM, Turn
 from tests.postgres import Backdoor
 from tests.waiting import GENEROUS, eventually
 
@@ -76,7 +76,7 @@ def test_tables_of_a_later_release_are_used_as_they_are(own_url, clock):
 def test_of_replicas_that_start_together_one_migrates(postgres):
     """The others wait for as long as it takes, and find that nothing is left to do."""
     with postgres.database() as name, Backdoor(postgres, name) as backdoor:
-        backdoor.execute(f"SELECT pg_advisory_lock({PROGRAM + Turn.MIGRATE}, -2147483648)")
+        backdoor.execute(f"SELECT pg_advisory_lock({PROGRAM + AdvisoryLock.MIGRATE}, -2147483648)")
         command = [sys.executable, "-c", OPEN, postgres.url(name)]
         starting = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
         eventually(lambda: backdoor.waiting() == 3)

@@ -17,9 +17,9 @@ from receiver.core.restraints import Restraints, Runs
 from receiver.core.runs import RunState
 from receiver.core.storms import Gathering, Storm
 from receiver.core.times import parse_time
-from receiver.flows import answering, controls
-from receiver.flows.acts import Act, Conflict, NotFound
-from tests.examples import DRIFT, alert, observing, playbook, resolved
+from receiver.flows.operator import approvals, controls
+from receiver.flows.operator.acts import Act, Conflict, NotFound
+from tests.examples import DRIFT, alert, observing, policy_set, resolved
 from tests.fakes import NOON, accepted_then_cut, refused, unavailable
 from tests.restrained import approving, window
 
@@ -148,7 +148,7 @@ def test_a_whole_log_replays_to_the_same_reasons(history, seed, deck):
     """Whatever happened, each decision follows from what is stored with it."""
     chance = random.Random(seed)  # noqa: S311  a history, no secret
     policies = DECKS[deck]
-    history.playbook = playbook(next(iter(policies.values())))
+    history.policy_set = policy_set(next(iter(policies.values())))
     for _ in range(60):
         something_happens(history, chance, list(policies.values()), answers=deck != "usual")
         history.wait(timedelta(minutes=chance.randrange(120)), step=timedelta(minutes=20))
@@ -157,7 +157,7 @@ def test_a_whole_log_replays_to_the_same_reasons(history, seed, deck):
     for row in rows:
         modes = {gate.get("mode") for gate in row.gates} - {None}
         ruling = policies[modes.pop()] if modes else next(iter(policies.values()))
-        again = replay(row, playbook(ruling))
+        again = replay(row, policy_set(ruling))
         assert again.reason.value == row.reason, row.gates
         assert [gate.rung.value for gate in again.gates] == [gate["rung"] for gate in row.gates]
         assert again.detail == row.detail or again.reason in {Reason.COOLDOWN, Reason.IN_FLIGHT}
@@ -183,18 +183,18 @@ def something_happens(history, chance, policies, *, answers):
         case 4:
             length = timedelta(minutes=chance.randrange(1, 90))
             policy = PauseScope.POLICY, "drift"
-            controls.pause(history.store, history.playbook, ANA, *policy, length=length)
+            controls.pause(history.store, history.policy_set, ANA, *policy, length=length)
         case 5:
             accidents = [refused, unavailable, accepted_then_cut]
             history.target.accidents.append(chance.choice(accidents))
         case 6 | 8:
             history.target.finish(chance.choice([RunState.SUCCEEDED, RunState.FAILED]))
         case 7:
-            history.playbook = playbook(chance.choice(policies))
+            history.policy_set = policy_set(chance.choice(policies))
         case _:
             with suppress(NotFound, Conflict):
-                way = chance.choice([answering.approve, answering.approve, answering.reject])
-                way(history.store, history.playbook, ANA, user)
+                way = chance.choice([approvals.approve, approvals.approve, approvals.reject])
+                way(history.store, history.policy_set, ANA, user)
 
 
 def history_of(history, user):

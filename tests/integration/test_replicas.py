@@ -9,14 +9,14 @@ import pytest
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.regexes import Regex
-from receiver.flows import intake
-from receiver.flows.intake import arrive, take_in
-from receiver.flows.moving import LEASE
-from receiver.flows.rechecking import due_models, recheck
-from receiver.flows.reloading import apply_configuration
+from receiver.flows.intake import taking_in
+from receiver.flows.intake.taking_in import arrive, take_in
+from receiver.flows.operator.reloading import apply_configuration
+from receiver.flows.transitions import LEASE
+from receiver.flows.worker.rechecking import due_models, recheck
 from receiver.store import store as module
 from receiver.store.store import BeginAgain, StoreUnavailable
-from tests.examples import DRIFT, alert, notification, playbook, resolved
+from tests.examples import DRIFT, alert, notification, policy_set, resolved
 from tests.fakes import NOON
 
 HOUR = timedelta(hours=1)
@@ -66,8 +66,8 @@ def test_who_waits_for_a_model_sees_what_the_first_one_did(replicas, one, two, a
 def test_without_a_cooldown_only_the_run_in_flight_holds_the_second(replicas, one, two, at):
     """Nothing in the model's own row would: the answer must be from behind the lock."""
     meet(one)
-    bold = playbook(replace(DRIFT, cooldown=timedelta(0), settle=timedelta(0)))
-    one.playbook = two.playbook = bold
+    bold = policy_set(replace(DRIFT, cooldown=timedelta(0), settle=timedelta(0)))
+    one.policy_set = two.policy_set = bold
 
     with replicas.held(one.store, one.reasons, alert(), at=at) as first:
         second = replicas.begin(two.reasons, alert(name="LowModelR2"))
@@ -98,7 +98,7 @@ def test_many_models_in_different_orders_are_one_run_each(replicas, monkeypatch)
         for name in ("HighModelMAE", "LowModelR2", "HighModelMAE"):
             models = [alert(f"{n:02}", name=name, fingerprint=f"{name}-{n}") for n in range(50)]
             random.shuffle(models)
-            taken += take_in(store, [arrive(notification(*models), playbook())])[0].decisions
+            taken += take_in(store, [arrive(notification(*models), policy_set())])[0].decisions
         return taken
 
     posting = [replicas.begin(post, number) for number in range(6)]
@@ -120,7 +120,7 @@ def poison(replicas):
         "ALTER TABLE decisions ADD CONSTRAINT poison CHECK (fingerprint <> 'poison')"
     )
     alerts = [alert(name, fingerprint="poison" if name == "a" else None) for name in NAMES]
-    return arrive(notification(*alerts), playbook(replace(DRIFT, identity={"user_id": ANY})))
+    return arrive(notification(*alerts), policy_set(replace(DRIFT, identity={"user_id": ANY})))
 
 
 @pytest.mark.parametrize("way", ["deciding", "one by one", "reloading"])
@@ -128,7 +128,7 @@ def test_models_are_locked_in_one_order_everywhere(replicas, one, two, poison, w
     """Python's order, whatever the database's own is: else two replicas wait for each other."""
     ways = {
         "deciding": lambda tx: tx.lock_models(NAMES),
-        "one by one": lambda tx: intake._decide_one_by_one(tx, poison),
+        "one by one": lambda tx: taking_in._decide_one_by_one(tx, poison),
         "reloading": lambda tx: tx.check_all(two.now()),
     }
     take_in(one.store, [poison])
@@ -212,7 +212,7 @@ def test_two_timers_decide_a_model_that_is_due_once(replicas, one, two):
     assert due == ["42"]
 
     with replicas.held(one.store, one.tick):
-        second = replicas.begin(recheck, two.store, two.playbook, due)
+        second = replicas.begin(recheck, two.store, two.policy_set, due)
         replicas.await_waiting()
 
     assert second.result() is False
@@ -238,8 +238,8 @@ def test_an_alert_that_comes_while_the_timer_waits_keeps_its_memory(replicas, on
 def moving(one):
     """A replica that has read a configuration which gives the alert to another model."""
     one.deliver(alert())
-    one.playbook = playbook(replace(DRIFT, model_name="m-{user_id}"), config_hash="new")
-    apply_configuration(one.store, one.playbook, "{}")
+    one.policy_set = policy_set(replace(DRIFT, model_name="m-{user_id}"), config_hash="new")
+    apply_configuration(one.store, one.policy_set, "{}")
     return one
 
 

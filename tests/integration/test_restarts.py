@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from receiver.flows.intake import arrive, take_in
+from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.store.store import StoreUnavailable
 from tests.cutting import CuttingProxy
-from tests.examples import alert, notification, playbook
+from tests.examples import alert, notification, policy_set
 from tests.waiting import eventually
 
 
@@ -65,7 +65,7 @@ class TestRestart:
             n = 0
             while not ended.is_set():
                 n += 1
-                arrival = arrive(notification(alert(f"{number}-{n}")), playbook())
+                arrival = arrive(notification(alert(f"{number}-{n}")), policy_set())
                 try:
                     (receipt,) = take_in(stores[number], [arrival])
                 except StoreUnavailable:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.dispatches import DispatchState
-from receiver.flows.retention import Ages, forget
+from receiver.flows.worker.retention import Ages, forget
 from receiver.store import queries
 from receiver.store.store import StoreUnavailable
 from tests.examples import alert

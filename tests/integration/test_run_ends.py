@@ -15,10 +15,10 @@ from receiver.core.models import PauseScope
 from receiver.core.reports import BadReport, Report, Verdict
 from receiver.core.run_ends import READ_AGAIN, Effect
 from receiver.core.runs import RunState
-from receiver.flows import controls
-from receiver.flows.acts import Act
-from receiver.flows.reporting import read_next_report
-from receiver.flows.retention import Ages, forget
+from receiver.flows.operator import controls
+from receiver.flows.operator.acts import Act
+from receiver.flows.worker.reports import read_next_report
+from receiver.flows.worker.retention import Ages, forget
 from receiver.store.run_end_rows import (
     effects_by_policy,
     ineffective_runs,
@@ -241,7 +241,7 @@ class TestEffects:
         """There is nothing that a relapse could take back."""
         held = Act("ops", "a test")
         controls.pause(
-            history.store, history.playbook, held, PauseScope.POLICY, "drift", length=None
+            history.store, history.policy_set, held, PauseScope.POLICY, "drift", length=None
         )
         history.deliver(alert())
         history.deliver(resolved(ends_at=history.now()))
@@ -263,8 +263,8 @@ class TestEffects:
 
     def test_a_flap_of_a_later_episode_leaves_it_too(self, history):
         """An episode that is held without a run of its own says nothing about an earlier run."""
-        history.playbook = replace(
-            history.playbook, policies=(replace(DRIFT, cooldown=HOUR, settle=9 * HOUR),)
+        history.policy_set = replace(
+            history.policy_set, policies=(replace(DRIFT, cooldown=HOUR, settle=9 * HOUR),)
         )
         history.deliver(alert())
         retrain(history)

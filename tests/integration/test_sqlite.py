@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from receiver.core.alerts import Source
-from receiver.flows.retention import Ages, forget
+from receiver.flows.worker.retention import Ages, forget
 from receiver.store.sqlite import WAL_BYTES
 from receiver.store.store import Store, StoreRefused, StoreUnavailable
 from tests.examples import alert, notification

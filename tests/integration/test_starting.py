@@ -5,7 +5,7 @@ import sys
 from datetime import timedelta
 
 from receiver.core.runs import RunState
-from receiver.dispatchers.late import LateDispatcher
+from receiver.dispatchers.lazy import LateDispatcher
 from tests.contract.github_setup import dispatch_to_url
 from tests.fakes import FakeTarget
 

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from receiver.core.models import PauseScope
-from receiver.flows import controls, redress
-from receiver.flows.acts import Act, NotFound
-from receiver.flows.controls import Named
-from receiver.flows.intake import arrive, take_in
+from receiver.flows.intake.taking_in import arrive, take_in
+from receiver.flows.operator import controls, dispatches
+from receiver.flows.operator.acts import Act, NotFound
+from receiver.flows.operator.controls import Named
 from receiver.store import queries
 from receiver.store.store import RowRefused, Store, StoreUnavailable
-from tests.examples import DRIFT, alert, notification, playbook
+from tests.examples import DRIFT, alert, notification, policy_set
 
 DAY = timedelta(days=1)
 MODEL = PauseScope.MODEL
@@ -61,7 +61,7 @@ def test_strangers_text_has_its_place_everywhere(history, text_):
         route_labels={text_: text_},
         body=text_.encode(errors="surrogatepass"),
     )
-    book = playbook(replace(DRIFT, matchers=()))
+    book = policy_set(replace(DRIFT, matchers=()))
     act = Act(f"ana {text_}", text_, key=text_[:200], request="pause 1")
     nobody = Named("drift", {"user_id": "1"})
 
@@ -75,7 +75,7 @@ def test_strangers_text_has_its_place_everywhere(history, text_):
     with pytest.raises(NotFound):
         controls.retrain(history.store, book, fresh, text_, nobody)
     with pytest.raises(NotFound):
-        redress.abandon(history.store, book, fresh, text_)
+        dispatches.abandon(history.store, book, fresh, text_)
     with history.store.read() as db:
         assert queries.find_model(db, text_) is None
         assert queries.find_dispatch(db, text_) is None
@@ -90,7 +90,7 @@ def test_strangers_text_has_its_place_everywhere(history, text_):
 def test_a_name_that_no_index_takes_leaves_its_neighbours_alone(history):
     """PostgreSQL indexes texts of up to 2.7 kB; what is longer, and no repetition, is invalid."""
     endless = "".join(Random(1).choices(ascii_letters, k=20_000))  # noqa: S311  a text
-    history.playbook = playbook(replace(DRIFT, matchers=()))
+    history.policy_set = policy_set(replace(DRIFT, matchers=()))
 
     reasons = history.reasons(alert("1"), alert("2", name=endless), alert("3"))
 
@@ -123,10 +123,10 @@ def poison(store):
 def test_an_alert_that_the_database_refuses_leaves_its_neighbours_alone(history, poison):
     """The batch is committed again, alert by alert; what fails alone is invalid."""
     arrivals = [
-        arrive(notification(alert("1")), history.playbook),
+        arrive(notification(alert("1")), history.policy_set),
         arrive(
             notification(alert("2"), alert("3", fingerprint=poison), alert("4")),
-            history.playbook,
+            history.policy_set,
         ),
     ]
 

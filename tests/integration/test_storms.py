@@ -9,11 +9,11 @@ from receiver.core.announcements import Kind, Subscriber
 from receiver.core.matchers import parse_matchers
 from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.core.storms import Storm
-from receiver.flows import answering, controls
-from receiver.flows.acts import Act
+from receiver.flows.operator import approvals, controls
+from receiver.flows.operator.acts import Act
 from receiver.store.announcement_rows import list_announcements
 from receiver.store.page_rows import firing_models
-from tests.examples import DRIFT, alert, playbook, resolved
+from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.restrained import window
 
 HOUR = timedelta(hours=1)
@@ -28,7 +28,7 @@ R2 = replace(STORMY, name="r2", matchers=parse_matchers('alertname="LowModelR2"'
 
 @pytest.fixture
 def stormy(history):
-    history.playbook = playbook(STORMY)
+    history.policy_set = policy_set(STORMY)
     return history
 
 
@@ -91,7 +91,7 @@ def test_an_operator_releases_all_of_them(stormy, name):
     """`resume` of the policy, or of everything; who fires after that is looked at anew."""
     strike(stormy, "1", "2", "3")
     scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
-    controls.resume(stormy.store, stormy.playbook, ANA, scope, name)
+    controls.resume(stormy.store, stormy.policy_set, ANA, scope, name)
     stormy.work()
 
     assert models(stormy) == ["1", "2", "3"]
@@ -105,10 +105,10 @@ def test_an_operator_releases_all_of_them(stormy, name):
 
 def test_of_another_policy_none_is_released(stormy):
     """A policy's storm is its own."""
-    stormy.playbook = playbook(STORMY, replace(DRIFT, name="other", storm=STORM))
+    stormy.policy_set = policy_set(STORMY, replace(DRIFT, name="other", storm=STORM))
     strike(stormy, "1", "2", "3")
-    controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.POLICY, "other")
-    controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.MODEL, "1")
+    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "other")
+    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.MODEL, "1")
     stormy.work()
 
     assert models(stormy) == []
@@ -118,7 +118,7 @@ def test_one_held_model_is_released_as_such(stormy):
     """The sentence counts."""
     strike(stormy, "1", "2", "3")
     stormy.deliver(resolved("1", ends_at=stormy.now()), resolved("2", ends_at=stormy.now()))
-    controls.resume(stormy.store, stormy.playbook, ANA, PauseScope.POLICY, "drift")
+    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "drift")
 
     assert "1 model is released from a storm" in stormy.log(source="operator")[0].detail
 
@@ -137,8 +137,8 @@ def test_the_page_counts_what_fires_and_what_a_storm_holds(stormy):
 def test_an_operator_lets_one_of_them_go(stormy):
     """The others go on waiting."""
     strike(stormy, "1", "2", "3")
-    answering.approve(stormy.store, stormy.playbook, ANA, "2")
-    answering.reject(stormy.store, stormy.playbook, ANA, "3")
+    approvals.approve(stormy.store, stormy.policy_set, ANA, "2")
+    approvals.reject(stormy.store, stormy.policy_set, ANA, "3")
     stormy.work()
 
     assert models(stormy) == ["2"]
@@ -171,7 +171,7 @@ def test_an_alert_told_during_the_calm_knows_its_end(stormy):
 
 def test_one_message_wakes_somebody(stormy):
     """Each model asks, but nobody is told a hundred times of one storm."""
-    stormy.playbook = replace(stormy.playbook, subscribers=(Subscriber("all"),))
+    stormy.policy_set = replace(stormy.policy_set, subscribers=(Subscriber("all"),))
     strike(stormy, "1", "2", "3")
     strike(stormy, "4")
     with stormy.store.read() as db:
@@ -182,7 +182,7 @@ def test_one_message_wakes_somebody(stormy):
 
 def test_a_window_comes_first_and_the_wait_is_over_by_then(history):
     """The wait counts from the episode's beginning."""
-    history.playbook = playbook(replace(STORMY, window=window("20:00-06:00")))
+    history.policy_set = policy_set(replace(STORMY, window=window("20:00-06:00")))
     history.deliver(alert())
     history.wait(8 * HOUR, step=HOUR)
 
@@ -198,7 +198,7 @@ def test_a_storm_that_several_replicas_are_told_of_is_one(replicas):
     """Each was told of one model; at the wait's end every one of them sees all."""
     stores = [replicas.start() for _ in range(3)]
     for number, history in enumerate(stores):
-        history.playbook = playbook(STORMY)
+        history.policy_set = policy_set(STORMY)
         history.deliver(alert(str(number)))
     stores[0].clock.pass_(2 * MINUTE)
     for history in stores:
@@ -210,7 +210,7 @@ def test_a_storm_that_several_replicas_are_told_of_is_one(replicas):
 
 def strike_twice(history, *names):
     """Both alerts of each model begin to fire, and each has a policy of its own."""
-    history.playbook = playbook(MAE, R2)
+    history.policy_set = policy_set(MAE, R2)
     names_of_both = [(name, kind) for kind in ("HighModelMAE", "LowModelR2") for name in names]
     for name, kind in names_of_both:
         history.deliver(alert(name, name=kind, starts_at=history.now()))
@@ -242,7 +242,7 @@ def test_two_policies_storms_are_over_when_few_have_fired_for_a_while(history):
 def test_what_is_decided_together_is_counted_together(stormy):
     """The third model of one notification makes a storm of the first two's as well as its own."""
     quick = replace(STORMY, storm=replace(STORM, wait=MINUTE * 0))
-    stormy.playbook = playbook(quick)
+    stormy.policy_set = policy_set(quick)
     taken = stormy.deliver(alert("1"), alert("2"), alert("3"))
 
     assert [decision.reason.value for decision in taken] == ["triggered", "triggered", "storm"]

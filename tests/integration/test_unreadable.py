@@ -8,12 +8,12 @@ from sqlalchemy import text
 
 from receiver.core.announcements import Subscriber
 from receiver.core.runs import RunState
-from receiver.flows.announcing import announce_next
-from receiver.flows.moving import LEASE
-from receiver.flows.retention import Ages
-from receiver.flows.worker import Setup, Worker
+from receiver.flows.transitions import LEASE
+from receiver.flows.worker.announcing import announce_next
+from receiver.flows.worker.loops import Setup, Worker
+from receiver.flows.worker.retention import Ages
 from receiver.store.column_types import to_micros
-from receiver.store.errors import Unreadable
+from receiver.store.errors import UnreadableRow
 from tests.examples import DRIFT, alert
 
 SECOND = timedelta(seconds=1)
@@ -41,7 +41,7 @@ def step(work):
     """One step of a loop: what it says of a row that it can't read, and how to find that row."""
     try:
         work()
-    except Unreadable as error:
+    except UnreadableRow as error:
         said, _, query = str(error).partition("; to see it: ")
         return said, query
     return None
@@ -107,7 +107,7 @@ def test_a_report_that_is_due_for_a_spoiled_end_keeps_none_from_being_read(histo
 
 def test_an_announcement_that_nobody_can_read_keeps_none_from_being_sent(history):
     """It is due again when its lease ends."""
-    history.playbook = replace(history.playbook, subscribers=(Subscriber("all"),))
+    history.policy_set = replace(history.policy_set, subscribers=(Subscriber("all"),))
     both_due(history)
     spoil(history, "announcements", "data = 'x'")
     heard = []
@@ -131,7 +131,7 @@ def test_a_model_that_nobody_can_read_keeps_none_from_being_decided(history, tab
     spoil(
         history, table, "labels = '{'", where="name = '1'" if table == "models" else "model = '1'"
     )
-    setup = Setup(history.playbook, {}, Ages())
+    setup = Setup(history.policy_set, {}, Ages())
     worker = Worker(history.store, history.clock, setup, lambda _: history.target)
 
     assert worker._recheck()

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.models import ModelState, state_of
-from receiver.flows import answering, controls
-from receiver.flows.acts import Act, Conflict
-from receiver.flows.reloading import apply_configuration
-from tests.examples import DRIFT, alert, playbook, resolved
+from receiver.flows.operator import approvals, controls
+from receiver.flows.operator.acts import Act, Conflict
+from receiver.flows.operator.reloading import apply_configuration
+from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.fakes import unavailable
 from tests.restrained import approving, window
 
@@ -21,7 +21,7 @@ NIGHTS = window("20:00-06:00")
 
 @pytest.fixture
 def nightly(history):
-    history.playbook = playbook(replace(DRIFT, window=NIGHTS))
+    history.policy_set = policy_set(replace(DRIFT, window=NIGHTS))
     return history
 
 
@@ -59,9 +59,9 @@ def test_an_operators_order_does_not_wait(nightly):
     """`retrain` is the override; `approve` has nothing to answer."""
     nightly.deliver(alert())
     with pytest.raises(Conflict):
-        answering.approve(nightly.store, nightly.playbook, ANA, "42")
+        approvals.approve(nightly.store, nightly.policy_set, ANA, "42")
 
-    controls.retrain(nightly.store, nightly.playbook, ANA, "42")
+    controls.retrain(nightly.store, nightly.policy_set, ANA, "42")
     nightly.work()
 
     assert len(nightly.target.starts) == 1
@@ -75,7 +75,7 @@ def test_what_could_not_be_sent_in_time_waits_for_the_next_night(nightly, ordere
     if ordered:
         nightly.deliver(resolved(ends_at=nightly.now()))
         nightly.send()
-        controls.retrain(nightly.store, nightly.playbook, ANA, "42")
+        controls.retrain(nightly.store, nightly.policy_set, ANA, "42")
     nightly.target.accidents = [unavailable] * 12
     nightly.wait(HOUR, step=5 * MINUTE)
     nightly.target.accidents = []
@@ -95,9 +95,9 @@ def test_a_pause_that_is_lifted_leaves_the_window(nightly):
     """Each rung holds for itself."""
     scope = (controls.PauseScope.MODEL, "42")
     nightly.deliver(alert())
-    controls.pause(nightly.store, nightly.playbook, ANA, *scope, length=None)
+    controls.pause(nightly.store, nightly.policy_set, ANA, *scope, length=None)
     nightly.deliver(alert(name="LowModelR2"))
-    controls.resume(nightly.store, nightly.playbook, ANA, *scope)
+    controls.resume(nightly.store, nightly.policy_set, ANA, *scope)
     nightly.work()
 
     assert nightly.dispatches() == []
@@ -108,7 +108,7 @@ def test_a_pause_that_is_lifted_leaves_the_window(nightly):
 
 def test_it_asks_only_when_the_window_is_open(history):
     """So that an approval can be used at once."""
-    history.playbook = playbook(approving(window=NIGHTS))
+    history.policy_set = policy_set(approving(window=NIGHTS))
     history.deliver(alert())
     history.wait(9 * HOUR, step=HOUR)
 
@@ -136,8 +136,8 @@ def test_a_clock_that_is_set_back_wakes_nobody_else(nightly):
 def test_a_reload_with_other_hours_is_honoured_at_once(nightly):
     """Nothing waits for an hour that the file no longer names."""
     nightly.deliver(alert())
-    nightly.playbook = playbook(replace(DRIFT, window=window("daily")), config_hash="new")
-    apply_configuration(nightly.store, nightly.playbook, "{}")
+    nightly.policy_set = policy_set(replace(DRIFT, window=window("daily")), config_hash="new")
+    apply_configuration(nightly.store, nightly.policy_set, "{}")
     nightly.work()
 
     assert len(nightly.dispatches()) == 1

@@ -9,21 +9,21 @@ from sqlalchemy import text
 
 from receiver.core.explaining import as_alert
 from receiver.core.models import Pause, PauseScope
-from receiver.dispatchers.missing import MissingTarget
-from receiver.flows import rechecking
-from receiver.flows import worker as module
-from receiver.flows.ledger import Ledger
-from receiver.flows.retention import Ages
-from receiver.flows.worker import Lane, Setup, Worker
+from receiver.dispatchers.unconfigured import UnconfiguredTarget
+from receiver.flows.unit_of_work import UnitOfWork
+from receiver.flows.worker import loops as module
+from receiver.flows.worker import rechecking
+from receiver.flows.worker.loops import Lane, Setup, Worker
+from receiver.flows.worker.retention import Ages
 from receiver.store.store import StoreUnavailable
-from tests.examples import PIPELINE, alert, playbook
+from tests.examples import PIPELINE, alert, policy_set
 from tests.waiting import eventually
 
 
 @pytest.fixture
 def worker(history):
-    setup = Setup(history.playbook, {"pipeline": history.target}, Ages())
-    worker = Worker(history.store, history.clock, setup, MissingTarget)
+    setup = Setup(history.policy_set, {"pipeline": history.target}, Ages())
+    worker = Worker(history.store, history.clock, setup, UnconfiguredTarget)
     yield worker
     worker.stop()
 
@@ -60,7 +60,7 @@ def test_rooms_that_cannot_be_told_do_not_keep_the_timer_from_its_work(
     def broken(*_):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(module, "wake", broken)
+    monkeypatch.setattr(module, "release_shared", broken)
     history.deliver(alert())
     history.run_to_its_end()
     history.clock.pass_(timedelta(hours=7))
@@ -76,7 +76,7 @@ def test_a_store_that_is_gone_is_told_by_the_loop(worker, monkeypatch):
     def gone(*_):
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(module, "wake", gone)
+    monkeypatch.setattr(module, "release_shared", gone)
 
     with pytest.raises(StoreUnavailable):
         worker._recheck()
@@ -92,12 +92,12 @@ def test_a_slow_target_does_not_hold_the_others(history, worker):
             return self.begin(dispatch)
 
     other = replace(PIPELINE, name="slow")
-    policy = replace(history.playbook.policies[0], name="slow", target="slow", matchers=())
+    policy = replace(history.policy_set.policies[0], name="slow", target="slow", matchers=())
     book = replace(
-        playbook(history.playbook.policies[0], policy),
+        policy_set(history.policy_set.policies[0], policy),
         targets={"pipeline": PIPELINE, "slow": other},
     )
-    history.playbook = book
+    history.policy_set = book
     worker.change(Setup(book, {"pipeline": fast, "slow": Slow()}, Ages()))
     worker.start(set())
     history.deliver(alert("1", name="Other"), alert("2"))
@@ -111,11 +111,11 @@ def test_a_reload_adds_the_loops_of_new_targets(history, worker):
     """A target that a reload names is served without a restart."""
     worker.start(set())
     other = replace(PIPELINE, name="new")
-    policy = replace(history.playbook.policies[0], target="new")
-    history.playbook = replace(playbook(policy), targets={"new": other})
+    policy = replace(history.policy_set.policies[0], target="new")
+    history.policy_set = replace(policy_set(policy), targets={"new": other})
     target = type(history.target)()
 
-    worker.change(Setup(history.playbook, {"new": target}, Ages()))
+    worker.change(Setup(history.policy_set, {"new": target}, Ages()))
     history.deliver(alert())
 
     eventually(lambda: len(target.starts) == 1)
@@ -126,7 +126,7 @@ def test_a_reload_leaves_the_loops_that_run_alone(history, worker):
     worker.start(set())
     before = dict(worker._lanes)
 
-    worker.change(Setup(history.playbook, {"pipeline": history.target}, Ages()))
+    worker.change(Setup(history.policy_set, {"pipeline": history.target}, Ages()))
 
     assert worker._lanes == before
 
@@ -148,7 +148,7 @@ def test_what_is_still_held_orders_nothing(history, worker):
 def test_a_target_that_left_the_configuration_sends_nothing(history, worker):
     """What was ordered there is superseded; what is in doubt ends with a human."""
     history.deliver(alert())
-    worker.change(Setup(replace(history.playbook, targets={}), {}, Ages()))
+    worker.change(Setup(replace(history.policy_set, targets={}), {}, Ages()))
 
     worker.start({"pipeline"})
 
@@ -172,7 +172,7 @@ def test_a_model_that_cant_be_decided_does_not_hold_up_the_others(history, worke
 
 def test_a_configuration_that_comes_before_the_start_is_the_one_in_force(history, worker):
     """Loops are made at the start, for the targets of that moment."""
-    worker.change(Setup(history.playbook, {"pipeline": history.target}, Ages()))
+    worker.change(Setup(history.policy_set, {"pipeline": history.target}, Ages()))
     history.deliver(alert())
     history.run_to_its_end()
     history.deliver(alert("2", name="Watchdog"))
@@ -187,17 +187,17 @@ def test_a_configuration_that_comes_before_the_start_is_the_one_in_force(history
 def test_an_alert_that_a_newer_configuration_gives_to_an_unlocked_model_waits(history):
     """It is decided at the next tick, when its new model is locked too."""
     history.deliver(alert())
-    moved = playbook(replace(history.playbook.policies[0], model_name="m-{user_id}"))
+    moved = policy_set(replace(history.policy_set.policies[0], model_name="m-{user_id}"))
     with history.store.begin() as tx:
-        ledger = Ledger(tx, moved, models=["42"])
+        unit = UnitOfWork(tx, moved, models=["42"])
         rechecking._decide_again(
-            ledger, moved.match(as_alert(history_entry(ledger))), history_entry(ledger)
+            unit, moved.match(as_alert(history_entry(unit))), history_entry(unit)
         )
-        assert ledger.decisions == []
+        assert unit.decisions == []
 
 
-def history_entry(ledger):
-    return ledger.alerts_of("42")[0]
+def history_entry(unit):
+    return unit.alerts_of("42")[0]
 
 
 def lane_of(step):
@@ -235,7 +235,7 @@ def test_the_timer_passes_on_that_the_store_is_gone(history, worker, monkeypatch
         gone.set()
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr("receiver.flows.worker.recheck", unavailable)
+    monkeypatch.setattr("receiver.flows.worker.loops.recheck", unavailable)
     with pytest.raises(StoreUnavailable):
         worker._recheck()
     with pytest.raises(StoreUnavailable):

@@ -11,8 +11,8 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.demo.kfp_environment import PYTHON
+from tests.processes import ROOT
 from tests.serving import Peer
-from tests.stations import ROOT
 from tests.waiting import GENEROUS, eventually, free_port
 
 EXAMPLES = ROOT / "examples"

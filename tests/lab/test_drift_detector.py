@@ -16,8 +16,8 @@ from tests.demo.kfp_environment import PYTHON, need_kfp_environment
 from tests.e2e.alerting import program
 from tests.lab.shop import EXAMPLES, SERVER, run
 from tests.lab.test_pipeline import CALL, SOURCE, sell
+from tests.processes import ROOT
 from tests.serving import Peer
-from tests.stations import ROOT
 from tests.waiting import GENEROUS, eventually, free_port
 
 FOLDER = EXAMPLES / "drift-detector"

@@ -13,7 +13,7 @@ from receiver.cli.commands import app
 from tests.chart.rendering import CHART, StrictLoader, containers, helm, objects, of_kind, tool
 from tests.chart.test_chart_config import laid_out
 from tests.lab.shop import EXAMPLES
-from tests.stations import ROOT
+from tests.processes import ROOT
 
 FOLDER = EXAMPLES / "kubernetes"
 FILES = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "receiver-values.yaml"})

@@ -9,7 +9,7 @@ import pytest
 
 from tests.demo.kfp_environment import need_kfp_environment
 from tests.e2e.alerting import program
-from tests.stations import ROOT
+from tests.processes import ROOT
 
 
 def play(folder, **environment):

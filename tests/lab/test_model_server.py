@@ -11,7 +11,7 @@ import yaml
 
 from tests.demo.kfp_environment import need_kfp_environment
 from tests.lab.shop import EXAMPLES, SERVER, Shop
-from tests.stations import ROOT
+from tests.processes import ROOT
 from tests.waiting import eventually
 
 USERS = tuple(f"user{number:02}" for number in range(1, 21))

@@ -16,7 +16,7 @@ from tests.lab.shop import EXAMPLES, SERVER, origin, run
 from tests.lab.test_pipeline import sell
 from tests.peers.github import GithubPeer
 from tests.posts import entry
-from tests.stations import ROOT, Station
+from tests.processes import ROOT, Station
 from tests.waiting import eventually
 from tests.warm import Warm
 

@@ -9,7 +9,7 @@ from typing import Any
 from receiver.config import load_config
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.runs import Run, RunState
-from receiver.flows.reloading import apply_configuration
+from receiver.flows.operator.reloading import apply_configuration
 from receiver.store.store import Store
 from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
@@ -206,7 +206,7 @@ def staged(folder: Path, config: str = CONFIG) -> Iterator[Scene]:
         history = History(store, store._clock, Linked())
         with host(history, folder, config) as peer:
             text = load_config(folder / "receiver.yaml").text
-            apply_configuration(store, peer.service.loaded.playbook, text)
+            apply_configuration(store, peer.service.loaded.policy_set, text)
             yield Scene(peer, history)
     finally:
         store.close()

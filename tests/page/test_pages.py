@@ -14,8 +14,8 @@ import pytest
 
 from receiver.core.durations import show_duration
 from receiver.web.page import rendering
+from receiver.web.page.labels import clock
 from receiver.web.page.routes import routes_of
-from receiver.web.page.words import clock
 from tests.page.corpus import HOSTILE
 from tests.page.scene import CONFIG
 from tests.posts import entry, post

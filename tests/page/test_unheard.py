@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from receiver.core.announcements import NotDelivered, Subscriber
-from receiver.flows.announcing import announce_next
+from receiver.flows.worker.announcing import announce_next
 from tests.examples import alert
 
 
@@ -21,7 +21,7 @@ def deaf(stage):
     """A receiver with a subscriber that said so for two models."""
     scene = stage()
     history = scene.history
-    history.playbook = replace(history.playbook, subscribers=(Subscriber("on-call"),))
+    history.policy_set = replace(history.policy_set, subscribers=(Subscriber("on-call"),))
     history.deliver(alert("42"), alert("43"))
     return scene
 

@@ -8,7 +8,7 @@ from time import monotonic
 
 from tests.simulation.running import COUNTED, Outcome, examine, examine_all, silence_the_log
 from tests.simulation.stores import SqliteStores
-from tests.simulation.telling import tell, told
+from tests.simulation.story import tell, told
 
 
 def main() -> int:

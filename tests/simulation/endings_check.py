@@ -5,9 +5,9 @@ from datetime import timedelta
 from receiver.store import queries
 from receiver.store.store import Store
 from tests.simulation.history import Lived
+from tests.simulation.model_state import LIVE
 from tests.simulation.plans import HOUR, MINUTE
 from tests.simulation.restraint_check import is_open
-from tests.simulation.standing import LIVE
 from tests.simulation.violations import Violation, Violations
 from tests.simulation.world import Kind
 

@@ -12,7 +12,7 @@ from tests.simulation.parts import Parts
 from tests.simulation.plans import HOUR, MINUTE, Plan, draw
 from tests.simulation.prometheus import Prometheus
 from tests.simulation.replicas import Replica
-from tests.simulation.settings import TARGETS, playbooks
+from tests.simulation.settings import TARGETS, policy_sets
 from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
 from tests.simulation.world import Kind, Note, World
@@ -41,7 +41,7 @@ class History:
         self.plan = plan
         self.world = World(plan)
         self.stores = stores
-        self.playbooks = playbooks(plan)
+        self.policy_sets = policy_sets(plan)
         self.prometheus = Prometheus(self.world)
         self.sites = {
             name: Site(name, self.world, self.prometheus.trained) for name in sorted(TARGETS)
@@ -55,7 +55,7 @@ class History:
                 self.book,
                 parts,
                 self.sites,
-                self.playbooks["usual"],
+                self.policy_sets["usual"],
                 alone=plan.replicas == 1,
             )
             for number in range(plan.replicas)
@@ -141,10 +141,10 @@ class History:
 
     def _reload(self) -> None:
         """Every replica gets the new file, one after the other."""
-        playbook = self.playbooks[self.world.random.choice(sorted(self.playbooks))]
+        policy_set = self.policy_sets[self.world.random.choice(sorted(self.policy_sets))]
         for replica in self.replicas:
             self.world.hub.after(
-                self.world.between(0, 20), lambda replica=replica: replica.reload(playbook)
+                self.world.between(0, 20), lambda replica=replica: replica.reload(policy_set)
             )
 
     def _outage(self) -> None:
@@ -169,7 +169,7 @@ class History:
 
     def _restore(self) -> None:
         for replica in self.replicas:
-            replica.reload(self.playbooks["usual"])
+            replica.reload(self.policy_sets["usual"])
         self.operators.heal(self.replicas[0])
 
     def _changed(self, model: str) -> None:

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from receiver.core.models import PauseScope
-from receiver.core.playbook import Playbook
 from receiver.core.policies import APPROVAL_EXPIRY, Mode, Policy, first_match
+from receiver.core.policy_set import PolicySet
+from tests.simulation.model_state import EVER, Answer, Firing, ModelRecord, Order, Pauses, later
 from tests.simulation.operators import Ordered
 from tests.simulation.restraint_check import FOREVER, Restraint, hours_from, is_open
-from tests.simulation.settings import playbooks
-from tests.simulation.standing import EVER, Answer, Firing, Order, Pauses, Standing, later
+from tests.simulation.settings import policy_sets
 from tests.simulation.violations import Violations
 from tests.simulation.world import Kind, Note
 
@@ -34,12 +34,12 @@ class Follower:
     """Goes through a history's notes and knows, at each, what the receiver ought to know."""
 
     def __init__(
-        self, notes: list[Note], found: Violations, books: Mapping[str, Playbook]
+        self, notes: list[Note], found: Violations, books: Mapping[str, PolicySet]
     ) -> None:
         self._notes = notes
         self._found = found
         self._books = books
-        self._models: dict[str, Standing] = {}
+        self._models: dict[str, ModelRecord] = {}
         self._orders: dict[str, Order] = {}
         self._pauses = Pauses()
         self._restraint = Restraint(self._models, self._orders)
@@ -97,8 +97,8 @@ class Follower:
                     model.reloaded(self._loading[note.who])
         self._count_anew()
 
-    def _model(self, name: str) -> Standing:
-        return self._models.setdefault(name, Standing(name))
+    def _model(self, name: str) -> ModelRecord:
+        return self._models.setdefault(name, ModelRecord(name))
 
     def _decision(self, note: Note, row: Row) -> None:
         if row["source"] == "operator":
@@ -127,7 +127,9 @@ class Follower:
         if row["reason"] == "triggered" and policy is not None:
             self._order(note, row, policy, model, ordered=False)
 
-    def _allowed(self, note: Note, row: Row, policy: Policy | None, model: Standing) -> set[str]:
+    def _allowed(
+        self, note: Note, row: Row, policy: Policy | None, model: ModelRecord
+    ) -> set[str]:
         """The reasons that this decision may have."""
         if policy is None:
             return {"unmatched"}
@@ -147,7 +149,7 @@ class Follower:
         perhaps = {"stale"} if key in self._resolved else set()
         return perhaps | self._held(note, row, policy, model)
 
-    def _held(self, note: Note, row: Row, policy: Policy, model: Standing) -> set[str]:
+    def _held(self, note: Note, row: Row, policy: Policy, model: ModelRecord) -> set[str]:
         """What the rungs from `paused` on may say."""
         if self._pauses.holding(model_of(row), policy, note.wall):
             return {"paused"}
@@ -156,7 +158,7 @@ class Follower:
         return self._after_cooldown(row, policy, model, note.wall)
 
     def _after_cooldown(
-        self, row: Row, policy: Policy, model: Standing, now: datetime
+        self, row: Row, policy: Policy, model: ModelRecord, now: datetime
     ) -> set[str]:
         least, most = model.held_least, model.held_most
         observing = policy.mode is Mode.OBSERVE
@@ -170,7 +172,7 @@ class Follower:
             return held | restraints
         return held | restraints | ({"observed"} if observing else {"triggered"})
 
-    def _learn(self, note: Note, row: Row, policy: Policy | None, model: Standing) -> None:
+    def _learn(self, note: Note, row: Row, policy: Policy | None, model: ModelRecord) -> None:
         """What follows from a decision for the next ones."""
         fingerprint, starts_at, reason = row["fingerprint"], row["starts_at"], row["reason"]
         key, now = (fingerprint, starts_at), note.wall
@@ -236,7 +238,7 @@ class Follower:
         model.answer = Answer(approved, model.onset.began_at, until)
 
     def _order(
-        self, note: Note, row: Row, policy: Policy, model: Standing, *, ordered: bool
+        self, note: Note, row: Row, policy: Policy, model: ModelRecord, *, ordered: bool
     ) -> None:
         at = row["decided_at"]
         before = self._restraint.runs_of(model.name, model.began(policy, at))
@@ -269,7 +271,7 @@ class Follower:
             model.refused_at = note.at
         model.moves(order, row["state"], note.wall)
 
-    def _may_send(self, note: Note, row: Row, model: Standing) -> None:
+    def _may_send(self, note: Note, row: Row, model: ModelRecord) -> None:
         if not any(entry.counts(note.wall) for entry in model.firing.values()):
             self._found.add("ladder", note, "it is sent although none of its alerts fires")
         recent = {one for one, at in self._replaced.items() if note.at - at < STEP}
@@ -311,7 +313,7 @@ class Follower:
                 model.ready_for = float("-inf")
 
     def _ready(
-        self, name: str, model: Standing, entry: Firing, book: Playbook, now: datetime
+        self, name: str, model: ModelRecord, entry: Firing, book: PolicySet, now: datetime
     ) -> tuple[datetime, datetime] | None:
         """From when to when an alert fires and nothing holds its model."""
         policy = policy_for(book, entry.name)
@@ -338,7 +340,7 @@ def model_of(row: Row) -> str:
     return str(row["fingerprint"].split("-")[1])
 
 
-def policy_for(book: Playbook, alertname: str) -> Policy | None:
+def policy_for(book: PolicySet, alertname: str) -> Policy | None:
     """The first policy that matches."""
     return first_match(book.policies, {"alertname": alertname})
 
@@ -351,4 +353,4 @@ def _promise(reason: str, allowed: set[str]) -> str:
 
 def check_ladder(notes: list[Note], found: Violations, plan: Any) -> None:
     """Check every decision against the ladder, and that nothing held is forgotten."""
-    Follower(notes, found, playbooks(plan)).go()
+    Follower(notes, found, policy_sets(plan)).go()

@@ -15,9 +15,11 @@ from receiver.core.ladder import LADDER
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
-from receiver.flows import deciding, dispatching, following, intake, looking_up
-from receiver.flows.committer import Committer
-from receiver.flows.intake import Arrival, Receipt
+from receiver.flows import deciding
+from receiver.flows.intake import taking_in
+from receiver.flows.intake.committer import Committer
+from receiver.flows.intake.taking_in import Arrival, Receipt
+from receiver.flows.worker import dispatching, following, reconciling
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.store import StoreUnavailable, Tx
 from receiver.store.tables import dispatches
@@ -155,7 +157,7 @@ def acknowledged_early(_patch: Patch) -> Parts:
     def committer(store: Interrupted) -> Committer:
         def take_in(arrivals: Sequence[Arrival]) -> list[Receipt]:
             try:
-                return intake.take_in(store, arrivals)
+                return taking_in.take_in(store, arrivals)
             except StoreUnavailable:
                 return [Receipt("", ()) for _ in arrivals]
 
@@ -207,11 +209,11 @@ def resolved_clears(patch: Patch) -> Parts:
     """A resolved alert ends the cooldown."""
     real = deciding._resolve
 
-    def resolve(ledger: Any, matched: Any) -> None:
-        real(ledger, matched)
+    def resolve(unit: Any, matched: Any) -> None:
+        real(unit, matched)
         if matched.identity is not None:
-            model = ledger.models[matched.identity.model]
-            ledger.update(replace(model, cooldown_until=None))
+            model = unit.models[matched.identity.model]
+            unit.update(replace(model, cooldown_until=None))
 
     patch.setattr(deciding, "_resolve", resolve)
     return Parts()
@@ -220,9 +222,9 @@ def resolved_clears(patch: Patch) -> Parts:
 def stale_fires(patch: Patch) -> Parts:
     """A late copy of something resolved counts at once."""
     rungs = tuple(rung for rung in LADDER if rung.__name__ != "_stale")
-    real = intake.decide_alert
+    real = taking_in.decide_alert
     patch.setattr(
-        intake, "decide_alert", lambda ledger, one, origin: real(ledger, one, origin, rungs)
+        taking_in, "decide_alert", lambda unit, one, origin: real(unit, one, origin, rungs)
     )
     return Parts()
 
@@ -233,13 +235,13 @@ def wall_clock_trusted(patch: Patch) -> Parts:
     def waited(_watch: Any, dispatch: Dispatch, now: datetime) -> timedelta:
         return now - (dispatch.doubt_since or now)
 
-    patch.setattr(looking_up.Watch, "waited", waited)
+    patch.setattr(reconciling.DoubtTimer, "waited", waited)
     return Parts()
 
 
 def retrained_on_resolved(patch: Patch) -> Parts:
     """Once ordered, it is sent, also if everything was resolved meanwhile."""
-    patch.setattr(dispatching, "_why_gone", lambda _ledger, _dispatch: None)
+    patch.setattr(dispatching, "_why_gone", lambda _unit, _dispatch: None)
     return Parts()
 
 

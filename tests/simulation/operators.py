@@ -6,9 +6,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from receiver.core.models import PauseScope
-from receiver.flows import answering, controls, redress
-from receiver.flows.acts import Act, Conflict, NotFound
-from receiver.flows.controls import Named
+from receiver.flows.operator import approvals, controls, dispatches
+from receiver.flows.operator.acts import Act, Conflict, NotFound
+from receiver.flows.operator.controls import Named
 from receiver.store.store import StoreUnavailable
 from tests.simulation.plans import HOUR
 from tests.simulation.world import Kind, World
@@ -125,15 +125,15 @@ class Operators:
         return what, PauseScope.MODEL, str(random.choice(found)["id"]), None
 
     def _do(self, replica: "Replica", act: Act, order: Ordered) -> None:
-        store, playbook, subject = replica.store, replica.playbook, order.subject
+        store, policy_set, subject = replica.store, replica.policy_set, order.subject
         named = Named("drift", {"user_id": subject})
         try:
             if order.what == "retrain":
-                controls.retrain(store, playbook, act, subject, named)
+                controls.retrain(store, policy_set, act, subject, named)
             elif order.what == "pause":
                 controls.pause(
                     store,
-                    playbook,
+                    policy_set,
                     act,
                     order.scope,
                     subject,
@@ -141,15 +141,15 @@ class Operators:
                     named=named,
                 )
             elif order.what == "resume":
-                controls.resume(store, playbook, act, order.scope, subject, named=named)
+                controls.resume(store, policy_set, act, order.scope, subject, named=named)
             elif order.what == "approve":
-                answering.approve(store, playbook, act, subject)
+                approvals.approve(store, policy_set, act, subject)
             elif order.what == "reject":
-                answering.reject(store, playbook, act, subject)
+                approvals.reject(store, policy_set, act, subject)
             elif order.what == "retry":
-                redress.retry(store, playbook, act, subject)
+                dispatches.retry(store, policy_set, act, subject)
             else:
-                redress.abandon(store, playbook, act, subject)
+                dispatches.abandon(store, policy_set, act, subject)
         except (NotFound, Conflict, StoreUnavailable) as error:
             said = f"{order.comment}: {type(error).__name__}: {error}"
             self._world.note("ana", Kind.NACK, said)

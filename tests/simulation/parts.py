@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from receiver.core.ports import Dispatcher
-from receiver.flows import intake
-from receiver.flows.committer import Committer
+from receiver.flows.intake import taking_in
+from receiver.flows.intake.committer import Committer
 from receiver.telemetry import worker_errors
 from tests.simulation.book import Seen
 from tests.simulation.stores import Interrupted
@@ -38,7 +38,7 @@ class Parts:
     client: Callable[[Dispatcher], Dispatcher] = lambda client: client
     lanes: Callable[[dict[str, Step]], dict[str, Step]] = lambda lanes: lanes
     committer: Callable[[Interrupted], Committer] = lambda store: Committer(
-        lambda arrivals: intake.take_in(store, arrivals)
+        lambda arrivals: taking_in.take_in(store, arrivals)
     )
     on_start: Callable[[Interrupted], None] = lambda _store: None
     store: Callable[[Interrupted, World], None] = lambda _store, _world: None

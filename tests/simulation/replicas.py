@@ -9,14 +9,14 @@ from queue import Empty
 from typing import Any
 
 from receiver.core.alerts import Notification
-from receiver.core.playbook import Playbook
+from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock
-from receiver.dispatchers.missing import MissingTarget
-from receiver.flows import intake
-from receiver.flows.intake import Receipt
-from receiver.flows.reloading import apply_configuration
-from receiver.flows.retention import Ages
-from receiver.flows.worker import Setup, Worker
+from receiver.dispatchers.unconfigured import UnconfiguredTarget
+from receiver.flows.intake import taking_in
+from receiver.flows.intake.taking_in import Receipt
+from receiver.flows.operator.reloading import apply_configuration
+from receiver.flows.worker.loops import Setup, Worker
+from receiver.flows.worker.retention import Ages
 from receiver.store.store import BeginAgain, StoreUnavailable
 from tests.fakes import Killed
 from tests.simulation.alertmanagers import Answered
@@ -43,7 +43,7 @@ class Replica:
     """A place where a process of the receiver lives, dies and is started again.
 
     Attributes:
-        file: What its configuration file says; `playbook` is what the process has loaded.
+        file: What its configuration file says; `policy_set` is what the process has loaded.
 
     """
 
@@ -53,7 +53,7 @@ class Replica:
     book: Book
     parts: Parts
     sites: Mapping[str, Site]
-    playbook: Playbook
+    policy_set: PolicySet
     ready: bool = False
     up: bool = False
     tasks: list[Task] = field(default_factory=list)
@@ -64,13 +64,13 @@ class Replica:
     _loading: bool = False
 
     def __post_init__(self) -> None:
-        self.file = self.playbook
+        self.file = self.policy_set
 
     def begin(self) -> None:
         """Start a process."""
         self.life += 1
         self.up = True
-        self.playbook, self._loading = self.file, False
+        self.policy_set, self._loading = self.file, False
         machine = self.world.wall if self.alone else WallClock(self.world.hub, timedelta(days=3))
         self._clock: Clock = ProcessClock(self.world.hub, machine)
         self.work("start", self._start)
@@ -90,7 +90,7 @@ class Replica:
             name: self.parts.client(Client(site, self)) for name, site in self.sites.items()
         }
         self._clients = clients
-        self.worker = Worker(store, self._clock, self._setup(), missing=MissingTarget)
+        self.worker = Worker(store, self._clock, self._setup(), missing=UnconfiguredTarget)
         steps: dict[str, Step] = {"timer": self.worker._recheck}
         for name in self.sites:
             steps[f"send:{name}"] = partial(self.worker._send, name)
@@ -104,9 +104,9 @@ class Replica:
         self.world.note(self.name, Kind.UP, "ready")
         self.wake()
 
-    def reload(self, playbook: Playbook) -> None:
+    def reload(self, policy_set: PolicySet) -> None:
         """Write another configuration, and put it in force."""
-        self.file = playbook
+        self.file = policy_set
         self._load()
 
     def _load(self) -> None:
@@ -119,7 +119,7 @@ class Replica:
     def _put_in_force(self) -> None:
         self._loading = True
         try:
-            self.playbook = self.file
+            self.policy_set = self.file
             self.worker.change(self._setup())
             self._apply()
             self.wake()
@@ -127,22 +127,22 @@ class Replica:
             self._loading = False
 
     def _setup(self) -> Setup:
-        return Setup(self.playbook, self._clients, Ages())
+        return Setup(self.policy_set, self._clients, Ages())
 
     def _apply(self) -> None:
-        playbook = self.playbook
+        policy_set = self.policy_set
         self.world.note(
             self.name,
             Kind.RELOAD,
-            f"{playbook.config_hash} is loaded",
-            (playbook.config_hash, None),
+            f"{policy_set.config_hash} is loaded",
+            (policy_set.config_hash, None),
         )
-        changed = apply_configuration(self.store, playbook, playbook.config_hash)
+        changed = apply_configuration(self.store, policy_set, policy_set.config_hash)
         self.world.note(
             self.name,
             Kind.RELOAD,
-            f"{playbook.config_hash} is in force",
-            (playbook.config_hash, changed),
+            f"{policy_set.config_hash} is in force",
+            (policy_set.config_hash, changed),
         )
 
     def crash(self, why: str) -> None:
@@ -215,7 +215,7 @@ class Replica:
 
     def post(self, notification: Notification, answered: Answered, who: str) -> None:
         """Take a notification in, together with those that wait."""
-        arrival = intake.arrive(notification, self.playbook, sender=who)
+        arrival = taking_in.arrive(notification, self.policy_set, sender=who)
         answer = self._committer.submit(arrival)
         token = notification.body.decode()
         self._open[token] = answered

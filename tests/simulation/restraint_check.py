@@ -12,7 +12,7 @@ from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.policies import Mode, Policy
 from receiver.core.storms import Storm
 from receiver.core.windows import Window
-from tests.simulation.standing import EVER, LIVE, Answer, Onset, Order, Standing
+from tests.simulation.model_state import EVER, LIVE, Answer, ModelRecord, Onset, Order
 
 HALF_HOUR = timedelta(minutes=30)
 """The windows of these histories begin and end with one, in every zone they name."""
@@ -46,11 +46,11 @@ class Restraint:
 
     """
 
-    models: Mapping[str, Standing]
+    models: Mapping[str, ModelRecord]
     orders: Mapping[str, Order]
     released: dict[str, datetime] = field(default_factory=dict)
 
-    def holding(self, policy: Policy, model: Standing, now: datetime) -> tuple[set[str], bool]:
+    def holding(self, policy: Policy, model: ModelRecord, now: datetime) -> tuple[set[str], bool]:
         """The rungs that may hold a model, up to the first that surely does; whether one does."""
         allowed: set[str] = set()
         rungs = {
@@ -68,7 +68,7 @@ class Restraint:
                 return allowed, True
         return allowed, False
 
-    def free(self, policy: Policy, model: Standing, begins: datetime) -> Span | None:
+    def free(self, policy: Policy, model: ModelRecord, begins: datetime) -> Span | None:
         """When none of them can hold a model any more, from `begins` on; None: events decide."""
         storm, ends = policy.storm, FOREVER
         if storm is not None and not self._is_released(policy, model, begins):
@@ -99,7 +99,9 @@ class Restraint:
             for order in self.orders.values()
         )
 
-    def answered(self, model: Standing, episode: datetime | None, now: datetime) -> Answer | None:
+    def answered(
+        self, model: ModelRecord, episode: datetime | None, now: datetime
+    ) -> Answer | None:
         """What a human said about one more run of an episode, unless that run was ordered."""
         answer = model.answer
         if answer is None or answer.episode != episode or answer.until <= now:
@@ -109,7 +111,7 @@ class Restraint:
         is_latest = model.latest == answer.used_by
         return answer if is_latest and not self.orders[answer.used_by].counts else None
 
-    def asks_anew(self, policy: Policy, model: Standing, reason: str, at: datetime) -> None:
+    def asks_anew(self, policy: Policy, model: ModelRecord, reason: str, at: datetime) -> None:
         """A rung that asks forgets an answer that was used up, also if nothing ran in the end."""
         asks = {"exhausted", "approval"}
         if policy.storm is not None and at >= model.began(policy, at) + policy.storm.wait:
@@ -119,14 +121,14 @@ class Restraint:
         if reason in asks and self.answered(model, model.onset.began_at, at) is None:
             model.answer = None
 
-    def _approved(self, policy: Policy, model: Standing, now: datetime) -> bool:
+    def _approved(self, policy: Policy, model: ModelRecord, now: datetime) -> bool:
         answer = self.answered(model, model.began(policy, now), now)
         return answer is not None and answer.approved
 
-    def _window(self, policy: Policy, _model: Standing, now: datetime) -> bool:
+    def _window(self, policy: Policy, _model: ModelRecord, now: datetime) -> bool:
         return policy.window is not None and not is_open(policy.window, now)
 
-    def _storm(self, policy: Policy, model: Standing, now: datetime) -> bool | None:
+    def _storm(self, policy: Policy, model: ModelRecord, now: datetime) -> bool | None:
         storm, began = policy.storm, model.began(policy, now)
         if storm is None or self._is_released(policy, model, now):
             return False
@@ -137,11 +139,11 @@ class Restraint:
         least, most = self._gathered(policy, storm, model, began, now)
         return None if least <= storm.models < most else most > storm.models
 
-    def _is_released(self, policy: Policy, model: Standing, now: datetime) -> bool:
+    def _is_released(self, policy: Policy, model: ModelRecord, now: datetime) -> bool:
         return model.began(policy, now) <= self.released.get(policy.name, EVER)
 
     def _gathered(
-        self, policy: Policy, storm: Storm, model: Standing, began: datetime, now: datetime
+        self, policy: Policy, storm: Storm, model: ModelRecord, began: datetime, now: datetime
     ) -> tuple[int, int]:
         """How many fire together with it: one that changed with this very decision, perhaps."""
         least = most = 1
@@ -158,7 +160,7 @@ class Restraint:
         return least, most
 
     def _calm_at(
-        self, policy: Policy, storm: Storm, model: Standing, began: datetime, begins: datetime
+        self, policy: Policy, storm: Storm, model: ModelRecord, began: datetime, begins: datetime
     ) -> datetime | None:
         """From when on few enough fire together with it, if nothing else happens."""
         near = [
@@ -172,18 +174,18 @@ class Restraint:
         surplus = len(near) - storm.models
         return max(begins, ends[surplus - 1]) if surplus > 0 else begins
 
-    def _exhausted(self, policy: Policy, model: Standing, now: datetime) -> bool:
+    def _exhausted(self, policy: Policy, model: ModelRecord, now: datetime) -> bool:
         if policy.attempts is None or self._approved(policy, model, now):
             return False
         return self.runs_of(model.name, model.began(policy, now)) >= policy.attempts
 
-    def _approval(self, policy: Policy, model: Standing, now: datetime) -> bool:
+    def _approval(self, policy: Policy, model: ModelRecord, now: datetime) -> bool:
         answer = self.answered(model, model.began(policy, now), now)
         if not policy.asks or (answer is not None and answer.approved):
             return False
         return policy.mode is Mode.APPROVE or answer is not None
 
-    def _budget(self, policy: Policy, model: Standing, now: datetime) -> bool | None:
+    def _budget(self, policy: Policy, model: ModelRecord, now: datetime) -> bool | None:
         surely, perhaps = [], []
         for limit in policy.limits:
             spent = list(self._spent(limit, policy, model, now))
@@ -199,7 +201,7 @@ class Restraint:
         return True if surely else None if perhaps else False
 
     def _spent(
-        self, limit: Limit, policy: Policy, model: Standing, now: datetime
+        self, limit: Limit, policy: Policy, model: ModelRecord, now: datetime
     ) -> Iterator[Spent]:
         for order in self.orders.values():
             other_model = limit.scope is Scope.MODEL and order.model != model.name
@@ -216,7 +218,7 @@ class Restraint:
                     yield Spent(order.at, 1, 1)
 
     def _room_at(
-        self, limit: Limit, policy: Policy, model: Standing, begins: datetime
+        self, limit: Limit, policy: Policy, model: ModelRecord, begins: datetime
     ) -> datetime | None:
         """From when on one more run fits; None if only a run's end, or a human, can tell."""
         spent = sorted(self._spent(limit, policy, model, begins), key=lambda one: one.at)

@@ -8,9 +8,10 @@ import pytest
 
 from receiver.core.budgets import Usage
 from receiver.core.dispatches import Dispatch
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
-from receiver.flows import dispatching, ledger, worker
+from receiver.core.policy_set import PolicySet
+from receiver.flows import unit_of_work
+from receiver.flows.worker import dispatching, loops
 from receiver.store import restraint_rows
 from receiver.store.budget_rows import Usages
 from tests.fakes import NOON
@@ -40,13 +41,13 @@ def budget_in_memory(patch: Patch) -> Parts:
 
 def room_untold(patch: Patch) -> Parts:
     """Nobody tells the models that wait for a budget, or for a storm's end."""
-    patch.setattr(worker, "wake", lambda _store, _playbook: None)
+    patch.setattr(loops, "release_shared", lambda _store, _policy_set: None)
     return Parts()
 
 
 def approved_for_good(patch: Patch) -> Parts:
     """A run does not use its approval up."""
-    patch.setattr(ledger.Ledger, "_use_approval", lambda *_: None)
+    patch.setattr(unit_of_work.UnitOfWork, "_use_approval", lambda *_: None)
     return Parts()
 
 
@@ -74,9 +75,9 @@ def attempts_forgotten(patch: Patch) -> Parts:
 
 def storm_without_wait(patch: Patch) -> Parts:
     """The first models of a storm are decided before there are many."""
-    real = history.playbooks
+    real = history.policy_sets
 
-    def playbooks(plan: Plan) -> dict[str, Playbook]:
+    def policy_sets(plan: Plan) -> dict[str, PolicySet]:
         return {
             name: replace(book, policies=tuple(map(hasty, book.policies)))
             for name, book in real(plan).items()
@@ -87,5 +88,5 @@ def storm_without_wait(patch: Patch) -> Parts:
             return policy
         return replace(policy, storm=replace(policy.storm, wait=timedelta(0)))
 
-    patch.setattr(history, "playbooks", playbooks)
+    patch.setattr(history, "policy_sets", policy_sets)
     return Parts()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from tests.simulation.history import Lived
-from tests.simulation.settings import playbooks
+from tests.simulation.settings import policy_sets
 from tests.simulation.sites import Post, TrueRun
 from tests.simulation.violations import Violations
 from tests.simulation.world import Kind, Note
@@ -55,7 +55,7 @@ class Truth:
                 self.triggers[note.data["dispatch_id"]] = note
                 if note.data["source"] == "operator":
                     self.ordered_at[note.data["dispatch_id"]].append(note.at)
-        books = playbooks(lived.plan)
+        books = policy_sets(lived.plan)
         self.policies = {
             dispatch: books[note.data["config_hash"]].policy(note.data["policy"])
             for dispatch, note in self.triggers.items()

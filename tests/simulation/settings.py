@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from receiver.core.matchers import parse_matchers
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Mode, Policy
+from receiver.core.policy_set import PolicySet
 from receiver.core.targets import Target
 from tests.examples import DRIFT, PIPELINE
 from tests.simulation.plans import Plan
@@ -25,7 +25,7 @@ def policy_of(plan: Plan) -> Policy:
     )
 
 
-def playbooks(plan: Plan) -> dict[str, Playbook]:
+def policy_sets(plan: Plan) -> dict[str, PolicySet]:
     """Every configuration by its hash; `usual` is the one to begin and to end with."""
     bare = policy_of(plan)
     first, second = plan.rungs
@@ -47,4 +47,4 @@ def playbooks(plan: Plan) -> dict[str, Playbook]:
     }
     if first != second:
         variants["other"] = (second.put_on(bare),)
-    return {name: Playbook(policies, TARGETS, name) for name, policies in variants.items()}
+    return {name: PolicySet(policies, TARGETS, name) for name, policies in variants.items()}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulation.plans import MINUTE, calm, draw
 from tests.simulation.running import examine, examine_all
-from tests.simulation.telling import tell
+from tests.simulation.story import tell
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 POSTGRES_SEEDS = int(os.environ.get("SIMULATION_POSTGRES_SEEDS", "10"))

@@ -10,7 +10,7 @@ from receiver.core.dispatches import DispatchState
 from receiver.core.explaining import explain
 from receiver.core.ladder import HOLDS, Case, decide
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
-from tests.examples import DRIFT, alert, playbook
+from tests.examples import DRIFT, alert, policy_set
 from tests.fakes import NOON
 from tests.restrained import ASKED, SPENT, THREE_A_DAY, approving, known
 
@@ -76,7 +76,7 @@ def test_one_sentence_says_what_holds_it_and_when_it_is_tried_next(
     model, alerts, pauses, holds, detail
 ):
     """For an alert that fires, and for one that might."""
-    explained = explain(model, alerts, pauses, playbook(), NOON)
+    explained = explain(model, alerts, pauses, policy_set(), NOON)
 
     assert (explained.holds, explained.detail) == (holds, detail)
     assert [gate.rung.value for gate in explained.gates] == [
@@ -89,7 +89,7 @@ def test_one_sentence_says_what_holds_it_and_when_it_is_tried_next(
 
 def test_a_model_that_was_never_seen_firing_has_lost_no_policy():
     """It is known only by resolved alerts, or by ones that could not be understood."""
-    explained = explain(Model("42"), [], [], playbook(), NOON)
+    explained = explain(Model("42"), [], [], policy_set(), NOON)
 
     assert explained.holds is None
     assert explained.detail == "no alert of it has ever been seen firing"
@@ -100,7 +100,7 @@ def test_a_question_names_its_end_once():
     facts = known(approval=ASKED).restraints
     entry = replace(ENTRY, held_by="approval", held_until=ASKED.expires_at, asks=True)
 
-    explained = explain(MODEL, [entry], [], playbook(approving()), NOON, restraints=facts)
+    explained = explain(MODEL, [entry], [], policy_set(approving()), NOON, restraints=facts)
 
     assert explained.holds is Reason.APPROVAL
     assert explained.detail.endswith("approve or reject it before 13:00 UTC")
@@ -110,7 +110,7 @@ def test_a_question_names_its_end_once():
 def test_what_others_end_is_told_as_far_as_it_is_known():
     """Room in a budget comes at the latest then; the timer's own moment is not set."""
     entry = replace(ENTRY, held_by="budget")
-    capped = playbook(replace(DRIFT, limits=(THREE_A_DAY,)))
+    capped = policy_set(replace(DRIFT, limits=(THREE_A_DAY,)))
 
     explained = explain(
         MODEL, [entry], [], capped, NOON, restraints=known(spent=(SPENT,)).restraints
@@ -121,7 +121,7 @@ def test_what_others_end_is_told_as_far_as_it_is_known():
 
 def test_a_policy_that_is_gone_is_said_so():
     """Its alerts are unmatched from now on."""
-    explained = explain(MODEL, [ENTRY], [], replace(playbook(), policies=()), NOON)
+    explained = explain(MODEL, [ENTRY], [], replace(policy_set(), policies=()), NOON)
 
     assert explained.holds is Reason.UNMATCHED
     assert "gone from the configuration" in explained.detail
@@ -131,7 +131,7 @@ def test_it_is_the_deciding_code_that_answers():
     """What `explain` says is what a decision of this moment would say."""
     finding = decide(Case(alert(), DRIFT, facts_of(COOLING, None), NOON), HOLDS)
 
-    explained = explain(COOLING, [ENTRY], [], playbook(), NOON)
+    explained = explain(COOLING, [ENTRY], [], policy_set(), NOON)
 
     assert explained.holds is finding.reason
     assert explained.detail.startswith(finding.detail)

@@ -5,9 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from receiver.web.page.annotations import read
+from receiver.web.page.labels import ago, sign, visible, web_link
 from receiver.web.page.sparkline import HEIGHT, WIDTH, Point, draw
-from receiver.web.page.told import read
-from receiver.web.page.words import ago, sign, visible, web_link
 from tests.fakes import NOON
 
 HOUR = timedelta(hours=1)

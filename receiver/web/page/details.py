@@ -14,7 +14,7 @@ from receiver.store import page_rows, queries
 from receiver.store.run_end_rows import run_ends_of
 from receiver.store.store import Store
 from receiver.store.tables import rejections
-from receiver.web.page.told import NOTHING, Told, read
+from receiver.web.page.annotations import NOTHING, Told, read
 
 SHOWN_BODY = 16 * 1024
 

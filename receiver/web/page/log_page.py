@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from receiver.store import queries
 from receiver.store.store import Store
-from receiver.web.asked import bad, cursor, filters, moment, number
 from receiver.web.decisions import ASKED, WORDS
-from receiver.web.page.timeline import Entry, fold
+from receiver.web.page.timeline import StoryLine, fold
+from receiver.web.params import bad, cursor, filters, moment, number
 
 ROWS = 200
 """Decisions read for one page; folded they are fewer lines."""
@@ -32,7 +32,7 @@ class Log:
     """
 
     now: datetime
-    entries: Sequence[Entry]
+    entries: Sequence[StoryLine]
     rows: int
     asked: Mapping[str, str]
     choices: Mapping[str, Sequence[str]]
@@ -70,7 +70,7 @@ def read(store: Store, request: Request) -> Log:
     )
 
 
-def story_of(store: Store, model: str) -> Sequence[Entry]:
+def story_of(store: Store, model: str) -> Sequence[StoryLine]:
     """The latest decisions about one model."""
     with store.read() as db:
         return fold(queries.list_decisions(db, {"model": model}, limit=STORY_ROWS).rows)

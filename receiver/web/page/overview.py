@@ -19,21 +19,20 @@ from receiver.core.models import (
     pause_in_force,
     state_of,
 )
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Mode
+from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
 from receiver.store import page_rows, queries
 from receiver.store.announcement_rows import list_announcements
-from receiver.store.approval_rows import approvals_of
 from receiver.store.budget_rows import Usages
-from receiver.store.restraint_rows import explained_restraints
+from receiver.store.restraint_rows import approvals_of, explained_restraints
 from receiver.store.run_end_rows import run_ends_of
-from receiver.store.standing import last_received_at, models_by_state
+from receiver.store.snapshot import last_received_at, models_by_state
 from receiver.store.store import Store
+from receiver.web.page.annotations import Hearsay, Told
 from receiver.web.page.sparkline import Point, Sparkline, draw
-from receiver.web.page.timeline import Entry, fold
-from receiver.web.page.told import Hearsay, Told
+from receiver.web.page.timeline import StoryLine, fold
 
 MODELS_PER_PAGE = 50
 LAST_RUNS = 10
@@ -45,7 +44,7 @@ UNHEARD = {"state": AnnouncementState.GIVEN_UP.value}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelCard:
     """One model as the page shows it."""
 
     model: Model
@@ -65,9 +64,9 @@ class Standing:
 class Close:
     """One model seen from close by, with what it was judged by."""
 
-    it: Standing
+    it: ModelCard
     pauses: Sequence[Pause]
-    playbook: Playbook
+    policy_set: PolicySet
     now: datetime
 
 
@@ -91,17 +90,17 @@ class Overview:
     """The first page."""
 
     now: datetime
-    models: Sequence[Standing]
+    models: Sequence[ModelCard]
     more: bool
     counts: Mapping[ModelState, int]
     waiting: Sequence[Row[Any]]
-    asking: Sequence[Standing]
+    asking: Sequence[ModelCard]
     rejections: Sequence[Row[Any]]
     unheard: Sequence[Announcement]
     hearing: Hearing
     wide_pauses: Sequence[Pause]
     observing: Sequence[str]
-    recent: Sequence[Entry]
+    recent: Sequence[StoryLine]
 
 
 class Overviews:
@@ -112,7 +111,7 @@ class Overviews:
         self._hearsay = Hearsay()
 
     def read(
-        self, playbook: Playbook, wanted: page_rows.Wanted, *, skip: int, rejections: bool
+        self, policy_set: PolicySet, wanted: page_rows.Wanted, *, skip: int, rejections: bool
     ) -> Overview:
         """One view of everything."""
         with self._store.read() as db:
@@ -123,12 +122,12 @@ class Overviews:
             )
             return Overview(
                 now=now,
-                models=self._standings(db, playbook, found, pauses, now),
+                models=self._standings(db, policy_set, found, pauses, now),
                 more=more,
                 counts={one.state: one.count for one in models_by_state(db, now)},
                 waiting=page_rows.waiting_dispatches(db, MOST_WAITING),
                 asking=self._standings(
-                    db, playbook, page_rows.asking_models(db, MOST_WAITING), pauses, now
+                    db, policy_set, page_rows.asking_models(db, MOST_WAITING), pauses, now
                 ),
                 rejections=queries.list_rejections(db, MOST_WAITING) if rejections else (),
                 unheard=list_announcements(db, UNHEARD, before=None, limit=MOST_WAITING)[0],
@@ -136,11 +135,11 @@ class Overviews:
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
-                observing=[p.name for p in playbook.policies if p.mode is Mode.OBSERVE],
+                observing=[p.name for p in policy_set.policies if p.mode is Mode.OBSERVE],
                 recent=fold(queries.list_decisions(db, {}, limit=RECENT).rows),
             )
 
-    def one(self, playbook: Playbook, name: str) -> Close | None:
+    def one(self, policy_set: PolicySet, name: str) -> Close | None:
         """One model as it stands; None if nothing named it yet."""
         with self._store.read() as db:
             now = self._store.now(db)
@@ -148,17 +147,17 @@ class Overviews:
             if model is None:
                 return None
             pauses = queries.list_pauses(db)
-            [it] = self._standings(db, playbook, [model], pauses, now)
-            return Close(it, pauses, playbook, now)
+            [it] = self._standings(db, policy_set, [model], pauses, now)
+            return Close(it, pauses, policy_set, now)
 
     def _standings(
         self,
         db: Connection,
-        playbook: Playbook,
+        policy_set: PolicySet,
         found: Sequence[Model],
         pauses: Sequence[Pause],
         now: datetime,
-    ) -> list[Standing]:
+    ) -> list[ModelCard]:
         names = [model.name for model in found]
         sets = queries.alerts_of_models(db, names)
         told = self._hearsay.of(db, [alert for alerts in sets.values() for alert in alerts])
@@ -170,18 +169,20 @@ class Overviews:
         standings = []
         for model in found:
             alerts, last = sets[model.name], runs[model.name]
-            restraints = explained_restraints(db, model, alerts, playbook, now, usages=usages)
+            restraints = explained_restraints(db, model, alerts, policy_set, now, usages=usages)
             asked = in_force(
                 approvals.get(model.name), model.episode_started_at, model.latest, now
             )
             standings.append(
-                Standing(
+                ModelCard(
                     model=model,
                     state=state_of(model, alerts, pauses, now),
                     alerts=alerts,
                     told=told,
                     restraints=restraints,
-                    explained=explain(model, alerts, pauses, playbook, now, restraints=restraints),
+                    explained=explain(
+                        model, alerts, pauses, policy_set, now, restraints=restraints
+                    ),
                     pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
                     asked=asked if alerts else None,
                     runs=last,

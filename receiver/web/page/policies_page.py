@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from receiver.core.decisions import Reason
 from receiver.core.models import Pause, PauseScope
-from receiver.core.playbook import Playbook
 from receiver.core.policies import Policy
+from receiver.core.policy_set import PolicySet
 from receiver.store import page_rows, queries
 from receiver.store.store import Store
 from receiver.web.policies import LOOK_BACK, policies_json
@@ -64,27 +64,27 @@ def read(store: Store, loaded: Loaded) -> PoliciesSeen:
             now=now,
             since=since,
             policies=[
-                PolicyStanding(told, _wide(db, loaded.playbook, told["name"], pauses, now))
+                PolicyStanding(told, _wide(db, loaded.policy_set, told["name"], pauses, now))
                 for told in policies_json(db, loaded, since, now)
             ],
-            everything=_wide(db, loaded.playbook, "", pauses, now),
+            everything=_wide(db, loaded.policy_set, "", pauses, now),
         )
 
 
-def one(store: Store, playbook: Playbook, name: str) -> Wide | None:
+def one(store: Store, policy_set: PolicySet, name: str) -> Wide | None:
     """A policy, or everything if the name is empty; None if there is no such policy."""
-    if name and playbook.policy(name) is None:
+    if name and policy_set.policy(name) is None:
         return None
     with store.read() as db:
-        return _wide(db, playbook, name, queries.list_pauses(db), store.now(db))
+        return _wide(db, policy_set, name, queries.list_pauses(db), store.now(db))
 
 
 def _wide(
-    db: Connection, playbook: Playbook, name: str, pauses: Sequence[Pause], now: datetime
+    db: Connection, policy_set: PolicySet, name: str, pauses: Sequence[Pause], now: datetime
 ) -> Wide:
     scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
     mine = (one for one in pauses if (one.scope, one.name) == (scope, name) and one.holds(now))
-    storms = [p for p in playbook.policies if p.storm and name in {"", p.name}]
+    storms = [p for p in policy_set.policies if p.storm and name in {"", p.name}]
     return Wide(
         name=name,
         now=now,

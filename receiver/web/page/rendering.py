@@ -14,7 +14,7 @@ from starlette.responses import Response
 from receiver import __version__
 from receiver.core.durations import show_duration
 from receiver.core.times import parse_time
-from receiver.web.page import sparkline, words
+from receiver.web.page import labels, sparkline
 
 HEADERS = {
     # No inline script or style, and no sink that makes script of text: the page has none.
@@ -64,24 +64,24 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "visible": words.visible,
-        "link": words.web_link,
-        "plain": words.plain,
-        "number": words.number,
-        "ago": words.ago,
-        "clock": words.clock,
+        "visible": labels.visible,
+        "link": labels.web_link,
+        "plain": labels.plain,
+        "number": labels.number,
+        "ago": labels.ago,
+        "clock": labels.clock,
         "moment": parse_time,
         "span": show_duration,
         "seconds": lambda count: show_duration(timedelta(seconds=count)),
         "pretty": _pretty,
     }
     made.globals |= {
-        "sign": words.sign,
-        "STATES": words.STATES,
-        "MODES": words.MODES,
-        "DISPATCH_STATES": words.DISPATCH_STATES,
-        "OUTCOMES": words.OUTCOMES,
-        "EFFECTS": words.EFFECTS,
+        "sign": labels.sign,
+        "STATES": labels.STATES,
+        "MODES": labels.MODES,
+        "DISPATCH_STATES": labels.DISPATCH_STATES,
+        "OUTCOMES": labels.OUTCOMES,
+        "EFFECTS": labels.EFFECTS,
         "WIDTH": sparkline.WIDTH,
         "HEIGHT": sparkline.HEIGHT,
         "VERSION": __version__,

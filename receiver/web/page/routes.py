@@ -11,13 +11,13 @@ from starlette.routing import Route
 from receiver.config import Role
 from receiver.core.models import ModelState
 from receiver.store.page_rows import Wanted
-from receiver.web.asked import bad, number, only
 from receiver.web.auth import Caller, require
 from receiver.web.page import details, log_page, policies_page, rendering
-from receiver.web.page.acting import Acting
-from receiver.web.page.framing import Answering, in_html
+from receiver.web.page.error_page import Answering, in_html
+from receiver.web.page.forms import Acting
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
 from receiver.web.page.teaching import lesson_for
+from receiver.web.params import bad, number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -62,7 +62,7 @@ class Showing:
         loaded = self._service.loaded
         seen = await run_in_threadpool(
             self._overviews.read,
-            loaded.playbook,
+            loaded.policy_set,
             wanted,
             skip=skip,
             rejections=Role.OPERATOR in caller.roles,
@@ -85,8 +85,8 @@ class Showing:
         caller = self._reader(request)
         only(request, ("done",))
         name = request.path_params["model"]
-        playbook = self._service.loaded.playbook
-        found = await run_in_threadpool(self._overviews.one, playbook, name)
+        policy_set = self._service.loaded.policy_set
+        found = await run_in_threadpool(self._overviews.one, policy_set, name)
         if found is None:
             raise Problem(404, "no alert named this model yet")
         story = await run_in_threadpool(log_page.story_of, self._service.store, name)
@@ -96,7 +96,7 @@ class Showing:
             it=found.it,
             now=found.now,
             story=story,
-            policy=playbook.policy(found.it.model.policy),
+            policy=policy_set.policy(found.it.model.policy),
             done=await self._done(request),
         )
 

@@ -13,7 +13,7 @@ NEVER_FOLDED = frozenset({Reason.TRIGGERED.value, Reason.OPERATOR.value})
 
 
 @dataclass(slots=True)
-class Entry:
+class StoryLine:
     """One line of the story: a decision, and the like ones of the same model before it.
 
     Attributes:
@@ -41,21 +41,21 @@ class Entry:
         return sorted({row.alertname for row in [self.newest, *self.older] if row.alertname})
 
 
-def fold(rows: Iterable[Row[Any]]) -> Sequence[Entry]:
+def fold(rows: Iterable[Row[Any]]) -> Sequence[StoryLine]:
     """Fold decisions, newest first.
 
     A run of like decisions about one model ends where something else was decided about it: the
     end of an episode (`resolved`, `expired`) too.
     """
-    entries: list[Entry] = []
-    open_entries: dict[str, Entry] = {}
+    entries: list[StoryLine] = []
+    open_entries: dict[str, StoryLine] = {}
     for row in rows:
         subject = row.model or f"\0{row.alertname}"
         entry = open_entries.get(subject)
         if entry is not None and _alike(entry.newest, row):
             entry.older.append(row)
             continue
-        entry = open_entries[subject] = Entry(row)
+        entry = open_entries[subject] = StoryLine(row)
         entries.append(entry)
     return entries
 

@@ -1,0 +1,188 @@
+"""retrain, pause, resume, approve, reject: what an operator does, once, with a reason."""
+
+import uuid
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from receiver.cli.client import FAILED, UsageError
+from receiver.cli.epilog import examples
+from receiver.cli.options import (
+    SERVER,
+    Comment,
+    Format,
+    Key,
+    Output,
+    ServerUrl,
+    TokenFile,
+    labels_of,
+    peer,
+)
+from receiver.cli.reports import show_act
+
+RETRAIN_EXAMPLES = examples(
+    "retrain-receiver retrain 42 --comment 'new features are in'",
+    "retrain-receiver retrain 99 --policy model-quality --label user_id=99 --comment 'first run'",
+)
+PAUSE_EXAMPLES = examples(
+    "retrain-receiver pause 42 --for 4h --comment 'backfill is running'",
+    "retrain-receiver pause --policy model-quality --comment 'pipeline is broken'",
+    "retrain-receiver pause --everything --for 1h --comment 'cluster upgrade'",
+)
+RESUME_EXAMPLES = examples(
+    "retrain-receiver resume 42 --comment 'backfill is done'",
+    "retrain-receiver resume --everything --comment 'upgrade is done'",
+)
+APPROVE_EXAMPLES = examples("retrain-receiver approve 42 --comment 'the new data is clean'")
+REJECT_EXAMPLES = examples("retrain-receiver reject 42 --comment 'the sensor was broken'")
+
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="NAME=VALUE", help="Names a model never seen, with --policy; repeat."
+    ),
+]
+SomeModel = Annotated[str | None, typer.Argument(metavar="MODEL")]
+SomePolicy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY", help="Without MODEL: all models of this policy. With it: see --label."
+    ),
+]
+Everything = Annotated[bool, typer.Option("--everything", help="All there is.")]
+
+
+def retrain(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    comment: Comment,
+    policy: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="Names a model never seen, with --label.")
+    ] = None,
+    label: Labels = None,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Order one run now, whatever holds the model.
+
+    Except a run in flight: then nothing is done, and the exit code is 1.
+    """
+    body = _body(comment, policy, label)
+    path = f"/models/{quote(model, safe='')}/retrain"
+    decision = peer(server, token_file).act(path, body, key_or_new(idempotency_key))
+    show_act(decision, output)
+    if decision["outcome"] != "trigger":
+        raise typer.Exit(FAILED)
+
+
+def pause(
+    model: SomeModel = None,
+    *,
+    comment: Comment,
+    length: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="Such as 4h; without it until `resume`."),
+    ] = None,
+    policy: SomePolicy = None,
+    everything: Everything = False,
+    label: Labels = None,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Hold back a model, a policy's models or everything.
+
+    What fires meanwhile is not forgotten: it is decided when the pause ends.
+    """
+    path = _path("pause", model, policy, label, everything=everything)
+    body = _body(comment, policy, label) | ({} if length is None else {"for": length})
+    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+
+
+def resume(
+    model: SomeModel = None,
+    *,
+    comment: Comment,
+    policy: SomePolicy = None,
+    everything: Everything = False,
+    label: Labels = None,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Lift a pause; what still fires is decided at once.
+
+    Of a policy, or of everything, it also releases the models that a storm holds.
+    """
+    path = _path("resume", model, policy, label, everything=everything)
+    body = _body(comment, policy, label)
+    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+
+
+def approve(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    comment: Comment,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Say yes to what a rung asks about a model: it gets one run.
+
+    `explain MODEL` shows what is asked. What else holds the model still does.
+    """
+    path = f"/models/{quote(model, safe='')}/approve"
+    body = {"comment": comment}
+    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+
+
+def reject(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    comment: Comment,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Say no to what a rung asks: no run until its alerts have ended.
+
+    `approve` or `retrain` change that.
+    """
+    path = f"/models/{quote(model, safe='')}/reject"
+    body = {"comment": comment}
+    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+
+
+def key_or_new(key: str | None) -> str:
+    """The operator's key, or one that no other command uses."""
+    return str(uuid.uuid4()) if key is None else key
+
+
+def _path(
+    act: str, model: str | None, policy: str | None, label: list[str] | None, *, everything: bool
+) -> str:
+    if everything and (model is not None or policy is not None or label):
+        raise UsageError("--everything stands alone: no MODEL, --policy or --label")
+    if model is not None:
+        return f"/models/{quote(model, safe='')}/{act}"
+    if label:
+        raise UsageError("--label names a model: give MODEL too")
+    if policy is None and not everything:
+        raise UsageError(f"say what to {act}: MODEL, --policy POLICY or --everything")
+    return f"/{act}"
+
+
+def _body(comment: str, policy: str | None, label: list[str] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"comment": comment}
+    if policy is not None:
+        body["policy"] = policy
+    if label:
+        body["labels"] = labels_of(label)
+    return body

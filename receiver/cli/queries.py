@@ -1,0 +1,234 @@
+"""decisions, models, explain: what was decided, how models stand, and why."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from receiver.cli.client import MOST_ROWS, Receiver, UsageError
+from receiver.cli.epilog import examples
+from receiver.cli.options import (
+    SERVER,
+    All,
+    Format,
+    Limit,
+    Output,
+    ServerUrl,
+    TokenFile,
+    peer,
+)
+from receiver.cli.output import (
+    Column,
+    Screen,
+    column,
+    moment,
+    print_json,
+    shown,
+    visible,
+)
+from receiver.cli.reports import hint_at_more, show_decision, show_explanation, show_list
+from receiver.core.alerts import AlertStatus, Source
+from receiver.core.decisions import Outcome, Reason
+
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+
+DECISIONS_EXAMPLES = examples(
+    "retrain-receiver decisions --model 42 --since 6h",
+    "retrain-receiver decisions --outcome hold --limit 10",
+    "retrain-receiver decisions --since 30d --all -o csv > decisions.csv",
+    "retrain-receiver decisions 1795333142754524     one, with every rung and the raw alert",
+)
+MODELS_EXAMPLES = examples("retrain-receiver models", "retrain-receiver models --all -o json")
+EXPLAIN_EXAMPLES = examples("retrain-receiver explain 42")
+
+DECISION_TABLE = (
+    moment("TIME (UTC)", "decided_at"),
+    column("ID", "id"),
+    column("MODEL", "model"),
+    column("ALERT", "alertname"),
+    column("REASON", "reason", style_by="outcome"),
+    column("DETAIL", "detail"),
+)
+
+MODEL_CSV = (
+    "model",
+    "state",
+    "policy",
+    "labels",
+    "firing_alerts",
+    "episode_started_at",
+    "cooldown_until",
+    "observed_until",
+    "next_check_at",
+    "paused",
+    "approval",
+    "dispatch",
+)
+"""The API's fields of a model; an empty table has a heading too."""
+
+
+def _firing(row: Mapping[str, Any]) -> str:
+    return ", ".join(sorted({visible(alert["alertname"]) for alert in row["firing_alerts"]}))
+
+
+def _last_dispatch(row: Mapping[str, Any]) -> str:
+    last = row["dispatch"]
+    if last is None:
+        return ""
+    run = f" (run {shown(last['run_id'])})" if last["run_id"] else ""
+    return f"{shown(last['id'])} {shown(last['state'])}{run}"
+
+
+MODEL_TABLE = (
+    column("MODEL", "model"),
+    column("STATE", "state", style_by="state"),
+    column("POLICY", "policy"),
+    Column("FIRING", _firing),
+    moment("COOLDOWN UNTIL (UTC)", "cooldown_until"),
+    moment("NEXT CHECK (UTC)", "next_check_at"),
+    Column("LAST DISPATCH", _last_dispatch),
+)
+
+
+def decisions(
+    decision_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Show this one whole.")
+    ] = None,
+    *,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Of this model.")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="POLICY", help="By this policy.")] = None,
+    alertname: Annotated[
+        str | None, typer.Option(metavar="NAME", help="About alerts of this name.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option(metavar="HASH", help="About this alert.")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help=f"The alert's: {', '.join(AlertStatus)}.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help=f"One of {', '.join(Reason)}.")
+    ] = None,
+    outcome: Annotated[
+        str | None, typer.Option(metavar="OUTCOME", help=f"One of {', '.join(Outcome)}.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help=f"One of {', '.join(Source)}.")
+    ] = None,
+    dispatch_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="About this dispatch.")
+    ] = None,
+    notification_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of this notification.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From then on: 2026-11-22T09:14:00Z or 6h.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Before then: 2026-11-22T09:14:00Z or 1h.")
+    ] = None,
+    limit: Limit = 50,
+    all_: All = False,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Show what was decided and why; or one decision whole."""
+    filters = {
+        "model": model,
+        "policy": policy,
+        "alertname": alertname,
+        "fingerprint": fingerprint,
+        "status": status,
+        "reason": reason,
+        "outcome": outcome,
+        "source": source,
+        "dispatch_id": dispatch_id,
+        "notification_id": notification_id,
+        "since": since,
+        "until": until,
+    }
+    query = {name: value for name, value in filters.items() if value is not None}
+    receiver = peer(server, token_file)
+    if decision_id is not None:
+        if query or all_:
+            raise UsageError("an ID stands alone; filters are for lists")
+        show_decision(receiver.get(f"/decisions/{quote(decision_id, safe='')}"), output)
+    elif output is Format.CSV:
+        _print_decisions_csv(receiver, query, None if all_ else limit)
+    elif all_:
+        _print_all_decisions(receiver, query, output)
+    else:
+        _print_decisions(receiver, {**query, "limit": str(limit)}, output)
+
+
+def _print_decisions(receiver: Receiver, query: Mapping[str, str], output: Format) -> None:
+    page = receiver.get("/decisions", query)
+    if output is Format.JSON:
+        print_json(page)
+        return
+    Screen().table(DECISION_TABLE, page["decisions"])
+    hint_at_more(page)
+
+
+def _print_decisions_csv(receiver: Receiver, query: Mapping[str, str], limit: int | None) -> None:
+    rows = csv.reader(receiver.lines("/decisions", query, CSV))
+    writer = csv.writer(sys.stdout)
+    writer.writerows(islice(rows, None if limit is None else limit + 1))
+
+
+def _print_all_decisions(receiver: Receiver, query: Mapping[str, str], output: Format) -> None:
+    """A log may be long: no more than a screenful of tables is held at a time."""
+    lines = receiver.lines("/decisions", query, NDJSON)
+    if output is Format.JSON:
+        for line in lines:
+            print(json.dumps(json.loads(line)))  # noqa: T201
+        return
+    screen = Screen()
+    for rows in _batches(json.loads(line) for line in lines):
+        screen.table(DECISION_TABLE, rows)
+
+
+def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    """At least one batch, so that an empty answer has a heading too."""
+    batch = list(islice(rows, MOST_ROWS))
+    yield batch
+    while batch := list(islice(rows, MOST_ROWS)):
+        yield batch
+
+
+def models(
+    *,
+    limit: Limit = 50,
+    all_: All = False,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Show how each model stands.
+
+    Its state is the first that applies: attention, running, paused, held, firing, quiet.
+    """
+    page = peer(server, token_file).page("models", {}, None if all_ else limit)
+    show_list(page, "models", output, MODEL_TABLE, MODEL_CSV)
+
+
+def explain(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Say what holds a model, and when it is tried next.
+
+    Every rung of the ladder is shown as it stands now: ✓ lets an alert pass, ✗ holds it.
+    """
+    answer = peer(server, token_file).get(f"/models/{quote(model, safe='')}")
+    show_explanation(answer, output)

@@ -1,0 +1,137 @@
+"""Settings that are legal but dangerous."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from receiver.config.complaints import show_place
+from receiver.config.files import SHORTEST_TOKEN, read_secret
+from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
+from receiver.core.durations import show_duration
+from receiver.core.matchers import Matcher
+from receiver.core.policies import APPROVAL_EXPIRY, Policy
+from receiver.core.targets import TargetKind
+
+SHORT_COOLDOWN = timedelta(minutes=10)
+"""`group_interval` and the peers' time-outs: within it copies of one delivery still arrive."""
+
+REPEAT_INTERVAL = timedelta(hours=4)
+"""Alertmanager's default; only after it an alert that still fires is confirmed again."""
+
+SHORT_WAIT = timedelta(seconds=30)
+"""`group_wait`: before it Alertmanager has not told of the first models of a storm."""
+
+CHURNING = frozenset(
+    {"container", "endpoint", "instance", "node", "pod", "prometheus", "replica"}
+    | {"pod_name", "prometheus_replica"}
+)
+"""Labels that change when a pod moves: the same model would get another name."""
+
+HOSTILE = ("../..", "${{ x }}", "a b\n", "x; y")
+
+SAFE_WINDOWS = {
+    TargetKind.GITHUB: timedelta(seconds=120),
+    TargetKind.KFP: timedelta(seconds=30),
+}
+"""Shorter look-up windows were seen to be outrun by a target's listing."""
+
+
+def warnings_of(
+    policies: Sequence[Policy],
+    targets: Mapping[str, TargetSettings],
+    auth: Mapping[Role, tuple[TokenFile, ...]] | None,
+    subscribers: Sequence[SubscriberSettings],
+) -> Iterator[str]:
+    """Tell each danger in a sentence with its place."""
+    if not policies:
+        yield "policies: there are none, so every alert will be unmatched"
+    for number, policy in enumerate(policies):
+        for setting, sentence in _of_policy(policy, policies[:number]):
+            yield f"{show_place(('policies', number, *setting))}: {sentence}"
+    for name, settings in targets.items():
+        for sentence in _of_target(settings, policies):
+            yield f"{show_place(('targets', name))}: {sentence}"
+    for told in subscribers:
+        yield from _of_subscriber(told)
+    for role, tokens in (auth or {}).items():
+        yield from _of_tokens(role, tokens, auth or {})
+
+
+Warning_ = tuple[tuple[str | int, ...], str]
+
+
+def _of_policy(policy: Policy, earlier: Sequence[Policy]) -> Iterator[Warning_]:
+    if policy.matches({}):
+        yield (
+            ("match",),
+            "takes alerts that lack all of its labels, Watchdog too; add an alertname",
+        )
+    for other in earlier:
+        if set(other.matchers) <= set(policy.matchers):
+            yield ("match",), f"is never reached: policy {other.name!r} takes all of its alerts"
+    yield from (_of_matcher(matcher) for matcher in policy.matchers if "'" in matcher.value[:1])
+    for label, pattern in policy.identity.items():
+        place = ("model", "labels", label)
+        if label in CHURNING:
+            yield (
+                place,
+                "changes when a pod moves, and the model's name with it; use another label",
+            )
+        if any(pattern.accepts(text) for text in HOSTILE):
+            yield place, f"{pattern.pattern!r} lets any text through; write [a-z0-9-]{{1,40}}"
+    if policy.cooldown < SHORT_COOLDOWN:
+        yield ("cooldown",), "is shorter than 10m, in which copies of one delivery still arrive"
+    if policy.dedup_window > policy.cooldown:
+        sentence = "is longer than the cooldown, so a repeated alert may be taken for a copy"
+        yield ("dedup_window",), sentence
+    if policy.alert_expiry <= REPEAT_INTERVAL:
+        sentence = "is within Alertmanager's repeat_interval (4h): firing alerts will be forgotten"
+        yield ("alert_expiry",), sentence
+    yield from _of_restraints(policy)
+
+
+def _of_restraints(policy: Policy) -> Iterator[Warning_]:
+    if policy.approval_expiry != APPROVAL_EXPIRY and not policy.asks:
+        yield ("approval",), "has no effect: nothing of this policy asks; write mode: approve"
+    if policy.storm is not None and policy.storm.wait < SHORT_WAIT:
+        sentence = "is shorter than 30s, in which the alerts of one storm still arrive"
+        yield ("storm", "wait"), sentence
+
+
+def _of_matcher(matcher: Matcher) -> Warning_:
+    return ("match",), f"the quotes of {matcher.value} are part of the value; use double quotes"
+
+
+def _of_target(settings: TargetSettings, policies: Sequence[Policy]) -> Iterator[str]:
+    target = settings.target
+    if all(policy.target != target.name for policy in policies):
+        yield "no policy uses it"
+    safe = SAFE_WINDOWS.get(target.kind)
+    if safe is not None and settings.lookup_window < safe:
+        yield (
+            f"lookup_window {show_duration(settings.lookup_window)} may end before the target "
+            "lists a run, which would then be started twice"
+        )
+    if target.kind is TargetKind.KFP_LOCAL and settings.python is None:
+        yield "no .venv-kfp was found, so no run can start; set python or run 'make demo' once"
+
+
+def _of_subscriber(settings: SubscriberSettings) -> Iterator[str]:
+    url = urlsplit(settings.url or "")
+    if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield (
+            f"announcements: {settings.subscriber.name} is told over http, so that anyone on the "
+            "way can read it; write https://"
+        )
+
+
+def _of_tokens(
+    role: Role, tokens: tuple[TokenFile, ...], auth: Mapping[Role, tuple[TokenFile, ...]]
+) -> Iterator[str]:
+    for number, token in enumerate(tokens):
+        place, secret = show_place(("auth", role, number)), read_secret(token.path)
+        if len(secret) < SHORTEST_TOKEN:
+            yield f"{place}: the token has fewer than {SHORTEST_TOKEN} characters; use a long one"
+        for other, others in auth.items():
+            if other > role and any(read_secret(each.path) == secret for each in others):
+                yield f"{place}: a token of {other} is the same; each role needs its own"

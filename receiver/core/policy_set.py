@@ -1,0 +1,62 @@
+"""The policy set: policies and targets of one configuration, and what they say of an alert."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from receiver.core.alerts import Alert
+from receiver.core.announcements import Subscriber
+from receiver.core.policies import Identity, Mode, NoIdentity, Policy, first_match, identify
+from receiver.core.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """An alert with the policy and the model that it belongs to.
+
+    Attributes:
+        problem: Why the alert or its model's name can't be understood.
+
+    """
+
+    alert: Alert
+    policy: Policy | None
+    identity: Identity | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """What a flow needs of the configuration to decide.
+
+    Attributes:
+        policies: In the file's order; the first that matches wins.
+        targets: By name.
+        subscribers: Who is told what becomes of the models.
+        config_hash: Names the stored configuration in every decision.
+
+    """
+
+    policies: tuple[Policy, ...] = ()
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    config_hash: str = ""
+    subscribers: tuple[Subscriber, ...] = ()
+
+    def match(self, alert: Alert) -> Matched:
+        """Find an alert's policy and model."""
+        policy = first_match(self.policies, alert.labels)
+        if policy is None:
+            return Matched(alert, None, None, alert.problem)
+        try:
+            identity = identify(policy, alert.labels)
+        except NoIdentity as problem:
+            return Matched(alert, policy, None, alert.problem or str(problem))
+        return Matched(alert, policy, identity, alert.problem)
+
+    def policy(self, name: str | None) -> Policy | None:
+        """The policy of that name, if the configuration still has it."""
+        return next((policy for policy in self.policies if policy.name == name), None)
+
+    def acts(self, policy_name: str) -> bool:
+        """Whether this policy still exists and starts runs."""
+        policy = self.policy(policy_name)
+        return policy is not None and policy.mode is not Mode.OBSERVE

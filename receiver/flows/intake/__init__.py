@@ -1,0 +1,1 @@
+"""Notifications come in: what the webhook calls."""

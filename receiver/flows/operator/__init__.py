@@ -1,0 +1,1 @@
+"""What a human does: pause, resume, retrain, approve, retry, abandon, reload."""

@@ -1,0 +1,75 @@
+"""Transitions: a dispatch enters a state, which is carried forward to its model."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from receiver.core.dispatches import Dispatch, DispatchState, next_look
+from receiver.core.messages import dispatch_moved
+from receiver.core.runs import SOONEST_POLL, Run
+from receiver.flows.unit_of_work import UnitOfWork, latest
+from receiver.telemetry import log, transitions
+
+LEASE = timedelta(minutes=3)
+"""Longer than any call of a dispatcher, which promises to end within two and a half minutes."""
+
+
+def running(unit: UnitOfWork, dispatch: Dispatch, run: Run, why: str) -> Dispatch:
+    """The dispatch whose run is known: it is polled from now on."""
+    return replace(
+        dispatch,
+        state=DispatchState.RUNNING,
+        run_id=run.id,
+        run_url=run.url,
+        due_at=unit.now + SOONEST_POLL,
+        detail=why,
+    )
+
+
+def doubted(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:
+    """The dispatch whose run may exist: it is looked up from now on."""
+    return replace(
+        dispatch,
+        state=DispatchState.UNKNOWN,
+        doubt_since=unit.now,
+        looks=1,
+        due_at=next_look(0, unit.now, LEASE),
+        detail=f"it may have started: {why}",
+    )
+
+
+def save_moved(
+    unit: UnitOfWork, dispatch: Dispatch, *, moved: bool = True, actor: str | None = None
+) -> bool:
+    """Write a dispatch's new state and carry it forward to its model.
+
+    False, and nothing is written, if another claim has taken the dispatch meanwhile.
+    """
+    if not unit.tx.save_dispatch(dispatch, at=unit.now, actor=actor, moved=moved):
+        return False
+    model = unit.models[dispatch.model]
+    if model.latest is not None and model.latest.id == dispatch.id:
+        unit.update(replace(model, latest=latest(dispatch)))
+    if moved and dispatch.ended_at is not None and dispatch.state is not DispatchState.PARKED:
+        unit.tx.correct_cost(dispatch)
+    if moved:
+        unit.announce(dispatch_moved(dispatch))
+        transitions.labels(dispatch.target, dispatch.state.value).inc()
+        log().info(
+            "dispatch_changed",
+            dispatch_id=dispatch.id,
+            model=dispatch.model,
+            target=dispatch.target,
+            state=dispatch.state.value,
+            attempt=dispatch.attempt,
+            run_id=dispatch.run_id,
+            detail=dispatch.detail,
+        )
+    return True
+
+
+def place_of(dispatch: Dispatch) -> str:
+    """A name for where a dispatch goes, credentials aside."""
+    place: Mapping[str, str] = dispatch.place
+    return json.dumps({"kind": dispatch.kind.value, **place}, sort_keys=True)

@@ -1,0 +1,303 @@
+"""The unit of work: the locked models of one transaction, read and written once."""
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from receiver.core import cooldowns
+from receiver.core.alerts import Alert
+from receiver.core.announcements import Announcement, Kind
+from receiver.core.approvals import in_force
+from receiver.core.decisions import Decision
+from receiver.core.dispatches import Dispatch
+from receiver.core.inputs import fill_inputs, fill_place
+from receiver.core.messages import Message, model_recovered, run_ordered
+from receiver.core.models import (
+    FiringAlert,
+    LatestDispatch,
+    Model,
+    Pause,
+    next_check,
+    pause_in_force,
+    with_firing,
+)
+from receiver.core.policies import Identity, Policy
+from receiver.core.policy_set import PolicySet
+from receiver.core.restraints import Restraints
+from receiver.store.advisory_locks import AdvisoryLock
+from receiver.store.model_rows import Delivery
+from receiver.store.store import Tx
+
+
+class UnitOfWork:
+    """The locked models of one transaction.
+
+    Facts are carried forward from decision to decision, so that the second alert of a model sees
+    the dispatch that the first one made. Nothing is written before `save`.
+
+    Attributes:
+        policy_set: The policies that decide; an intake may change it between notifications.
+        models: As they stand now, by name.
+        now: The time of every decision of this transaction, read after the locks were taken.
+        decisions: To be appended to the log.
+        recovered: Models that a run has helped: their last alert was resolved.
+        announcements: To be told to subscribers.
+
+    """
+
+    def __init__(
+        self,
+        tx: Tx,
+        policy_set: PolicySet,
+        *,
+        models: Collection[str],
+        fingerprints: Collection[str] = (),
+    ) -> None:
+        self.tx = tx
+        self.policy_set = policy_set
+        tx.take_advisory_lock(AdvisoryLock.PAUSE, shared=True)
+        homes = tx.homes_of(fingerprints)
+        self.models: dict[str, Model] = tx.lock_models({*models, *homes.values()})
+        self._stored = dict(self.models)
+        self.now: datetime = tx.now()
+        self.pauses: list[Pause] = tx.pauses()
+        self.decisions: list[Decision] = []
+        self.recovered: list[str] = []
+        self._recoveries: dict[str, datetime] = {}
+        self._relapses: dict[str, datetime] = {}
+        self.announcements: list[Announcement] = []
+        self._dispatches: list[Dispatch] = []
+        self._sets: dict[str, dict[str, FiringAlert]] = {name: {} for name in self.models}
+        self._homes: dict[str, str] = {}
+        for entry in tx.firing_sets(self.models):
+            self._place(entry)
+        tx.require_homeless(set(fingerprints) - self._homes.keys())
+        self._deliveries = tx.deliveries(fingerprints, self.now)
+        self._touched: set[str] = set()
+        self._kept: set[str] = set()
+        self._dropped: set[str] = set()
+        self._remembered: set[tuple[str, datetime]] = set()
+        # A reload makes a check due; until it is made, the entries still say what the old
+        # configuration said. So only the timer, which makes it, may put it off.
+        self._overdue = {
+            model.name: model.next_check_at
+            for model in self.models.values()
+            if model.next_check_at is not None and model.next_check_at <= self.now
+        }
+
+    def alerts_of(self, model: str) -> list[FiringAlert]:
+        """A model's firing set as it stands now, oldest first."""
+        return list(self._sets[model].values())
+
+    def entry(self, fingerprint: str) -> FiringAlert | None:
+        """The entry of an alert, in whichever set of the locked models it is."""
+        home = self._homes.get(fingerprint)
+        return None if home is None else self._sets[home][fingerprint]
+
+    def delivery(self, alert: Alert) -> Delivery | None:
+        """What is remembered of this (fingerprint, startsAt)."""
+        if alert.starts_at is None:
+            return None
+        return self._deliveries.get((alert.fingerprint, alert.starts_at))
+
+    def pause_of(self, model: str, policy: str | None) -> Pause | None:
+        """The pause that holds a model now."""
+        return pause_in_force(self.pauses, model=model, policy=policy, now=self.now)
+
+    def update(self, model: Model) -> None:
+        """Carry a model's new state forward; its next check is found anew."""
+        self.models[model.name] = model
+        self._touched.add(model.name)
+
+    def rechecked(self, name: str) -> None:
+        """The timer has decided the model's alerts: the check that was due is made."""
+        self._overdue.pop(name, None)
+        self.update(self.models[name])
+
+    def keep(self, entry: FiringAlert) -> None:
+        """Put an entry into its model's set, in place of an earlier one of the same alert."""
+        self._place(entry)
+        self._kept.add(entry.fingerprint)
+        self._dropped.discard(entry.fingerprint)
+        self._touched.add(entry.model)
+
+    def drop(self, fingerprint: str) -> None:
+        """Take an alert out of its set."""
+        home = self._homes.pop(fingerprint)
+        del self._sets[home][fingerprint]
+        self._dropped.add(fingerprint)
+        self._kept.discard(fingerprint)
+        model = self.models[home]
+        self.update(model if self._sets[home] else replace(model, emptied_at=self.now))
+
+    def recovers(self, name: str, run: LatestDispatch) -> None:
+        """The last alert of a model was resolved, and this run has helped."""
+        self.recovered.append(name)
+        self._recoveries[run.id] = self.now
+        self._relapses.pop(run.id, None)
+        self.announce(model_recovered(name, self.models[name].policy, run))
+
+    def relapses(self, name: str) -> None:
+        """An alert fires anew in the same episode: a run of it has not helped after all."""
+        model = self.models[name]
+        if model.latest is not None and model.episode_started_at is not None:
+            self._relapses[model.latest.id] = model.episode_started_at
+            self.announcements = [
+                told
+                for told in self.announcements
+                if (told.kind, told.model) != (Kind.RECOVERED, name)
+            ]
+
+    def announce(self, message: Message | None) -> None:
+        """Tell whoever wants to know, once this transaction is committed."""
+        if message is None:
+            return
+        self.announcements += [
+            Announcement(
+                id=self.tx.new_id(self.now),
+                subscriber=subscriber.name,
+                kind=message.kind,
+                model=message.model,
+                policy=message.policy,
+                at=self.now,
+                data=message.data,
+                due_at=self.now,
+            )
+            for subscriber in self.policy_set.subscribers
+            if subscriber.wants(message.kind, message.policy)
+        ]
+
+    def remember(self, delivery: Delivery) -> None:
+        """Carry forward what the `duplicate` and `stale` rungs must know."""
+        key = (delivery.fingerprint, delivery.starts_at)
+        self._deliveries[key] = delivery
+        self._remembered.add(key)
+
+    def order(
+        self,
+        policy: Policy,
+        identity: Identity,
+        *,
+        decision_id: int,
+        value: float | None,
+        alertname: str,
+        ordered: bool = False,
+    ) -> Dispatch:
+        """Order one run of a model and take its cooldown."""
+        model = self.models[identity.model]
+        target = self.policy_set.targets[policy.target]
+        cooldown = self._grown_cooldown(policy, model)
+        dispatch = Dispatch(
+            id=self.tx.new_id(self.now),
+            model=model.name,
+            policy=policy.name,
+            target=target.name,
+            kind=target.kind,
+            place=fill_place(target, identity.labels),
+            inputs=fill_inputs(target, identity.labels, value=value, alertname=alertname),
+            created_at=self.now,
+            due_at=self.now,
+            cooldown=cooldown,
+            settle=policy.settle,
+            decision_id=decision_id,
+            alertname=alertname,
+            ordered=ordered,
+            cooldown_before=model.cooldown_until,
+            detail=f"ordered by policy {policy.name}",
+        )
+        if policy.limits:
+            self.tx.add_dispatches([dispatch])  # for the next alert's budget to see
+        else:
+            self._dispatches.append(dispatch)
+        self.tx.add_cost(policy, dispatch)
+        taken = cooldowns.take(model, cooldown, self.now)
+        self.update(replace(taken, latest=latest(dispatch)))
+        self.free(model.name)
+        if policy.restrained:
+            self._use_approval(model, dispatch)
+        self.announce(run_ordered(dispatch, value))
+        return dispatch
+
+    def free(self, name: str) -> None:
+        """Let a model's alerts be decided anew: what held them below `cooldown` changed."""
+        for entry in self.alerts_of(name):
+            if entry.held_by is not None:
+                self.keep(entry.freed())
+
+    def restraints(self, policy: Policy, name: str) -> Restraints:
+        """What the policy's rungs below `cooldown` look at."""
+        if policy.storm is not None:
+            self._write_models()  # those decided so far count as well
+        return self.tx.restraints(policy, self.models[name], self.now)
+
+    def _grown_cooldown(self, policy: Policy, model: Model) -> timedelta:
+        if policy.backoff == 1:
+            return policy.cooldown
+        episode = with_firing(model, cooldown=policy.cooldown, now=self.now).episode_started_at
+        runs = self.tx.runs_since(model.name, episode or self.now, self.now)
+        return cooldowns.grown(policy.cooldown, policy.backoff, runs.count)
+
+    def _use_approval(self, model: Model, dispatch: Dispatch) -> None:
+        """One approval is one run, also if an operator ordered it."""
+        asked = self.tx.approval(model.name)
+        asked = in_force(asked, model.episode_started_at, model.latest, self.now)
+        if asked is not None:
+            self.tx.save_approval(asked.used_by(dispatch.id))
+
+    def write_log(self) -> None:
+        """Store what was decided and ordered so far; neither changes any more."""
+        self.tx.add_decisions(self.decisions)
+        self.tx.add_dispatches(self._dispatches)
+        self.decisions, self._dispatches = [], []
+
+    def save(self) -> None:
+        """Write everything that changed, in few statements."""
+        self.write_log()
+        self.tx.add_announcements(self.announcements)
+        self.tx.save_recoveries(self._recoveries, self._relapses)
+        self.tx.save_deliveries(self._deliveries[key] for key in self._remembered)
+        self._write_models()
+
+    def _write_models(self) -> None:
+        """Write the models and their firing sets as they stand now."""
+        self.tx.remove_firing(self._dropped)
+        self.tx.save_firing(
+            self._sets[self._homes[fingerprint]][fingerprint] for fingerprint in self._kept
+        )
+        checked = [self._checked(name) for name in sorted(self._touched)]
+        changed = [model for model in checked if model != self._stored[model.name]]
+        self.tx.save_models(changed)
+        self._stored.update((model.name, model) for model in changed)
+        self._dropped, self._kept, self._touched = set(), set(), set()
+
+    def _checked(self, name: str) -> Model:
+        model = self.models[name]
+        alerts = self.alerts_of(name)
+        due = next_check(model, alerts, self.pauses, self.now)
+        if alerts:
+            due = self._overdue.get(name, due)
+        if due != model.next_check_at:
+            self.models[name] = replace(model, next_check_at=due)
+        return self.models[name]
+
+    def _place(self, entry: FiringAlert) -> None:
+        self._sets[entry.model][entry.fingerprint] = entry
+        self._homes[entry.fingerprint] = entry.model
+
+
+def latest(dispatch: Dispatch) -> LatestDispatch:
+    """What a model remembers of its dispatch."""
+    return LatestDispatch(
+        id=dispatch.id,
+        state=dispatch.state,
+        run_id=dispatch.run_id,
+        sent_at=dispatch.sent_at,
+        ended_at=dispatch.ended_at,
+        detail=dispatch.detail,
+    )
+
+
+def finite(value: float | None) -> float | None:
+    """A number that JSON can show, or None."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Work that threads do by themselves: send, follow, decide again, forget."""

@@ -1,0 +1,201 @@
+"""A due dispatch becomes a run: found or started, never started twice."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from receiver.core import cooldowns
+from receiver.core.dispatches import (
+    Dispatch,
+    DispatchError,
+    DispatchState,
+    Failure,
+    next_attempt,
+)
+from receiver.core.policy_set import PolicySet
+from receiver.core.ports import Dispatcher
+from receiver.core.runs import Run
+from receiver.flows.transitions import LEASE, doubted, place_of, running, save_moved
+from receiver.flows.unit_of_work import UnitOfWork
+from receiver.flows.worker.reconciling import DoubtTimer, look_up
+from receiver.store.store import Store, Tx
+from receiver.telemetry import ACCEPTED, attempts, log, time_to_dispatch
+
+PAUSE_LOOK = timedelta(seconds=10)
+"""How soon a pending dispatch notices that its pause was lifted or its window opens."""
+
+UNSENT = (DispatchState.PENDING, DispatchState.SENDING, DispatchState.UNKNOWN)
+
+
+def dispatch_next(
+    store: Store, target: str, dispatcher: Dispatcher, policy_set: PolicySet, watch: DoubtTimer
+) -> bool:
+    """Carry out the next due dispatch of a target. False when nothing was due."""
+    with store.begin() as tx:
+        now = tx.now()
+        dispatch = tx.claim_dispatch(target, UNSENT, now=now, lease=LEASE)
+    if dispatch is None:
+        return False
+    if dispatch.state is DispatchState.PENDING:
+        _attempt(store, dispatcher, policy_set, watch, dispatch)
+    else:
+        look_up(store, dispatcher, policy_set, watch, dispatch, now=now)
+    return True
+
+
+def _attempt(
+    store: Store,
+    dispatcher: Dispatcher,
+    policy_set: PolicySet,
+    watch: DoubtTimer,
+    claimed: Dispatch,
+) -> None:
+    with store.begin() as tx:
+        dispatch = _prepare(tx, policy_set, claimed)
+    if dispatch is None:
+        return
+    if dispatch.attempt == 1 and dispatch.sent_at is not None:
+        waited = (dispatch.sent_at - dispatch.created_at).total_seconds()
+        time_to_dispatch.observe(max(waited, 0))
+    try:
+        run = dispatcher.start(dispatch)
+    except DispatchError as error:
+        changed = _record_failure(store, policy_set, dispatch, error)
+    else:
+        changed = _record_start(store, policy_set, dispatch, run)
+    if changed.state is DispatchState.UNKNOWN:
+        watch.waited(changed, changed.doubt_since or changed.created_at)
+    elif changed.state is DispatchState.RUNNING:
+        watch.followed(changed, changed.sent_at or changed.created_at)
+
+
+def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | None:
+    """Ask once more whether to send; write down that we do. None if not now."""
+    unit = UnitOfWork(tx, policy_set, models=[claimed.model])
+    if not claimed.ordered:
+        gone = _why_gone(unit, claimed)
+        if gone:
+            _supersede(unit, claimed, gone)
+            return None
+        due_at = _waits_until(unit, claimed)
+        if due_at is not None:
+            tx.save_dispatch(replace(claimed, due_at=due_at), at=unit.now, moved=False)
+            return None
+    dispatch = replace(
+        claimed,
+        state=DispatchState.SENDING,
+        attempt=claimed.attempt + 1,
+        in_doubt=(*claimed.in_doubt, claimed.attempt + 1),
+        sent_at=unit.now,
+        doubt_since=None,
+        looks=0,
+        detail=f"attempt {claimed.attempt + 1} is being made",
+    )
+    if not save_moved(unit, dispatch):
+        return None
+    tx.begin_attempt(dispatch, unit.now)
+    unit.update(cooldowns.take(unit.models[dispatch.model], dispatch.cooldown, unit.now))
+    unit.save()
+    return dispatch
+
+
+def _waits_until(unit: UnitOfWork, dispatch: Dispatch) -> datetime | None:
+    """When to look again, if a pause holds it or its hours are over: the target was away."""
+    again = unit.now + PAUSE_LOOK
+    pause = unit.pause_of(dispatch.model, dispatch.policy)
+    if pause is not None:
+        return min(pause.until or again, again)
+    policy = unit.policy_set.policy(dispatch.policy)
+    window = None if policy is None else policy.window
+    if window is None or window.is_open(unit.now):
+        return None
+    return min(window.opens_at(unit.now), again)
+
+
+def _why_gone(unit: UnitOfWork, dispatch: Dispatch) -> str | None:
+    """Why the run is not wanted any more, if so."""
+    policy = unit.policy_set.policy(dispatch.policy)
+    if policy is None:
+        return f"policy {dispatch.policy} is gone from the configuration"
+    if not unit.policy_set.acts(dispatch.policy):
+        return f"policy {dispatch.policy} only observes now"
+    if dispatch.target not in unit.policy_set.targets:
+        return f"target {dispatch.target} is gone from the configuration"
+    if not any(alert.counts(unit.now) for alert in unit.alerts_of(dispatch.model)):
+        return "no alert of the model fires any more"
+    return None
+
+
+def _supersede(unit: UnitOfWork, claimed: Dispatch, why: str) -> None:
+    dispatch = replace(
+        claimed, state=DispatchState.SUPERSEDED, ended_at=unit.now, detail=f"not sent: {why}"
+    )
+    if save_moved(unit, dispatch):
+        model = unit.models[dispatch.model]
+        unit.update(cooldowns.give_back(model, dispatch.cooldown_before))
+        unit.save()
+
+
+def _record_start(store: Store, policy_set: PolicySet, dispatch: Dispatch, run: Run) -> Dispatch:
+    with store.begin() as tx:
+        unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
+        if run.id is None:
+            changed = doubted(unit, dispatch, "the target said yes without naming the run")
+            changed = replace(changed, accepted=True)
+        else:
+            changed = running(unit, dispatch, run, f"run {run.id} was started")
+        if not save_moved(unit, changed):
+            log().warning("late_worker", dispatch_id=dispatch.id, run_id=run.id)
+            return changed
+        tx.end_attempt(
+            dispatch, at=unit.now, failure=None, status_code=None, detail=changed.detail
+        )
+        if run.shows_id:
+            tx.remember_id_shown(place_of(dispatch), unit.now)
+        model = unit.models[dispatch.model]
+        unit.update(replace(model, backoff_until=None, refusals=0))
+        unit.save()
+    attempts.labels(dispatch.target, ACCEPTED).inc()
+    return changed
+
+
+def _record_failure(
+    store: Store, policy_set: PolicySet, dispatch: Dispatch, error: DispatchError
+) -> Dispatch:
+    with store.begin() as tx:
+        unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
+        not_started = tuple(n for n in dispatch.in_doubt if n != dispatch.attempt)
+        if error.failure is Failure.UNKNOWN:
+            changed = doubted(unit, dispatch, str(error))
+        elif error.failure is Failure.UNAVAILABLE:
+            changed = replace(
+                dispatch,
+                state=DispatchState.PENDING,
+                in_doubt=not_started,
+                due_at=next_attempt(dispatch.attempt, error.retry_after, unit.now),
+                detail=str(error),
+            )
+        else:
+            changed = replace(
+                dispatch,
+                state=DispatchState.REFUSED,
+                in_doubt=not_started,
+                ended_at=unit.now,
+                detail=str(error),
+            )
+        if not save_moved(unit, changed):
+            return changed
+        tx.end_attempt(
+            dispatch,
+            at=unit.now,
+            failure=error.failure,
+            status_code=error.status_code,
+            detail=str(error),
+        )
+        if changed.state is DispatchState.REFUSED:
+            model = unit.models[dispatch.model]
+            unit.update(
+                cooldowns.back_off(model, dispatch.cooldown_before, dispatch.cooldown, unit.now)
+            )
+        unit.save()
+    attempts.labels(dispatch.target, error.failure.value).inc()
+    return changed

@@ -1,0 +1,213 @@
+"""The loops around the flows: only here does anything wait."""
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from receiver.core.policy_set import PolicySet
+from receiver.core.ports import Announcer, Clock, Dispatcher
+from receiver.flows.worker.announcing import announce_next
+from receiver.flows.worker.dispatching import dispatch_next
+from receiver.flows.worker.following import follow_next
+from receiver.flows.worker.rechecking import due_models, postpone, recheck
+from receiver.flows.worker.reconciling import DoubtTimer
+from receiver.flows.worker.releasing import release_shared
+from receiver.flows.worker.reports import read_next_report
+from receiver.flows.worker.retention import Ages, forget
+from receiver.store.store import Store, StoreUnavailable
+from receiver.telemetry import log, worker_errors
+
+TICK = 1.0
+"""Seconds between looks at the store; a hint from the committer only comes sooner."""
+
+RETENTION_TICK = 600.0
+
+LAST_STEPS = timedelta(seconds=5)
+"""How long a shutdown waits for what the loops are doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a configuration gives to the loops; a reload puts another in its place."""
+
+    policy_set: PolicySet
+    dispatchers: Mapping[str, Dispatcher]
+    ages: Ages
+    announcers: Mapping[str, Announcer] = field(default_factory=dict)
+
+
+class Lane:
+    """One loop in a thread of its own: works while there is something to do, then waits."""
+
+    def __init__(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
+        self.name = name
+        self._step = step
+        self._tick = tick
+        self._hint = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def hint(self) -> None:
+        """There may be something to do."""
+        self._hint.set()
+
+    def stopping(self) -> bool:
+        """Whether the loop was asked to end."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """End after the step that is under way."""
+        self._stopping.set()
+        self._hint.set()
+
+    def join(self, within: timedelta) -> None:
+        """Wait for the end, but no longer."""
+        self._thread.join(max(within.total_seconds(), 0))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if not self._once():
+                self._hint.wait(self._tick)
+                self._hint.clear()
+
+    def _once(self) -> bool:
+        try:
+            return self._step()
+        except StoreUnavailable as error:
+            log().warning("store_unavailable", loop=self.name, detail=str(error))
+        except Exception:  # noqa: BLE001  a bug met in one row must not stop all others
+            log().exception("worker_error", loop=self.name)
+            worker_errors.labels(self.name.partition(":")[0]).inc()
+        return False
+
+
+class Worker:
+    """Runs the timer, the retention, for each target two loops and for each subscriber one.
+
+    So one slow target or subscriber never holds the others.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, setup: Setup, missing: Callable[[str], Dispatcher]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._watch = DoubtTimer(clock)
+        self._setup = setup
+        self._missing = missing
+        self._lanes: dict[str, Lane] = {}
+        self._started = False
+
+    def start(self, targets: set[str], subscribers: Collection[str] = ()) -> None:
+        """Begin. They are those that the store still has dispatches and announcements for."""
+        self._started = True
+        self._add("timer", self._recheck)
+        self._add("retention", self._forget, RETENTION_TICK)
+        self._add_targets({*targets, *self._setup.dispatchers})
+        self._add_subscribers({*subscribers, *self._setup.announcers})
+
+    def hint(self) -> None:
+        """Something was committed."""
+        for lane in list(self._lanes.values()):
+            if lane.name.startswith(("send:", "timer", "announce:")):
+                lane.hint()
+
+    def change(self, setup: Setup) -> None:
+        """Put a new configuration in place of the old; loops of targets that went stay."""
+        self._setup = setup
+        if self._started:
+            self._add_targets(set(setup.dispatchers))
+            self._add_subscribers(set(setup.announcers))
+        self.hint()
+
+    def stop(self, within: timedelta = LAST_STEPS) -> None:
+        """End all loops after the step that each is in.
+
+        A call that hangs at a target is not waited for: its dispatch is stored as `sending`, and
+        whoever comes next looks it up.
+        """
+        ends = self._clock.elapsed() + within
+        for lane in self._lanes.values():
+            lane.stop()
+        for lane in self._lanes.values():
+            lane.join(ends - self._clock.elapsed())
+
+    def _add_targets(self, targets: set[str]) -> None:
+        for target in sorted(targets):
+            self._add(f"send:{target}", partial(self._send, target))
+            self._add(f"follow:{target}", partial(self._follow, target))
+
+    def _add_subscribers(self, subscribers: set[str]) -> None:
+        for subscriber in sorted(subscribers):
+            self._add(f"announce:{subscriber}", partial(self._announce, subscriber))
+
+    def _add(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
+        if name not in self._lanes:
+            self._lanes[name] = Lane(name, step, tick)
+            self._lanes[name].start()
+
+    def _dispatcher(self, target: str) -> Dispatcher:
+        return self._setup.dispatchers.get(target) or self._missing(target)
+
+    def _send(self, target: str) -> bool:
+        return dispatch_next(
+            self._store, target, self._dispatcher(target), self._setup.policy_set, self._watch
+        )
+
+    def _follow(self, target: str) -> bool:
+        dispatcher = self._dispatcher(target)
+        book = self._setup.policy_set
+        followed = follow_next(self._store, target, dispatcher, book, self._watch)
+        # Both in turn: where many runs are followed, reports must be read as well.
+        return read_next_report(self._store, target, dispatcher) or followed
+
+    def _announce(self, subscriber: str) -> bool:
+        return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))
+
+    def _recheck(self) -> bool:
+        self._release()
+        names = due_models(self._store)
+        if not names:
+            return False
+        try:
+            triggered = recheck(self._store, self._setup.policy_set, names)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  one of them can't be decided: find out which
+            triggered = self._recheck_each(names)
+        if triggered:
+            self.hint()
+        return True
+
+    def _release(self) -> None:
+        try:
+            release_shared(self._store, self._setup.policy_set)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  it must not keep the others from being decided
+            log().exception("release_failed")
+            worker_errors.labels("timer").inc()
+
+    def _recheck_each(self, names: list[str]) -> bool:
+        triggered = False
+        for name in names:
+            try:
+                triggered |= recheck(self._store, self._setup.policy_set, [name])
+            except StoreUnavailable:
+                raise
+            except Exception:  # noqa: BLE001  it must not keep the others from being decided
+                log().exception("recheck_failed", model=name)
+                worker_errors.labels("timer").inc()
+                postpone(self._store, name, timedelta(minutes=1))
+        return triggered
+
+    def _forget(self) -> bool:
+        lane = self._lanes["retention"]
+        forget(self._store, self._setup.ages, lane.stopping)
+        return False

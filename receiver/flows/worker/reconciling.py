@@ -1,0 +1,146 @@
+"""Reconciles a dispatch in doubt with its target: found, proven absent, or for a human."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from receiver.core.dispatches import (
+    MAX_ATTEMPTS,
+    Dispatch,
+    DispatchError,
+    DispatchState,
+    next_look,
+)
+from receiver.core.policy_set import PolicySet
+from receiver.core.ports import Clock, Dispatcher
+from receiver.core.runs import Run
+from receiver.flows.transitions import LEASE, doubted, place_of, running, save_moved
+from receiver.flows.unit_of_work import UnitOfWork
+from receiver.store.store import Store
+
+KEPT = timedelta(days=30)
+"""How long a doubt or a run is remembered; none lasts so long."""
+
+
+@dataclass(slots=True)
+class DoubtTimer:
+    """How long this process has watched each doubt and each run, by a clock that never jumps.
+
+    The wall clock may jump over a whole look-up window, and absence would prove nothing; or over
+    a run's time-out, and its model would no longer be held although the run goes on.
+    """
+
+    clock: Clock
+    _since: dict[tuple[str, datetime], timedelta] = field(default_factory=dict)
+
+    def waited(self, dispatch: Dispatch, now: datetime) -> timedelta:
+        """Time since the doubt began, by whichever clock says less."""
+        return self._least(dispatch.id, dispatch.doubt_since or now, now)
+
+    def followed(self, dispatch: Dispatch, now: datetime) -> timedelta:
+        """Time since the run was sent for, by whichever clock says less."""
+        return self._least(dispatch.id, dispatch.sent_at or dispatch.created_at, now)
+
+    def forget(self, dispatch: Dispatch) -> None:
+        """The doubt, or the run, is over; so is what other replicas ended long ago."""
+        oldest = self.clock.elapsed() - KEPT
+        for key, since in list(self._since.items()):  # other loops use it at the same time
+            if key[0] == dispatch.id or since < oldest:
+                self._since.pop(key, None)
+
+    def _least(self, dispatch_id: str, began: datetime, now: datetime) -> timedelta:
+        elapsed = self.clock.elapsed()
+        first = self._since.setdefault((dispatch_id, began), elapsed)
+        return min(now - began, elapsed - first)
+
+
+def look_up(
+    store: Store,
+    dispatcher: Dispatcher,
+    policy_set: PolicySet,
+    watch: DoubtTimer,
+    claimed: Dispatch,
+    *,
+    now: datetime,
+) -> None:
+    """Look for the run of a dispatch in doubt. An early look can only find."""
+    dispatch = claimed
+    if claimed.state is DispatchState.SENDING:  # its worker died: the lease has just ended
+        with store.begin() as tx:
+            unit = UnitOfWork(tx, policy_set, models=[claimed.model])
+            why = "the worker that sent it died before it could say so"
+            dispatch = replace(doubted(unit, claimed, why), due_at=claimed.due_at)
+            if not save_moved(unit, dispatch):
+                return
+            unit.save()
+            now = unit.now
+    # Asked before the look: only a look that began after the window proves absence.
+    left = _window(dispatcher, dispatch) - watch.waited(dispatch, now)
+    run, trouble = _find(dispatcher, dispatch)
+    with store.begin() as tx:
+        unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
+        if run is not None:
+            changed = running(unit, dispatch, run, f"run {run.id} was found by its dispatch id")
+        elif dispatch.overruled and trouble is None:
+            changed = _again(unit, dispatch, "an operator wants it")
+        elif left > timedelta(0):
+            due_at = next_look(dispatch.looks, unit.now, left)
+            changed = replace(dispatch, looks=dispatch.looks + 1, due_at=due_at)
+        else:
+            changed = _after_window(unit, dispatcher, dispatch, trouble)
+        moved = changed.state is not DispatchState.UNKNOWN
+        if save_moved(unit, changed, moved=moved):
+            if run is not None and run.shows_id:
+                tx.remember_id_shown(place_of(dispatch), unit.now)
+            unit.save()
+    if moved:
+        watch.forget(changed)
+
+
+def _window(dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
+    """How long absence proves nothing.
+
+    A doubt that began after the lease was taken over from whoever sent it: by a clock that jumped
+    perhaps, and then the call goes on for a while.
+    """
+    began, sent = dispatch.doubt_since, dispatch.sent_at
+    taken_over = began is not None and sent is not None and began - sent >= LEASE
+    return dispatcher.lookup_window + (LEASE if taken_over else timedelta(0))
+
+
+def _find(dispatcher: Dispatcher, dispatch: Dispatch) -> tuple[Run | None, str | None]:
+    try:
+        return dispatcher.find(dispatch), None
+    except DispatchError as error:
+        return None, str(error)
+
+
+def _after_window(
+    unit: UnitOfWork, dispatcher: Dispatcher, dispatch: Dispatch, trouble: str | None
+) -> Dispatch:
+    """The window is over and no run was found: proven absent, or a human must look."""
+    provable = dispatcher.always_shows_id or unit.tx.shows_ids(place_of(dispatch))
+    if trouble is not None:
+        why = f"the run may exist, and it can't be looked up: {trouble}"
+    elif dispatch.accepted:
+        why = "the target said yes, but no run carries the dispatch id"
+    elif not provable:
+        why = (
+            "no run carries the dispatch id, but no run ever showed one here, so it may still "
+            "exist; let the workflow show inputs.dispatch_id in its run-name"
+        )
+    elif dispatch.absences + 1 >= MAX_ATTEMPTS:
+        why = f"{MAX_ATTEMPTS} attempts got no clear answer and left no run"
+    else:
+        return _again(unit, dispatch, "it is made again")
+    return replace(dispatch, state=DispatchState.PARKED, ended_at=unit.now, detail=why)
+
+
+def _again(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:
+    return replace(
+        dispatch,
+        state=DispatchState.PENDING,
+        absences=dispatch.absences + 1,
+        overruled=False,
+        due_at=unit.now,
+        detail=f"attempt {dispatch.attempt} left no run: {why}",
+    )

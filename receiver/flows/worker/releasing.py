@@ -1,0 +1,94 @@
+"""Releases models whose hold something else ends: a budget, a storm, a new file, a clock."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from receiver.core.budgets import Limit
+from receiver.core.decisions import Reason
+from receiver.core.models import FiringAlert
+from receiver.core.policies import Policy
+from receiver.core.policy_set import PolicySet
+from receiver.core.storms import gather
+from receiver.store.budget_rows import Usages
+from receiver.store.queries import decided_otherwise, held_alerts, waiting_for_hours
+from receiver.store.store import Store
+from receiver.store.storm_rows import onsets_of
+
+
+def release_shared(store: Store, policy_set: PolicySet) -> None:
+    """Let the timer decide the models whose hold something else has ended.
+
+    A storm is over, or a budget has room: for those first that wait longest; the others go on
+    waiting without a word in the log. Another configuration decided after this one was loaded:
+    replicas load a file one after the other, and a step that began before does not see it. The
+    clock was set back into the hours of a window.
+    """
+    capped = {policy.name: policy for policy in policy_set.policies if policy.limits}
+    stormy = [policy for policy in policy_set.policies if policy.storm]
+    with store.read() as db:
+        now = store.now(db)
+        waiting = held_alerts(db, Reason.BUDGET.value) if capped else []
+        names = decided_otherwise(db, policy_set.config_hash, now)
+        names += _shut_out(db, policy_set, now)
+        names += SharedRoom(Usages(db, now)).give_out(waiting, capped) if waiting else []
+        held = held_alerts(db, Reason.STORM.value) if stormy else []
+        for policy in stormy:
+            names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)
+    if names:
+        with store.begin() as tx:
+            tx.check_models(names, tx.now())
+
+
+def _shut_out(db: Connection, policy_set: PolicySet, now: datetime) -> list[str]:
+    """The models that wait for later hours while a window is open: the clock was set back."""
+    open_now = [one.name for one in policy_set.policies if one.window and one.window.is_open(now)]
+    return waiting_for_hours(db, open_now, now) if open_now else []
+
+
+def _calmed(
+    db: Connection, policy: Policy, held: Sequence[FiringAlert], now: datetime
+) -> list[str]:
+    """The models of a policy that too many others fired with, and do no more."""
+    storm, names = policy.storm, {one.model for one in held if one.held_until is None}
+    if storm is None or not names:
+        return []
+    onsets = onsets_of(db, policy.name, storm, now)
+    return [
+        name
+        for name in sorted(names & onsets.keys())
+        if gather(onsets.values(), onsets[name].began_at, storm, now).count <= storm.models
+    ]
+
+
+class SharedRoom:
+    """How much of each limit is left at one moment, and to whom it was given."""
+
+    def __init__(self, usages: Usages) -> None:
+        self._usages = usages
+        self._given: defaultdict[tuple[Limit, str], float] = defaultdict(float)
+
+    def give_out(
+        self, waiting: Sequence[FiringAlert], policies: Mapping[str, Policy]
+    ) -> list[str]:
+        """The models that fit, in the order of their alerts."""
+        woken: list[str] = []
+        for entry in waiting:
+            policy = policies.get(entry.policy)
+            if policy is not None and entry.model not in woken and self._give(policy, entry.model):
+                woken.append(entry.model)
+        return woken
+
+    def _give(self, policy: Policy, model: str) -> bool:
+        """Give room to one more run of this model; False if some limit has none left."""
+        asked = {
+            (usage.limit, usage.limit.whose(policy.name, model)): usage
+            for usage in self._usages.of(policy, model)
+        }
+        if not all(usage.fits(self._given[limit]) for limit, usage in asked.items()):
+            return False
+        for limit, usage in asked.items():
+            self._given[limit] += usage.needed
+        return True

@@ -1,0 +1,102 @@
+"""Annotations of a raw alert, which tell people more than we decide by: threshold, links."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy import Connection
+
+from receiver.alertmanager import raw_alert
+from receiver.core.models import FiringAlert
+from receiver.store.page_rows import small_bodies
+from receiver.web.page.labels import web_link
+
+LARGEST_BODY = 64 * 1024
+MOST_BODIES = 50
+MOST_KNOWN = 5000
+"""The page is quick rather than complete: thresholds in huge notifications are not looked for."""
+
+COMPARISON = re.compile(
+    r"[<>]=?\s*(?:bool\s*)?(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)[\s)]*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one alert said in passing; all of it strangers' text."""
+
+    threshold: float | None = None
+    summary: str = ""
+    source: str | None = None
+    runbook: str | None = None
+
+
+NOTHING = Told()
+
+
+class Hearsay:
+    """Remembers what stored alerts told: a notification never changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], Told] = {}
+
+    def of(self, db: Connection, alerts: Sequence[FiringAlert]) -> dict[str, Told]:
+        """What each of these alerts told, by fingerprint."""
+        places = {
+            alert.fingerprint: (alert.seen_in or "", alert.position or 0) for alert in alerts
+        }
+        wanted = {seen_in for seen_in, _ in set(places.values()) - self._known.keys()}
+        bodies = small_bodies(db, sorted(wanted)[:MOST_BODIES], LARGEST_BODY)
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        for seen_in, position in places.values():
+            if seen_in in bodies:
+                self._known[seen_in, position] = told_by(bodies[seen_in], position)
+        return {name: self._known.get(place, NOTHING) for name, place in places.items()}
+
+
+def told_by(body: bytes, position: int) -> Told:
+    """Read one alert of a stored notification."""
+    alert = raw_alert(body, position)
+    return read(alert) if isinstance(alert, dict) else NOTHING
+
+
+def read(alert: Mapping[str, Any]) -> Told:
+    """The same of an alert as it came."""
+    annotations = alert.get("annotations")
+    said = annotations if isinstance(annotations, dict) else {}
+    source = web_link(alert.get("generatorURL"))
+    threshold = _number(said.get("threshold"))
+    return Told(
+        threshold=_compared_with(source) if threshold is None else threshold,
+        summary=str(said.get("summary") or ""),
+        source=source,
+        runbook=web_link(said.get("runbook_url")),
+    )
+
+
+def _compared_with(url: str | None) -> float | None:
+    """The number at the end of the rule's expression, which Prometheus puts into its link."""
+    if url is None:
+        return None
+    try:
+        query = parse_qs(urlsplit(url).query, max_num_fields=50)
+    except ValueError:
+        return None
+    expression = query.get("g0.expr", [""])[0]
+    if len(re.findall(r"[<>]=?", expression)) != 1:
+        return None
+    found = COMPARISON.search(expression)
+    if found is None or found.end() != len(expression):
+        return None
+    return float(found[1])
+
+
+def _number(value: object) -> float | None:
+    try:
+        found = float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and abs(found) < float("inf") else None

@@ -1,0 +1,119 @@
+"""Labels: what the page calls things, and how it shows strangers' text."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from receiver.core.durations import show_duration
+
+LONGEST_LINK = 4096
+
+
+class Sign(NamedTuple):
+    """A word with an icon: colour alone says nothing to many people."""
+
+    icon: str
+    words: str
+
+
+STATES: Mapping[str, Sign] = {
+    "attention": Sign("!", "Needs you"),
+    "running": Sign("▶", "Retraining"),
+    "paused": Sign("Ⅱ", "Paused"),
+    "held": Sign("◷", "Fires, held"),
+    "firing": Sign("●", "Fires"),
+    "quiet": Sign("✓", "Quiet"),
+}
+
+MODES: Mapping[str, Sign] = {
+    "auto": Sign("▶", "retrains by itself"),
+    "approve": Sign("?", "asks first"),
+    "observe": Sign("◌", "only observes"),
+}
+
+DISPATCH_STATES: Mapping[str, Sign] = {
+    "pending": Sign("…", "waits to be sent"),
+    "sending": Sign("→", "is being sent"),
+    "unknown": Sign("?", "is being looked up"),
+    "running": Sign("▶", "runs"),
+    "succeeded": Sign("✓", "succeeded"),
+    "failed": Sign("✗", "failed"),
+    "cancelled": Sign("⊘", "was cancelled"),
+    "refused": Sign("✗", "was refused"),
+    "parked": Sign("!", "is parked"),
+    "superseded": Sign("↷", "was superseded"),
+    "abandoned": Sign("⊘", "was abandoned"),
+}
+
+EFFECTS: Mapping[str, Sign] = {
+    "recovered": Sign("✓", "the model recovered"),
+    "no_effect": Sign("✗", "no effect"),
+    "rejected": Sign("✗", "rejected by the run itself"),
+    "settling": Sign("…", "settling"),
+    "unclear": Sign("?", "nothing fired at its end"),
+    "failed": Sign("✗", "failed"),
+    "cancelled": Sign("⊘", "cancelled"),
+}
+
+OUTCOMES: Mapping[str, Sign] = {
+    "trigger": Sign("▶", "a run was ordered"),
+    "hold": Sign("◷", "held for now"),
+    "skip": Sign("·", "nothing to do"),
+    "note": Sign("✎", "noted"),
+}
+
+
+def sign(signs: Mapping[str, Sign], word: str) -> Sign:
+    """The sign of a word; one that is newer than this page speaks for itself."""
+    return signs.get(word) or Sign("•", plain(word))
+
+
+def plain(word: str) -> str:
+    """`in_flight` as people say it."""
+    return word.replace("_", " ")
+
+
+def visible(value: object) -> str:
+    """Strangers' text with what a browser would obey (bidi) or swallow (controls) made visible.
+
+    Line ends and tabs stay: the page shows them as they are meant.
+    """
+    return "".join(
+        each
+        if each.isprintable() or each in "\n\t"
+        else each.encode("unicode_escape").decode("ascii")
+        for each in str(value)
+    )
+
+
+def web_link(url: object) -> str | None:
+    """A stranger's URL if it is one that a browser may follow: http or https, whole and plain."""
+    if not isinstance(url, str) or len(url) > LONGEST_LINK or not url.isprintable():
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in {"http", "https"} and parts.netloc and " " not in url else None
+
+
+def number(value: float | None) -> str:
+    """A measured value, as short as it can be read."""
+    return "no value" if value is None else f"{value:.4g}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How far away a moment is: `3h12m ago`, `in 40m`."""
+    if abs((now - moment).total_seconds()) < 1:
+        return "now"
+    span = show_duration(abs(now - moment))
+    return f"{span} ago" if moment < now else f"in {span}"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """The time of day in UTC, with the date unless it is today's."""
+    form = "%H:%M" if moment.date() == now.date() else "%d %b %H:%M"
+    if moment.year != now.year:
+        form = "%Y-%m-%d %H:%M"
+    return moment.strftime(form)

@@ -1,0 +1,155 @@
+"""Query parameters and bodies of requests, read with clear complaints."""
+
+import difflib
+import json
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from starlette.requests import Request
+
+from receiver.core.durations import parse_duration
+from receiver.core.policies import shown
+from receiver.core.times import parse_time
+from receiver.store.queries import MOST_ROWS
+from receiver.web.bodies import announced, read_body
+from receiver.web.problems import Problem
+
+ACT_BYTES = 64 * 1024
+FORM = "application/x-www-form-urlencoded"
+USUAL_ROWS = 50
+
+
+def bad(detail: str) -> Problem:
+    """A 400."""
+    return Problem(HTTPStatus.BAD_REQUEST, detail)
+
+
+def only(request: Request, known: Collection[str]) -> None:
+    """Refuse unknown query parameters: a misspelt filter would answer too much."""
+    for name in request.query_params:
+        if len(request.query_params.getlist(name)) > 1:
+            raise bad(f"{shown(name)} is given more than once")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+            raise bad(f"{shown(name)} is not a filter here{hint}")
+
+
+def filters(
+    request: Request, names: Collection[str], words: Mapping[str, type[StrEnum]]
+) -> dict[str, str]:
+    """The filters that are set. Those in `words` take only these words."""
+    found = {name: request.query_params[name] for name in names if name in request.query_params}
+    for name, kind in words.items():
+        if name in found and found[name] not in list(kind):
+            raise bad(f"{name} can be {', '.join(kind)}; not {shown(found[name])}")
+    return found
+
+
+def limit(request: Request) -> int:
+    """How many rows: 1 to 500."""
+    text = request.query_params.get("limit", str(USUAL_ROWS))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_ROWS):
+        raise bad(f"limit is a number from 1 to {MOST_ROWS}; not {shown(text)}")
+    return int(text)
+
+
+def number(name: str, text: str) -> int:
+    """An id or cursor that is a number below 2^63."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(2**63)) - 1):
+        raise bad(f"{name} {shown(text)} is not one of ours")
+    return int(text)
+
+
+def cursor(request: Request, read: Callable[[str], Any] = str) -> Any:
+    """Where the page begins, None for the first."""
+    text = request.query_params.get("cursor")
+    return None if text is None else read(text)
+
+
+def moment(request: Request, name: str, now: datetime) -> datetime | None:
+    """A time in RFC 3339, or a duration such as `6h` before now."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        # A plus sign in a query is a space unless it was quoted.
+        return parse_time(text.replace(" ", "+"))
+    except ValueError:
+        raise bad(
+            f"{name} is a time such as 2026-11-22T09:14:00Z or a duration such as 6h; "
+            f"not {shown(text)}"
+        ) from None
+
+
+class ActBody(BaseModel):
+    """What an operator sends with an act."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    comment: str = Field(min_length=1, max_length=1000)
+    policy: str | None = None
+    labels: dict[str, str] | None = None
+    for_: timedelta | None = Field(default=None, alias="for")
+
+    @field_validator("for_", mode="before")
+    @classmethod
+    def _duration(cls, value: object) -> timedelta | None:
+        if value is None:
+            return None
+        span = parse_duration(value)
+        if span <= timedelta(0):
+            raise ValueError("a pause lasts longer than nothing; leave it out for one without end")
+        return span
+
+
+async def act_body(request: Request, allowed: Collection[str]) -> ActBody:
+    """An act's body, which may set these fields. Raises `Problem` 400."""
+    body = await read_body(request, announced(request), ACT_BYTES)
+    try:
+        read = ActBody.model_validate(json.loads(body))
+    except RecursionError:
+        raise bad("the body is nested too deeply") from None
+    except ValidationError as error:
+        raise bad("; ".join(complaints(error))) from None
+    except ValueError:
+        raise bad('the body must be JSON such as {"comment": "why"}') from None
+    for name in sorted(read.model_fields_set):
+        shown_name = name.rstrip("_")
+        if shown_name not in allowed:
+            raise bad(f"{shown_name} has no meaning here")
+    return read
+
+
+async def form_fields(request: Request, known: Collection[str]) -> dict[str, str]:
+    """What a page's form sends; the last of each name. Raises `Problem` 400, 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a form is sent as {FORM}")
+    body = await read_body(request, announced(request), ACT_BYTES)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise bad("the form can't be read") from None
+    for name, _value in pairs:
+        if name not in known:
+            raise bad(f"{shown(name)} has no meaning here")
+    return dict(pairs)
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """What is wrong with a body, one clause per field."""
+    said = []
+    for problem in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in problem["loc"]) or "the body"
+        said.append(f"{shown(place)[1:-1]}: {problem['msg'].removeprefix('Value error, ')}")
+    return said

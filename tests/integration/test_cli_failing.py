@@ -7,7 +7,7 @@ from urllib.request import OpenerDirector, build_opener
 
 import pytest
 
-from receiver.cli.client import AskError, Peer
+from receiver.cli.client import AskError, Receiver
 from tests.commands import EVIL, SHOWN, WHY, Peculiar, closed_port
 from tests.posts import entry, post
 from tests.serving import NO_AUTH, serve
@@ -151,7 +151,7 @@ class TestFailing:
         """An act survives the receiver's restart: refused twice, it is done at the third try."""
         opener = RefusedAtFirst(2)
 
-        decision = Peer(served.url, opener, patience=0).act("/resume", {"comment": "x"}, "key")
+        decision = Receiver(served.url, opener, patience=0).act("/resume", {"comment": "x"}, "key")
 
         assert decision["detail"] == "everything was not paused by anonymous: x"
         assert opener.asked == 3
@@ -161,7 +161,7 @@ class TestFailing:
         opener = RefusedAtFirst(9)
 
         with pytest.raises(AskError) as caught:
-            Peer(served.url, opener, patience=0).act("/resume", {"comment": "x"}, "key")
+            Receiver(served.url, opener, patience=0).act("/resume", {"comment": "x"}, "key")
 
         assert caught.value.exit_code == 4
         assert "may have been done" not in str(caught.value)

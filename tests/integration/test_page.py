@@ -7,7 +7,7 @@ from receiver.core.models import ModelState, Pause, PauseScope, state_of
 from receiver.core.runs import RunState
 from receiver.store import page_rows, queries
 from receiver.store.page_rows import WORST_FIRST, Wanted
-from receiver.web.events import STANDING, DoubtTimer
+from receiver.web.events import STANDING, Seen
 from tests.examples import alert, resolved
 from tests.fakes import refused
 from tests.serving import host
@@ -122,7 +122,7 @@ def test_each_model_has_its_own_last_rows(history):
 
 def test_each_look_finds_what_is_new(history):
     """Once each: decisions, and dispatches that moved; nothing if nothing happened."""
-    watch = DoubtTimer(history.store)
+    watch = Seen(history.store)
     assert watch.look() == STANDING
 
     [one] = history.deliver(alert("42"))

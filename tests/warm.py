@@ -99,7 +99,12 @@ def serve_questions() -> None:
     for module in MODULES:
         importlib.import_module(module)
     if LEASE in os.environ:
-        for name in ("transitions", "worker.dispatching", "worker.following", "worker.reconciling"):
+        for name in (
+            "transitions",
+            "worker.dispatching",
+            "worker.following",
+            "worker.reconciling",
+        ):
             lease = timedelta(seconds=float(os.environ[LEASE]))
             sys.modules[f"receiver.flows.{name}"].LEASE = lease
     living: set[int] = set()

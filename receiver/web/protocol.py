@@ -10,6 +10,9 @@ HEADERS_SECONDS = 10.0
 
 HEADERS_BYTES = 64 * 1024
 
+LAST_HEADERS_SECONDS = 1.0
+"""How long a connection that just opened may take to make its request when the server ends."""
+
 
 class PatientProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, whose patience has an end.
@@ -22,6 +25,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
         self._received = 0
+        self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -38,6 +42,8 @@ class PatientProtocol(HttpToolsProtocol):
         """The application sees the rest, and has deadlines of its own."""
         self._stop_waiting()
         super().on_headers_complete()
+        if self._ending and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         """Read, unless the headers have no end."""
@@ -46,6 +52,19 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._deadline is not None and self._received > HEADERS_BYTES:
             self._hang_up()
+
+    def shutdown(self) -> None:
+        """End after the request that is being made, or is about to be.
+
+        Uvicorn would reset a connection that was opened before the signal and whose request, a
+        moment later, is on its way: a client that is balanced here loses it for nothing.
+        """
+        if self._deadline is None:
+            super().shutdown()
+            return
+        self._ending = True
+        self._deadline.cancel()
+        self._deadline = self.loop.call_later(LAST_HEADERS_SECONDS, self._hang_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline with the connection."""

@@ -1,6 +1,7 @@
 """SIGTERM under load loses nothing; a reload changes everything or nothing."""
 
 import signal
+import socket
 
 import pytest
 
@@ -71,6 +72,31 @@ def test_sigterm_under_load_loses_nothing(station, peer):
     # The load resolves alerts as well: what was not sent by then is rightly withdrawn.
     eventually(lambda: {d["state"] for d in station.api.dispatches()} <= {"running", "superseded"})
     assert len(peer.runs) == peer.starts == len(station.api.dispatches(state="running")) > 0
+
+
+@pytest.mark.parametrize("begun", [0, 12], ids=["silent", "half a line"])
+def test_a_connection_that_was_open_before_sigterm_is_answered(station, begun):
+    """A request that is on its way when the process is asked to end gets a whole answer."""
+    request = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", station.port), timeout=60) as connection:
+        connection.sendall(request[:begun])
+        assert station.is_ready()  # accepted later, so that one was accepted as well
+        station.send(signal.SIGTERM)
+        eventually(lambda: refuses(station.port), every=0.01)
+        connection.sendall(request[begun:])
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert said.startswith(b"HTTP/1.1 200")
+    assert station.wait() == 0
+
+
+def refuses(port):
+    """Whether nothing listens any more."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except OSError:
+        return True
+    return False
 
 
 def test_sigterm_waits_for_what_is_being_sent(station, peer):

@@ -23,6 +23,15 @@ class Matched:
     identity: Identity | None
     problem: str | None
 
+    @property
+    def named(self) -> tuple[Policy, Identity]:
+        """The policy and the model, for what follows below `invalid`."""
+        if self.policy is None or self.identity is None:
+            raise ValueError(
+                "nothing names a model; `unmatched` and `invalid` must be asked first"
+            )
+        return self.policy, self.identity
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
@@ -11,26 +10,17 @@ from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_o
 from receiver.core.ladder import LADDER, Finding, Rung, decide
 from receiver.core.messages import question_asked
 from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
-from receiver.core.policies import Identity, Mode, Policy
+from receiver.core.policies import Mode, Policy
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
 from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.model_rows import Delivery
-
-Named: TypeAlias = tuple[Policy, Identity]
-"""The policy that matches, and the model that it names."""
-
-OUTSIDE = frozenset({Reason.UNMATCHED, Reason.INVALID, Reason.RESOLVED, Reason.DUPLICATE})
-"""Reasons that put nothing into a firing set."""
 
 UNHELD = frozenset({Reason.OBSERVED, Reason.TRIGGERED})
 """Reasons that a policy's own restraints come before."""
 
 TIMED = RESTRAINTS - {Reason.BUDGET}
 """Rungs below `cooldown` whose hold the timer ends; `releasing` gives out room in a budget."""
-
-HOMELESS = frozenset({Reason.UNMATCHED, Reason.INVALID})
-"""Reasons for which the timer takes an alert out of its set: no policy names its model now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +41,34 @@ class Origin:
 def decide_alert(
     unit: UnitOfWork, matched: Matched, origin: Origin, ladder: Sequence[Rung] = LADDER
 ) -> Decision:
-    """Decide one alert and carry forward what follows from it."""
-    case = Case(matched.alert, matched.policy, _facts(unit, matched), unit.now)
-    finding = decide(case, ladder)
-    restraints: Restraints | None = None
-    if finding.reason in UNHELD and case.ruling.restrained and matched.identity is not None:
-        # Read only now: most alerts are held before.
-        restraints = unit.restraints(case.ruling, matched.identity.model)
-        case = replace(case, facts=replace(case.facts, restraints=restraints))
-        finding = decide(case, ladder)
+    """Decide one alert and carry forward what follows from the reason."""
+    case, finding = _descend(unit, matched, ladder)
     decision = _decision(unit, matched, finding, origin)
-    policy, identity = matched.policy, matched.identity
-    if policy is not None and identity is not None and finding.reason not in OUTSIDE:
-        _fires(unit, matched.alert, (policy, identity), finding, origin)
-        if finding.asks and restraints is not None and not matched.alert.is_test:
-            _ask(unit, (policy, identity), restraints, finding)
-        if finding.reason is Reason.TRIGGERED:
-            dispatch = unit.order(
-                policy,
-                identity,
-                decision_id=decision.id,
-                value=matched.alert.value,
-                alertname=matched.alert.alertname,
-            )
-            decision = replace(decision, dispatch_id=dispatch.id)
-    elif matched.alert.status is AlertStatus.RESOLVED:
-        _resolve(unit, matched)
-    elif finding.reason is Reason.DUPLICATE and policy is not None and identity is not None:
-        _confirm(unit, matched.alert, (policy, identity), finding, origin)
-    elif origin.source is Source.TIMER and finding.reason in HOMELESS:
-        unit.drop(matched.alert.fingerprint)
+    match finding.reason:
+        case Reason.UNMATCHED | Reason.INVALID | Reason.RESOLVED:
+            _leave(unit, matched, origin)
+        case Reason.DUPLICATE:
+            _confirm(unit, matched, finding, origin)
+        case Reason.TRIGGERED:
+            _fire(unit, matched, finding, origin)
+            decision = replace(decision, dispatch_id=_order(unit, matched, decision))
+        case _:  # held, or `observed`
+            _fire(unit, matched, finding, origin)
+            _ask(unit, matched, case.facts.restraints, finding)
     unit.decisions.append(decision)
     return decision
+
+
+def _descend(unit: UnitOfWork, matched: Matched, ladder: Sequence[Rung]) -> tuple[Case, Finding]:
+    """Find the rung that decides the alert."""
+    case = Case(matched.alert, matched.policy, _facts(unit, matched), unit.now)
+    finding = decide(case, ladder)
+    if finding.reason in UNHELD and case.ruling.restrained:
+        # Read only now: most alerts are held before.
+        restraints = unit.restraints(case.ruling, matched.named[1].model)
+        case = replace(case, facts=replace(case.facts, restraints=restraints))
+        finding = decide(case, ladder)
+    return case, finding
 
 
 def _facts(unit: UnitOfWork, matched: Matched) -> Facts:
@@ -131,9 +117,29 @@ def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Orig
     )
 
 
-def _fires(unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+def _leave(unit: UnitOfWork, matched: Matched, origin: Origin) -> None:
+    """Take the alert out of its set if it ended, or if no policy names its model now."""
+    if matched.alert.status is AlertStatus.RESOLVED:
+        _resolve(unit, matched)
+    elif origin.source is Source.TIMER:
+        unit.drop(matched.alert.fingerprint)
+
+
+def _order(unit: UnitOfWork, matched: Matched, decision: Decision) -> str:
+    """Order the run that the decision asks for; the dispatch's id."""
+    policy, identity = matched.named
+    return unit.order(
+        policy,
+        identity,
+        decision_id=decision.id,
+        value=matched.alert.value,
+        alertname=matched.alert.alertname,
+    ).id
+
+
+def _fire(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:
     """Carry forward that an alert fires, and what was decided about it."""
-    policy, identity = named
+    alert, (policy, identity) = matched.alert, matched.named
     if origin.source is Source.TIMER:
         # The timer accepts a stale alert as firing: what resolved it counts no more.
         _remember(unit, alert, policy, lambda known: replace(known, resolved_at=None))
@@ -143,12 +149,12 @@ def _fires(unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origi
         model = unit.models[identity.model]
         unit.update(replace(model, observed_until=finding.next_check_at))
     if not alert.is_test:
-        _join(unit, alert, named, finding, origin)
+        _join(unit, matched, finding, origin)
 
 
-def _join(unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin: Origin) -> None:
+def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:
     """Put the alert into its model's firing set; an alert belongs to one model at a time."""
-    policy, identity = named
+    alert, (policy, identity) = matched.alert, matched.named
     known = unit.entry(alert.fingerprint)
     if alert.starts_at is None or (known and known.starts_at > alert.starts_at):
         return  # a late copy of an earlier firing says nothing about the present one
@@ -183,17 +189,22 @@ def _join(unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin
         unit.relapses(identity.model)
 
 
-def _ask(unit: UnitOfWork, named: Named, restraints: Restraints, finding: Finding) -> None:
-    """Write the question down and tell of it, unless it is open already."""
-    known, rung, name = restraints.approval, finding.reason.value, named[1].model
+def _ask(
+    unit: UnitOfWork, matched: Matched, restraints: Restraints | None, finding: Finding
+) -> None:
+    """Write down what the rung asks a human and tell of it, unless the question is open."""
+    if not finding.asks or restraints is None or matched.alert.is_test:
+        return
+    policy, identity = matched.named
+    known, rung, name = restraints.approval, finding.reason.value, identity.model
     if known is None or known.rung != rung:
         began = restraints.episode_started_at or unit.now
         asked = Approval(name, began, rung, unit.now, expires_at=finding.next_check_at)
         # A storm asks for each of its models; one message is enough to wake somebody.
-        told = finding.reason is Reason.STORM and unit.tx.storm_is_told(named[0].name)
+        told = finding.reason is Reason.STORM and unit.tx.storm_is_told(policy.name)
         unit.tx.save_approval(asked)
         if not told:
-            unit.announce(question_asked(named[0].name, asked, finding.detail))
+            unit.announce(question_asked(policy.name, asked, finding.detail))
 
 
 def _resolve(unit: UnitOfWork, matched: Matched) -> None:
@@ -213,20 +224,19 @@ def _resolve(unit: UnitOfWork, matched: Matched) -> None:
         unit.recovers(entry.model, run)
 
 
-def _confirm(
-    unit: UnitOfWork, alert: Alert, named: Named, finding: Finding, origin: Origin
-) -> None:
+def _confirm(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:
     """A repeat says that the alert still fires, even if a resolve of another firing took it out.
 
     Two Prometheus servers that see the same alert begin and end it apart from each other.
     """
+    alert, (policy, _) = matched.alert, matched.named
     entry = unit.entry(alert.fingerprint)
     delivery = unit.delivery(alert)
     if entry is not None and entry.starts_at == alert.starts_at:
-        expires_at = unit.now + named[0].alert_expiry
+        expires_at = unit.now + policy.alert_expiry
         unit.keep(replace(entry, confirmed_at=unit.now, expires_at=expires_at))
     elif delivery is not None and delivery.resolved_at is None and not alert.is_test:
-        _join(unit, alert, named, finding, origin)
+        _join(unit, matched, finding, origin)
 
 
 def _remember(

@@ -15,7 +15,7 @@ from receiver.core.policies import NoIdentity, fill, identify, shown, template_p
 from receiver.core.regexes import Regex
 from receiver.core.runs import next_poll
 from receiver.core.times import clock_time, parse_time, stamp
-from tests.examples import DRIFT, PIPELINE, observing
+from tests.examples import DRIFT, PIPELINE, alert, observing, policy_set
 from tests.fakes import NOON
 
 moments = st.timedeltas(timedelta(0), timedelta(days=40_000)).map(
@@ -156,3 +156,12 @@ def test_waits_grow_and_are_bounded():
 def test_an_observing_policy_is_otherwise_the_same():
     """The examples' own helper changes nothing but the mode."""
     assert observing().cooldown == DRIFT.cooldown
+
+
+def test_what_names_no_model_is_not_taken_for_something_that_does():
+    """What follows from a decision may ask for policy and model only below `invalid`."""
+    nameless = policy_set().match(alert("a b"))
+
+    assert nameless.policy is DRIFT
+    with pytest.raises(ValueError, match="must be asked first"):
+        _ = nameless.named

@@ -23,10 +23,7 @@ from receiver.flows.operator.reloading import apply_configuration
 from receiver.flows.worker.loops import Setup, Worker
 from receiver.flows.worker.retention import Ages
 from receiver.gauges import watch_store
-from receiver.store import queries
-from receiver.store.announcement_rows import waiting_announcements
 from receiver.store.migrate_subprocess import migrate_apart
-from receiver.store.snapshot import snapshot_of
 from receiver.store.store import Store
 from receiver.telemetry import (
     config_reload_successful,
@@ -94,7 +91,7 @@ class Receiver:
         watch_store(self._standing, free, config.storage.min_free)
 
     def _standing(self) -> Snapshot | None:
-        return snapshot_of(self.store, self.service.loaded.policy_set.policies)
+        return self.store.snapshot(self.service.loaded.policy_set.policies)
 
     def load_clients(self) -> None:
         """Load the targets' client libraries now, so that the first dispatch does not wait."""
@@ -107,9 +104,9 @@ class Receiver:
             with self.store.begin() as tx:
                 tx.release_leases(tx.now())
         self._apply(self._config)
-        with self.store.read() as db:
-            targets = queries.live_targets(db)
-            subscribers = set(waiting_announcements(db))
+        with self.store.view() as view:
+            targets = view.dispatches.live_targets()
+            subscribers = set(view.announcements.waiting())
         self.service.committer.start(self.worker.hint)
         self.worker.start(targets, subscribers)
 

@@ -1,11 +1,10 @@
 """A receiver without threads and sockets: the test says what happens, and when."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from receiver.core.alerts import Alert
 from receiver.core.decisions import Decision
-from receiver.core.dispatches import DispatchState
+from receiver.core.dispatches import Dispatch, DispatchState
 from receiver.core.models import FiringAlert, Model
 from receiver.core.policy_set import PolicySet
 from receiver.core.runs import RunState
@@ -16,8 +15,9 @@ from receiver.flows.worker.rechecking import due_models, recheck
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.flows.worker.releasing import release_shared
 from receiver.flows.worker.reports import read_next_report
-from receiver.store import queries
 from receiver.store.store import Store
+from receiver.store.views.decisions import StoredDecision, WholeDecision
+from receiver.store.views.paging import MOST_ROWS
 from tests.examples import notification, policy_set
 from tests.fakes import FakeTarget, HandClock
 
@@ -89,26 +89,33 @@ class History:
 
     def model(self, name: str = "42") -> Model:
         """A model as it stands."""
-        with self.store.read() as db:
-            model = queries.find_model(db, name)
+        with self.store.view() as view:
+            model = view.models.find(name)
         assert model is not None, f"no model {name}"
         return model
 
     def firing(self, name: str = "42") -> list[FiringAlert]:
         """A model's firing set."""
-        with self.store.read() as db:
-            return queries.alerts_of_models(db, [name])[name]
+        with self.store.view() as view:
+            return view.models.firing([name])[name]
 
-    def log(self, **filters: str) -> list[Any]:
+    def log(self, **filters: str) -> list[StoredDecision]:
         """Decisions, oldest first."""
-        with self.store.read() as db:
-            page = queries.list_decisions(db, filters, limit=queries.MOST_ROWS)
+        with self.store.view() as view:
+            page = view.decisions.page(filters, limit=MOST_ROWS)
         return list(reversed(page.rows))
 
-    def dispatches(self, **filters: str) -> list[Any]:
+    def whole(self, decision: StoredDecision) -> WholeDecision:
+        """A decision of the log with what its rungs saw."""
+        with self.store.view() as view:
+            found = view.decisions.find(decision.id)
+        assert found is not None
+        return found
+
+    def dispatches(self, **filters: str) -> list[Dispatch]:
         """Dispatches, oldest first."""
-        with self.store.read() as db:
-            page = queries.list_dispatches(db, filters, before=None, limit=queries.MOST_ROWS)
+        with self.store.view() as view:
+            page = view.dispatches.page(filters, limit=MOST_ROWS)
         return list(reversed(page.rows))
 
     def states(self) -> list[DispatchState]:

@@ -1,12 +1,10 @@
 """Approvals: what a human was asked about a model, and what the answer was."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import LatestDispatch
-from receiver.core.times import stamp
 
 UNUSED = frozenset({DispatchState.REFUSED, DispatchState.SUPERSEDED})
 """Ends of a dispatch that surely started no run: the approval it used is there again."""
@@ -62,16 +60,3 @@ def in_force(
         return approval
     mine = latest is not None and latest.id == approval.dispatch_id
     return approval if mine and latest is not None and latest.state in UNUSED else None
-
-
-def approval_row(approval: Approval) -> Mapping[str, str | None]:
-    """A question and its answer as the API shows them."""
-    return {
-        "rung": approval.rung,
-        "asked_at": stamp(approval.asked_at),
-        "expires_at": stamp(approval.expires_at),
-        "answer": approval.answer,
-        "answered_at": stamp(approval.answered_at),
-        "actor": approval.actor,
-        "comment": approval.comment,
-    }

@@ -1,23 +1,20 @@
 """Announcements: written with what they tell of, claimed and closed by whoever sends them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
-from receiver.store.column_types import storable
 from receiver.store.compiled_upsert import insert_rows
 from receiver.store.leases import read_claimed
 from receiver.store.tables import announcements
 
 PENDING = AnnouncementState.PENDING.value
-
-ANNOUNCEMENT_FILTERS = ("subscriber", "kind", "state", "model", "policy")
 
 
 class AnnouncementRows:
@@ -77,31 +74,6 @@ def _claiming() -> ReturningUpdate[Any]:
         .values(due_at=bindparam("until"), claim=table.claim + 1, tries=table.tries + 1)
         .returning(announcements)
     )
-
-
-def list_announcements(
-    db: Connection, filters: Mapping[str, str], *, before: str | None, limit: int
-) -> tuple[list[Announcement], str | None]:
-    """One page, newest first. The second is where the next page begins."""
-    table = announcements.c
-    query = select(announcements).order_by(table.id.desc()).limit(limit + 1)
-    for name, value in filters.items():
-        query = query.where(table[name] == storable(value))
-    if before is not None:
-        query = query.where(table.id < storable(before))
-    found = [announcement_of(row) for row in db.execute(query)]
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
-
-
-def waiting_announcements(db: Connection) -> dict[str, tuple[int, datetime]]:
-    """How many are pending, and since when the oldest is, by subscriber."""
-    table = announcements.c
-    query = (
-        select(table.subscriber, func.count(), func.min(table.at))
-        .where(table.state == PENDING)
-        .group_by(table.subscriber)
-    )
-    return {subscriber: (count, since) for subscriber, count, since in db.execute(query)}
 
 
 def _row(announcement: Announcement) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 from receiver.core.budgets import Cost, Counted, Limit, Scope, Spending, Usage, real_cost, usage
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState
 from receiver.core.policies import Policy
-from receiver.store.run_end_rows import unended
 from receiver.store.tables import costs, dispatches, run_ends
+from receiver.store.views.run_ends import unended
 
 NEVER_RAN = frozenset({DispatchState.REFUSED, DispatchState.SUPERSEDED})
 

@@ -1,10 +1,12 @@
 """The reads of every deciding transaction: compiled once, run on the driver."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect, Select, text
+from sqlalchemy import Column, Connection, Dialect, Select, Table, text
 
 from receiver.store.column_types import FROM_DATABASE, convert, places
 
@@ -17,13 +19,15 @@ CHOSEN = "IN CHOSEN"
 class Reading:
     """A SELECT; its rows are lists, in the order of its columns.
 
-    SQLAlchemy takes several times as long over such a statement, and over each of its rows, as
-    SQLite does.
+    `words` are for columns whose text is a member of an enum of ours. SQLAlchemy takes several
+    times as long over such a statement, and over each of its rows, as SQLite does.
     """
 
-    def __init__(self, query: Select[Any]) -> None:
+    def __init__(
+        self, query: Select[Any], *, words: Mapping[str, type[StrEnum]] | None = None
+    ) -> None:
         self._query = query
-        self._places = places(query.selected_columns, FROM_DATABASE)
+        self._places = places(query.selected_columns, FROM_DATABASE, words)
         self._sql = cache(self._compiled)
 
     def rows(self, db: Connection) -> list[list[Any]]:
@@ -44,8 +48,15 @@ class Reading:
 class ReadingChosen(Reading):
     """A SELECT of the rows in which one column has one of some values."""
 
-    def __init__(self, query: Select[Any], column: Column[Any]) -> None:
-        super().__init__(query.where(text(f"{column.table.name}.{column.name} {CHOSEN}")))
+    def __init__(
+        self,
+        query: Select[Any],
+        column: Column[Any],
+        *,
+        words: Mapping[str, type[StrEnum]] | None = None,
+    ) -> None:
+        chosen = text(f"{column.table.name}.{column.name} {CHOSEN}")
+        super().__init__(query.where(chosen), words=words)
 
     def chosen(self, db: Connection, values: Collection[str]) -> list[list[Any]]:
         """The rows with these values."""
@@ -68,3 +79,11 @@ class ReadingChosen(Reading):
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     """Slices that fit one statement."""
     return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
+
+
+def columns_of(table: Table, kind: type[Any]) -> list[Column[Any]]:
+    """The columns that a dataclass's fields are called after, in the order of its fields.
+
+    So `kind(*row)` gives each field the column of its own name, whatever the table's order.
+    """
+    return [table.c[field.name] for field in fields(kind)]

@@ -95,8 +95,8 @@ class LogRows:
         )
 
 
-def gate_row(gate: Gate) -> dict[str, Any]:
-    """A gate as the log and the API show it."""
+def _gate_row(gate: Gate) -> dict[str, Any]:
+    """A gate as the log keeps it."""
     return {
         "rung": gate.rung.value,
         "applies": gate.applies,
@@ -124,5 +124,5 @@ _as_it_came = attrgetter(
 
 ADDING_NOTIFICATIONS = Writing(notifications, take=_notification_row)
 ADDING_DECISIONS = Writing(
-    decisions, converters={"gates": lambda gates: encode([gate_row(gate) for gate in gates])}
+    decisions, converters={"gates": lambda gates: encode([_gate_row(gate) for gate in gates])}
 )

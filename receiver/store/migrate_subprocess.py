@@ -13,7 +13,7 @@ from receiver.store.store import Store, engine_of
 
 def migrate_apart(store: Store) -> None:
     """Run the migrations that are due. Raises `StoreUnavailable`."""
-    url = store.engine.url.render_as_string(hide_password=False)
+    url = store.url
     # The URL may hold a password, so it is no argument: those can be seen by everybody.
     command = [sys.executable, "-m", "receiver.store.migrate_subprocess"]
     child = subprocess.run(command, input=url, capture_output=True, text=True, check=False)  # noqa: S603

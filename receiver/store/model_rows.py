@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
 from receiver.store.column_types import storable
-from receiver.store.compiled_select import Reading, ReadingChosen, chunks
+from receiver.store.compiled_select import Reading, ReadingChosen, chunks, columns_of
 from receiver.store.compiled_upsert import Writing, insert_into
 from receiver.store.errors import BeginAgain
 from receiver.store.tables import (
@@ -82,8 +83,7 @@ class ModelRows:
 
     def firing_sets(self, names: Collection[str]) -> list[FiringAlert]:
         """The firing alerts of these models, oldest first."""
-        alerts = [FiringAlert(*row) for row in FIRING.chosen(self._db, names)]
-        return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
+        return firing_of(self._db, names)
 
     def save_firing(self, alerts: Iterable[FiringAlert]) -> None:
         """Write entries of firing sets."""
@@ -140,7 +140,7 @@ class ModelRows:
 
     def pauses(self) -> list[Pause]:
         """Every pause; those that ended are still among them."""
-        return [pause_of(row) for row in PAUSES.rows(self._db)]
+        return list_pauses(self._db)
 
     def save_pause(self, pause: Pause) -> None:
         """Set a pause, in place of an earlier one of the same scope."""
@@ -154,17 +154,17 @@ class ModelRows:
         return ended.rowcount > 0
 
 
+# A model's latest dispatch, its last field, is kept elsewhere.
+*_REMEMBERED, _ = (field.name for field in fields(Model))
+
+REMEMBERED = [models.c[name] for name in _REMEMBERED]
+
 LATEST = [
-    dispatches.c.id.label("latest_id"),
-    dispatches.c.state.label("latest_state"),
-    dispatches.c.run_id.label("latest_run_id"),
-    dispatches.c.sent_at.label("latest_sent_at"),
-    dispatches.c.ended_at.label("latest_ended_at"),
-    dispatches.c.detail.label("latest_detail"),
+    dispatches.c[field.name].label(f"latest_{field.name}") for field in fields(LatestDispatch)
 ]
 
-MODELS = select(models, *LATEST).outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
-
+LATEST_AT = len(REMEMBERED)
+"""Where the columns of `LATEST` begin in a row of `MODELS_NAMED`; the first is the id."""
 
 LOCKING = select(models.c.name).order_by(models.c.name).with_for_update()
 
@@ -173,35 +173,28 @@ HOMES = ReadingChosen(
 )
 NAMES = ReadingChosen(select(models.c.name), models.c.name)
 LOCK = ReadingChosen(LOCKING, models.c.name)
-MODELS_NAMED = ReadingChosen(MODELS, models.c.name)
-PAUSES = Reading(select(*(pauses.c[field.name] for field in fields(Pause))))
-FIRING = ReadingChosen(
-    select(*(firing_alerts.c[field.name] for field in fields(FiringAlert))), firing_alerts.c.model
+MODELS_NAMED = ReadingChosen(
+    select(*REMEMBERED, *LATEST).outerjoin_from(
+        models, dispatches, dispatches.c.id == models.c.dispatch_id
+    ),
+    models.c.name,
+    words={"latest_state": DispatchState},
 )
-DELIVERIES = ReadingChosen(
-    select(*(deliveries.c[field.name] for field in fields(Delivery))), deliveries.c.fingerprint
-)
+PAUSES = Reading(select(*columns_of(pauses, Pause)), words={"scope": PauseScope})
+FIRING = ReadingChosen(select(*columns_of(firing_alerts, FiringAlert)), firing_alerts.c.model)
+DELIVERIES = ReadingChosen(select(*columns_of(deliveries, Delivery)), deliveries.c.fingerprint)
+
+_remembered = attrgetter(*_REMEMBERED)
+
+
+def _saved(model: Model) -> list[Any]:
+    return [*_remembered(model), model.latest.id if model.latest else None]
+
 
 SAVING_FIRING = Writing(firing_alerts, ("fingerprint",))
 SAVING_DELIVERIES = Writing(deliveries, ("fingerprint", "starts_at"))
 SAVING_PAUSE = Writing(pauses, ("scope", "name"))
-SAVING_MODELS = Writing(
-    models,
-    ("name",),
-    take=lambda model: [
-        model.name,
-        model.policy,
-        model.labels,
-        model.episode_started_at,
-        model.emptied_at,
-        model.cooldown_until,
-        model.backoff_until,
-        model.refusals,
-        model.observed_until,
-        model.next_check_at,
-        model.latest.id if model.latest else None,
-    ],
-)
+SAVING_MODELS = Writing(models, ("name",), columns=(*_REMEMBERED, "dispatch_id"), take=_saved)
 
 
 def models_named(db: Connection, names: Collection[str]) -> dict[str, Model]:
@@ -210,35 +203,22 @@ def models_named(db: Connection, names: Collection[str]) -> dict[str, Model]:
 
 
 def model_of(row: Sequence[Any]) -> Model:
-    """A row of `MODELS` as a core value."""
-    *remembered, latest_id, state, run_id, sent_at, ended_at, detail = row
-    name, policy, labels, episode, emptied, cooldown, backoff, refusals, observed, check, _ = (
-        remembered
-    )
-    latest = None
-    if latest_id is not None:
-        latest = LatestDispatch(latest_id, DispatchState(state), run_id, sent_at, ended_at, detail)
-    return Model(
-        name,
-        policy,
-        labels,
-        episode,
-        emptied,
-        cooldown,
-        backoff,
-        refusals,
-        observed,
-        check,
-        latest,
-    )
+    """A row of `MODELS_NAMED` as a core value.
+
+    Its columns are called after the fields and come in their order, so that no two can be mixed
+    up; naming each for every row would take longer than the query.
+    """
+    latest = None if row[LATEST_AT] is None else LatestDispatch(*row[LATEST_AT:])
+    values = [*row[:LATEST_AT], latest]
+    return Model(*values)
 
 
-def firing_alert_of(row: Row[Any]) -> FiringAlert:
-    """A row of `firing_alerts` as a core value."""
-    return FiringAlert(**row._mapping)
+def firing_of(db: Connection, names: Collection[str]) -> list[FiringAlert]:
+    """The firing alerts of these models, oldest first."""
+    alerts = [FiringAlert(*row) for row in FIRING.chosen(db, names)]
+    return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
 
-def pause_of(row: Sequence[Any]) -> Pause:
-    """A row of `pauses` as a core value."""
-    scope, *rest = row
-    return Pause(PauseScope(scope), *rest)
+def list_pauses(db: Connection) -> list[Pause]:
+    """Every pause; those that ended are still among them."""
+    return [Pause(*row) for row in PAUSES.rows(db)]

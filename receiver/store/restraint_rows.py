@@ -17,9 +17,9 @@ from receiver.store.advisory_locks import AdvisoryLock, AdvisoryLocks
 from receiver.store.budget_rows import BudgetRows, Usages
 from receiver.store.column_types import storable
 from receiver.store.compiled_upsert import upsert
-from receiver.store.run_end_rows import runs_since
 from receiver.store.storm_rows import StormRows, onsets_of, released_at
 from receiver.store.tables import approvals
+from receiver.store.views.run_ends import runs_since
 
 
 class ApprovalRows:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import IO, TypeVar
 from sqlalchemy import Connection, Engine, func, select, text
 
 from receiver.core.ids import ENTROPY_BYTES, time_id
+from receiver.core.policies import Policy
 from receiver.core.ports import Clock
+from receiver.core.snapshot import Snapshot
 from receiver.store.advisory_locks import AdvisoryLocks
 from receiver.store.announcement_rows import AnnouncementRows
 from receiver.store.decision_ids import DecisionIds
@@ -30,12 +32,14 @@ from receiver.store.errors import (
 from receiver.store.log_rows import LogRows
 from receiver.store.migrate import is_due, migrate
 from receiver.store.model_rows import ModelRows
-from receiver.store.postgres import READING, database_time, postgres_engine, require_fit
+from receiver.store.postgres import READING, postgres_engine, require_fit
 from receiver.store.restraint_rows import RestraintRows
 from receiver.store.retention_rows import RetentionRows
 from receiver.store.run_end_rows import RunEndRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
 from receiver.store.tables import decisions
+from receiver.store.views.moment import time_of
+from receiver.store.views.view import View
 
 __all__ = ["BeginAgain", "RowRefused", "Store", "StoreRefused", "StoreUnavailable", "Tx"]
 
@@ -102,7 +106,7 @@ class Store:
     def __init__(
         self, engine: Engine, clock: Clock | None, *, path: Path | None, min_free: int
     ) -> None:
-        self.engine = engine
+        self._engine = engine
         self.alone = engine.dialect.name == "sqlite"
         self._clock = clock
         self._path = path
@@ -111,6 +115,11 @@ class Store:
         self._file_lock: IO[str] | None = None
         # SQLite has one writer; its own waiting is by sleeping, ours is in order and at once.
         self._writing = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """The database's address, with its password."""
+        return self._engine.url.render_as_string(hide_password=False)
 
     @classmethod
     def open(
@@ -142,7 +151,7 @@ class Store:
 
     def close(self) -> None:
         """Give the database back."""
-        self.engine.dispose()
+        self._engine.dispose()
         if self._file_lock is not None:
             self._file_lock.close()
 
@@ -181,8 +190,24 @@ class Store:
                 raise
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """One view of the store that does not change meanwhile. Raises `StoreUnavailable`."""
+    def view(self) -> Iterator[View]:
+        """The store at one moment, for whoever only reads. Raises `StoreUnavailable`."""
+        with self._reading() as db:
+            yield View(db, self._clock)
+
+    def snapshot(self, policies: Sequence[Policy] = ()) -> Snapshot | None:
+        """Everything that the metrics show of the store; None if it can't be read.
+
+        The other metrics are needed most when the store is gone.
+        """
+        try:
+            with self.view() as view:
+                return view.snapshot(policies)
+        except StoreUnavailable:
+            return None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
         with self._connection(**({} if self.alone else READING)) as db:
             yield db
 
@@ -201,7 +226,7 @@ class Store:
     @contextmanager
     def _connection(self, **options: object) -> Iterator[Connection]:
         try:
-            with self.engine.connect().execution_options(**options) as db, db.begin():
+            with self._engine.connect().execution_options(**options) as db, db.begin():
                 yield db
         except DRIVER_ERRORS as error:
             raise failure_of(error) from error
@@ -213,13 +238,13 @@ class Store:
 
     def _prepare(self, migrate: Callable[["Store"], None]) -> None:
         """Bring the tables up to date, and our ids behind those of the log."""
-        with self.read() as db:
+        with self._reading() as db:
             if not self.alone:
                 require_fit(db)
             due = is_due(db)
         if due:
             migrate(self)
-        with self.read() as db:
+        with self._reading() as db:
             self._ids.start_after(db.scalar(select(func.max(decisions.c.id))) or 0)
         self._take_number()
 
@@ -228,10 +253,6 @@ class Store:
         if not self.alone:
             with self._connection() as db:
                 self._ids.share(db.execute(NEXT_NUMBER).scalar_one())
-
-    def now(self, db: Connection) -> datetime:
-        """The time that deciding uses."""
-        return time_of(db, self._clock)
 
     def free_bytes(self) -> int | None:
         """Room left for the database file; None if it is not ours to know."""
@@ -253,7 +274,7 @@ class Store:
 
     def _reusable_bytes(self) -> int:
         """Room within the SQLite file that was given back by what was deleted."""
-        with self.read() as db:
+        with self._reading() as db:
             pages, size = (db.scalar(text(f"PRAGMA {name}")) for name in REUSABLE)
         return int(pages or 0) * int(size or 0)
 
@@ -271,8 +292,3 @@ def engine_of(url: str, *, network_filesystem: bool) -> Engine:
 REUSABLE = ("freelist_count", "page_size")
 
 NEXT_NUMBER = text("SELECT nextval('replica_numbers')")
-
-
-def time_of(db: Connection, clock: Clock | None) -> datetime:
-    """What the clock says; without one, what the database's clock says."""
-    return database_time(db) if clock is None else clock.now()

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from receiver.config import Role
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
 from receiver.core.times import stamp
-from receiver.store.announcement_rows import ANNOUNCEMENT_FILTERS, list_announcements
+from receiver.store.views.announcements import ANNOUNCEMENT_FILTERS
 from receiver.web.auth import require
 from receiver.web.params import cursor, filters, limit, only
 from receiver.web.service import Service
@@ -33,11 +33,11 @@ class Announcements:
         before, rows = cursor(request), limit(request)
 
         def read() -> dict[str, Any]:
-            with self._service.store.read() as db:
-                found, more = list_announcements(db, wanted, before=before, limit=rows)
+            with self._service.store.view() as view:
+                page = view.announcements.page(wanted, before=before, limit=rows)
             return {
-                "announcements": [announcement_json(one) for one in found],
-                "next_cursor": more,
+                "announcements": [announcement_json(one) for one in page.rows],
+                "next_cursor": page.next_cursor,
             }
 
         return JSONResponse(await run_in_threadpool(read))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -17,8 +16,9 @@ from receiver.config import Role
 from receiver.core.alerts import AlertStatus, Source
 from receiver.core.decisions import Outcome, Reason
 from receiver.core.times import stamp
-from receiver.store import queries
 from receiver.store.store import Store
+from receiver.store.views.decisions import DECISION_FILTERS, StoredDecision
+from receiver.store.views.paging import MOST_ROWS, Page
 from receiver.web.auth import require
 from receiver.web.cells import cell
 from receiver.web.params import cursor, filters, limit, moment, number, only
@@ -27,7 +27,7 @@ from receiver.web.service import Service
 
 WORDS = {"status": AlertStatus, "reason": Reason, "outcome": Outcome, "source": Source}
 
-ASKED = (*queries.DECISION_FILTERS, "since", "until", "limit", "cursor")
+ASKED = (*DECISION_FILTERS, "since", "until", "limit", "cursor")
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -69,7 +69,7 @@ class Decisions:
         only(request, ASKED)
         now = service.clock.now()
         asked: dict[str, Any] = {
-            "filters": filters(request, queries.DECISION_FILTERS, WORDS),
+            "filters": filters(request, DECISION_FILTERS, WORDS),
             "since": moment(request, "since", now),
             "until": moment(request, "until", now),
             "before": cursor(request, lambda text: number("cursor", text)),
@@ -100,37 +100,37 @@ class Decisions:
         return JSONResponse(found)
 
 
-def _page(store: Store, asked: Mapping[str, Any], rows: int) -> queries.Page:
-    with store.read() as db:
-        return queries.list_decisions(db, limit=rows, **asked)
+def _page(store: Store, asked: Mapping[str, Any], rows: int) -> Page[StoredDecision]:
+    with store.view() as view:
+        return view.decisions.page(limit=rows, **asked)
 
 
 def whole_decision(store: Store, decision_id: int) -> dict[str, Any] | None:
     """A decision with its gates and the raw alert; None if there is none."""
-    with store.read() as db:
-        row = queries.find_decision(db, decision_id)
+    with store.view() as view:
+        row = view.decisions.find(decision_id)
         if row is None:
             return None
-        body = queries.raw_body(db, row.seen_in)
+        body = view.decisions.raw_body(row.seen_in)
     alert = None if body is None or row.position is None else raw_alert(body, row.position)
     return {**decision_json(row), "gates": row.gates, "alert": alert}
 
 
-def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Sequence[Row[Any]]]:
+def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Sequence[StoredDecision]]:
     """All that matches, newest first, page by page.
 
     Each page is a view of its own, so that a slow reader of a long export holds up nobody.
     """
     before: int | None = asked["before"]
     while True:
-        page = _page(store, {**asked, "before": before}, queries.MOST_ROWS)
+        page = _page(store, {**asked, "before": before}, MOST_ROWS)
         yield page.rows
         if page.next_cursor is None:
             return
         before = int(page.next_cursor)
 
 
-def decision_json(row: Row[Any]) -> dict[str, Any]:
+def decision_json(row: StoredDecision) -> dict[str, Any]:
     """A decision as the lists show it."""
     shown: dict[str, Any] = {}
     for name in COLUMNS:
@@ -139,12 +139,12 @@ def decision_json(row: Row[Any]) -> dict[str, Any]:
     return shown
 
 
-def as_ndjson(pages: Iterable[Sequence[Row[Any]]]) -> Iterator[str]:
+def as_ndjson(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[str]:
     """One JSON object a line."""
     return ("".join(json.dumps(decision_json(row)) + "\n" for row in rows) for rows in pages)
 
 
-def as_csv(pages: Iterable[Sequence[Row[Any]]]) -> Iterator[str]:
+def as_csv(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[str]:
     """A table with a heading; labels as JSON."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)

@@ -1,28 +1,28 @@
 """GET /dispatches, and what an operator can do about one."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
-from receiver.core.dispatches import DispatchState
+from receiver.core.dispatches import Dispatch, DispatchState
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
 from receiver.flows.operator import dispatches
-from receiver.store import queries
-from receiver.store.run_end_rows import run_ends_of
+from receiver.store.views.dispatches import DISPATCH_FILTERS, Attempt, Transition
+from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.operator_acts import perform
 from receiver.web.params import cursor, filters, limit, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
-ASKED = (*queries.DISPATCH_FILTERS, "limit", "cursor")
+ASKED = (*DISPATCH_FILTERS, "limit", "cursor")
 
 COLUMNS = (
     "id",
@@ -57,14 +57,13 @@ class Dispatches:
         """A page, newest first."""
         require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
         only(request, ASKED)
-        wanted = filters(request, queries.DISPATCH_FILTERS, {"state": DispatchState})
+        wanted = filters(request, DISPATCH_FILTERS, {"state": DispatchState})
         before, rows = cursor(request), limit(request)
 
         def read() -> dict[str, Any]:
-            with self._service.store.read() as db:
-                now = self._service.store.now(db)
-                page = queries.list_dispatches(db, wanted, before=before, limit=rows)
-                shown = dispatches_json(db, page.rows, now)
+            with self._service.store.view() as view:
+                page = view.dispatches.page(wanted, before=before, limit=rows)
+                shown = dispatches_json(view, page.rows)
             return {"dispatches": shown, "next_cursor": page.next_cursor}
 
         return JSONResponse(await run_in_threadpool(read))
@@ -76,14 +75,14 @@ class Dispatches:
         dispatch_id = request.path_params["id"]
 
         def read() -> dict[str, Any] | None:
-            with self._service.store.read() as db:
-                row = queries.find_dispatch(db, dispatch_id)
+            with self._service.store.view() as view:
+                row = view.dispatches.find(dispatch_id)
                 if row is None:
                     return None
                 return {
-                    **dispatches_json(db, [row], self._service.store.now(db))[0],
-                    "attempts": [_json(each) for each in queries.attempts_of(db, row.id)],
-                    "transitions": [_json(each) for each in queries.transitions_of(db, row.id)],
+                    **dispatches_json(view, [row])[0],
+                    "attempts": [_json(one) for one in view.dispatches.attempts(row.id)],
+                    "transitions": [_json(one) for one in view.dispatches.transitions(row.id)],
                 }
 
         found = await run_in_threadpool(read)
@@ -114,15 +113,13 @@ class Dispatches:
         )
 
 
-def dispatches_json(
-    db: Connection, rows: Sequence[Row[Any]], now: datetime
-) -> list[dict[str, Any]]:
+def dispatches_json(view: View, rows: Sequence[Dispatch]) -> list[dict[str, Any]]:
     """Dispatches as the lists show them, with what became of their runs."""
-    ends = run_ends_of(db, [row.id for row in rows])
+    ends = view.dispatches.ends([row.id for row in rows])
     return [
         {
             **{name: _shown(getattr(row, name)) for name in COLUMNS},
-            **run_end_json(ends.get(row.id), now),
+            **run_end_json(ends.get(row.id), view.now),
         }
         for row in rows
     ]
@@ -141,8 +138,8 @@ def run_end_json(end: RunEnd | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _json(row: Row[Any]) -> dict[str, Any]:
-    return {name: _shown(value) for name, value in row._mapping.items() if name != "dispatch_id"}
+def _json(row: Attempt | Transition) -> dict[str, Any]:
+    return {field.name: _shown(getattr(row, field.name)) for field in fields(row)}
 
 
 def _shown(value: object) -> object:

@@ -4,18 +4,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 
-from sqlalchemy import Row
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from receiver.config import Role
-from receiver.store import page_rows
 from receiver.store.store import Store, StoreUnavailable
+from receiver.store.views.decisions import DecisionEvent
 from receiver.web.auth import require
 from receiver.web.params import number, only
 from receiver.web.problems import Problem
@@ -117,8 +116,8 @@ class Events:
             self._followers.discard(queue)
 
     def _missed(self, after: int) -> str:
-        with self._service.store.read() as db:
-            rows = page_rows.decisions_after(db, after, OVERLAP, MOST_EVENTS + 1)
+        with self._service.store.view() as view:
+            rows = view.decisions.after(after, OVERLAP, MOST_EVENTS + 1)
         return told_of(rows)
 
     async def _watch(self) -> None:
@@ -161,10 +160,10 @@ class Seen:
 
         The first look tells that it was made: whoever reads now misses nothing from then on.
         """
-        with self._store.read() as db:
-            newest = self._newest or page_rows.newest_decision(db)
-            rows = page_rows.decisions_after(db, newest, OVERLAP, MOST_EVENTS + 1)
-            moving = page_rows.moving(db)
+        with self._store.view() as view:
+            newest = self._newest or view.decisions.newest_id()
+            rows = view.decisions.after(newest, OVERLAP, MOST_EVENTS + 1)
+            moving = view.dispatches.moving()
         told = self._told
         fresh = [row for row in rows if told is not None and row.id not in told]
         moved = told is None or moving != self._moving
@@ -173,11 +172,11 @@ class Seen:
         return told_of(fresh) + (STANDING if moved else "")
 
 
-def told_of(rows: Sequence[Row[Any]]) -> str:
+def told_of(rows: Sequence[DecisionEvent]) -> str:
     """Decisions as events, oldest first; a single one if they are too many."""
     if len(rows) > MOST_EVENTS:
         return f"id: {max(row.id for row in rows)}\n{RESET}"
     return "".join(
-        f"id: {row.id}\nevent: decision\ndata: {json.dumps(dict(row._mapping))}\n\n"
+        f"id: {row.id}\nevent: decision\ndata: {json.dumps(asdict(row))}\n\n"
         for row in sorted(rows, key=lambda row: row.id)
     )

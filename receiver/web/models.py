@@ -4,23 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.config import Role
-from receiver.core.approvals import Approval, approval_row, in_force
+from receiver.core.approvals import Approval, in_force
+from receiver.core.decisions import Gate
 from receiver.core.explaining import explain
 from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
 from receiver.flows.operator import approvals, controls
-from receiver.store import queries
-from receiver.store.budget_rows import Usages
-from receiver.store.log_rows import gate_row
-from receiver.store.restraint_rows import approvals_of, explained_restraints
-from receiver.store.run_end_rows import run_ends_of
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
 from receiver.web.operator_acts import perform
@@ -52,13 +47,13 @@ class Models:
         after, rows = cursor(request), limit(request)
 
         def read() -> dict[str, Any]:
-            with self._service.store.read() as db:
-                now = self._service.store.now(db)
-                found, next_cursor = queries.list_models(db, after=after, limit=rows)
-                sets = queries.alerts_of_models(db, [model.name for model in found])
-                pauses = queries.list_pauses(db)
-                ends = latest_ends(db, found)
-                asked = approvals_of(db, list(sets))
+            with self._service.store.view() as view:
+                now = view.now
+                page = view.models.page(after=after, limit=rows)
+                sets = view.models.firing([model.name for model in page.rows])
+                pauses = view.models.pauses()
+                ends = view.models.latest_ends(page.rows)
+                asked = view.models.approvals(list(sets))
             return {
                 "models": [
                     model_json(
@@ -69,9 +64,9 @@ class Models:
                         ends.get(model.name),
                         asked=asked.get(model.name),
                     )
-                    for model in found
+                    for model in page.rows
                 ],
-                "next_cursor": next_cursor,
+                "next_cursor": page.next_cursor,
             }
 
         return JSONResponse(await run_in_threadpool(read))
@@ -187,20 +182,17 @@ class Models:
 
     def _whole(self, name: str) -> dict[str, Any] | None:
         policy_set = self._service.loaded.policy_set
-        with self._service.store.read() as db:
-            now = self._service.store.now(db)
-            model = queries.find_model(db, name)
+        with self._service.store.view() as view:
+            now, model = view.now, view.models.find(name)
             if model is None:
                 return None
-            alerts = queries.alerts_of_models(db, [name])[name]
-            pauses = queries.list_pauses(db)
-            runs = queries.list_dispatches(db, {"model": name}, before=None, limit=LAST_RUNS)
-            shown_runs = dispatches_json(db, runs.rows, now)
-            end = latest_ends(db, [model]).get(name)
-            asked = approvals_of(db, [name]).get(name)
-            restraints = explained_restraints(
-                db, model, alerts, policy_set, now, usages=Usages(db, now)
-            )
+            alerts = view.models.firing([name])[name]
+            pauses = view.models.pauses()
+            runs = view.dispatches.page({"model": name}, limit=LAST_RUNS)
+            shown_runs = dispatches_json(view, runs.rows)
+            end = view.models.latest_ends([model]).get(name)
+            asked = view.models.approvals([name]).get(name)
+            restraints = view.models.restraints(model, alerts, policy_set)
         explained = explain(model, alerts, pauses, policy_set, now, restraints=restraints)
         return {
             **model_json(model, alerts, pauses, now, end, asked=asked),
@@ -209,19 +201,13 @@ class Models:
                 "holds": explained.holds.value if explained.holds else None,
                 "detail": explained.detail,
                 "next_check_at": stamp(explained.next_check_at),
-                "gates": [gate_row(gate) for gate in explained.gates],
+                "gates": [gate_json(gate) for gate in explained.gates],
             },
         }
 
 
 def _scope(policy: str | None) -> tuple[PauseScope, str]:
     return (PauseScope.EVERYTHING, "") if policy is None else (PauseScope.POLICY, policy)
-
-
-def latest_ends(db: Connection, models: Sequence[Model]) -> dict[str, RunEnd]:
-    """What became of each model's latest run, by model; nothing before its end."""
-    ends = run_ends_of(db, [model.latest.id for model in models if model.latest])
-    return {end.model: end for end in ends.values()}
 
 
 def model_json(
@@ -258,7 +244,7 @@ def model_json(
             "actor": pause.actor,
             "comment": pause.comment,
         },
-        "approval": None if asked is None else approval_row(asked),
+        "approval": None if asked is None else approval_json(asked),
         "dispatch": None
         if latest is None
         else {
@@ -270,6 +256,30 @@ def model_json(
             "detail": latest.detail,
             **run_end_json(end, now),
         },
+    }
+
+
+def approval_json(approval: Approval) -> dict[str, str | None]:
+    """A question and its answer."""
+    return {
+        "rung": approval.rung,
+        "asked_at": stamp(approval.asked_at),
+        "expires_at": stamp(approval.expires_at),
+        "answer": approval.answer,
+        "answered_at": stamp(approval.answered_at),
+        "actor": approval.actor,
+        "comment": approval.comment,
+    }
+
+
+def gate_json(gate: Gate) -> dict[str, Any]:
+    """A gate as it stands now, in the shape that the log keeps gates in."""
+    return {
+        "rung": gate.rung.value,
+        "applies": gate.applies,
+        "detail": gate.detail,
+        "until": stamp(gate.until),
+        **gate.saw,
     }
 
 

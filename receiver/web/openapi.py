@@ -7,7 +7,7 @@ from typing import Any
 from receiver import __version__
 from receiver.config import Role
 from receiver.core.alerts import Source
-from receiver.store.queries import MOST_ROWS
+from receiver.store.views.paging import MOST_ROWS
 from receiver.web import announcements, decisions, dispatches, events, models, policies
 from receiver.web.decisions import CSV, NDJSON
 from receiver.web.operator_acts import LONGEST_KEY

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from receiver.core.durations import parse_duration
 from receiver.core.policies import shown
 from receiver.core.times import parse_time
-from receiver.store.queries import MOST_ROWS
+from receiver.store.views.paging import MOST_ROWS
 from receiver.web.bodies import announced, read_body
 from receiver.web.problems import Problem
 

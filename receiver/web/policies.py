@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,9 +14,7 @@ from receiver.core.budgets import Usage
 from receiver.core.policies import Policy
 from receiver.core.run_ends import INEFFECTIVE, Effect, median
 from receiver.core.times import stamp
-from receiver.store import queries
-from receiver.store.budget_rows import Usages
-from receiver.store.run_end_rows import effects_by_policy, recovery_times
+from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.params import moment, only
 from receiver.web.service import Loaded, Service
@@ -42,22 +39,18 @@ class Policies:
         return JSONResponse(await run_in_threadpool(self._read, request, loaded))
 
     def _read(self, request: Request, loaded: Loaded) -> dict[str, Any]:
-        with self._service.store.read() as db:
-            now = self._service.store.now(db)
-            since = moment(request, "since", now) or now - LOOK_BACK
-            shown = policies_json(db, loaded, since, now)
+        with self._service.store.view() as view:
+            since = moment(request, "since", view.now) or view.now - LOOK_BACK
+            shown = policies_json(view, loaded, since)
         return {"since": stamp(since), "policies": shown}
 
 
-def policies_json(
-    db: Connection, loaded: Loaded, since: datetime, now: datetime
-) -> list[dict[str, Any]]:
+def policies_json(view: View, loaded: Loaded, since: datetime) -> list[dict[str, Any]]:
     """Every policy, how much of its budget is used, and what its runs since then brought."""
-    named, firing = queries.models_by_policy(db)
-    effects = effects_by_policy(db, since, now)
-    times = recovery_times(db, since)
+    named, firing = view.models.counts_by_policy()
+    effects = view.policies.effects(since)
+    times = view.policies.recovery_times(since)
     settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
-    usages = Usages(db, now)
     shown = []
     for policy in loaded.policy_set.policies:
         name, middle = policy.name, median(times.get(policy.name, ()))
@@ -66,7 +59,7 @@ def policies_json(
                 **policy_json(policy, settings.get(name, {})),
                 "models": named.get(name, 0),
                 "firing": firing.get(name, 0),
-                "budget": [usage_json(usage) for usage in usages.shared(policy)],
+                "budget": [usage_json(usage) for usage in view.usages.shared(policy)],
                 **effects_json(effects.get(name, {})),
                 "median_recovery_seconds": None if middle is None else middle.total_seconds(),
             }

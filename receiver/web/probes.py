@@ -1,20 +1,18 @@
 """Probes, metrics, reload, rejections."""
 
 import base64
-from datetime import datetime
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import Row
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from receiver.config import ConfigError, Role
 from receiver.core.times import stamp
-from receiver.store import queries
 from receiver.store.log_rows import KEPT_REJECTIONS
 from receiver.store.store import StoreUnavailable
+from receiver.store.views.rejections import Rejection
 from receiver.telemetry import registry
 from receiver.web.auth import require, require_same_site
 from receiver.web.params import only
@@ -79,22 +77,20 @@ class Probes:
         only(request, ())
 
         def read() -> list[dict[str, Any]]:
-            with self._service.store.read() as db:
-                rows = queries.list_rejections(db, KEPT_REJECTIONS)
-                return [_rejection_json(row) for row in rows]
+            with self._service.store.view() as view:
+                return [_rejection_json(row) for row in view.rejections.newest(KEPT_REJECTIONS)]
 
         return JSONResponse({"rejections": await run_in_threadpool(read)})
 
 
-def _rejection_json(row: Row[Any]) -> dict[str, Any]:
-    received_at: datetime = row.received_at
+def _rejection_json(row: Rejection) -> dict[str, Any]:
     try:
         body, encoding = row.body.decode(), "utf-8"
     except UnicodeDecodeError:
         body, encoding = base64.b64encode(row.body).decode(), "base64"
     return {
         "id": row.id,
-        "received_at": stamp(received_at),
+        "received_at": stamp(row.received_at),
         "sender": row.sender,
         "status_code": row.status_code,
         "detail": row.detail,

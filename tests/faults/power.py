@@ -111,7 +111,7 @@ def _inspect(found: dict[str, bytes], events: list[Event], moment: int) -> str:
 def _read(url: str) -> tuple[set[int], str]:
     store = Store.open(url, HandClock())
     try:
-        with store.read() as db:
+        with store._reading() as db:
             ids = set(db.scalars(text("SELECT id FROM decisions")))
             return ids, str(db.scalar(text("PRAGMA integrity_check")))
     finally:

@@ -109,7 +109,7 @@ def store(request, url, clock):
         yield store
         store.close()
     else:
-        engine = request.getfixturevalue("shared").store.engine
+        engine = request.getfixturevalue("shared").store._engine
         store = Store(engine, clock, path=None, min_free=0)
         store._prepare(Store.migrate)
         yield store

@@ -23,7 +23,6 @@ from receiver.flows.operator.acts import Act
 from receiver.flows.worker.announcing import LEASE, announce_next
 from receiver.flows.worker.loops import Setup, Worker
 from receiver.flows.worker.retention import Ages, forget
-from receiver.store.announcement_rows import list_announcements, waiting_announcements
 from receiver.telemetry import registry
 from tests.examples import DRIFT, alert, notification, resolved
 from tests.fakes import Killed, cut_before_accepting, refused
@@ -63,9 +62,8 @@ def subscribed(history, *subscribers):
 
 def made(history, **filters):
     """Announcements, oldest first."""
-    with history.store.read() as db:
-        found, _ = list_announcements(db, filters, before=None, limit=500)
-    return found[::-1]
+    with history.store.view() as view:
+        return view.announcements.page(filters, limit=500).rows[::-1]
 
 
 def kinds(history, **filters):
@@ -325,8 +323,8 @@ class TestSending:
         told.clock.pass_(MINUTE)
         told.deliver(alert("2"))
 
-        with told.store.read() as db:
-            assert waiting_announcements(db) == {"all": (2, began)}
+        with told.store.view() as view:
+            assert view.announcements.waiting() == {"all": (2, began)}
 
 
 @contextmanager

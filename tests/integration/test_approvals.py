@@ -10,7 +10,6 @@ from receiver.core.runs import RunState
 from receiver.flows.operator import approvals, controls
 from receiver.flows.operator.acts import Act, Conflict, NotFound
 from receiver.flows.operator.reloading import apply_configuration
-from receiver.store.restraint_rows import approvals_of
 from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.fakes import refused
 from tests.restrained import approving
@@ -34,8 +33,8 @@ def reject(history, name="42"):
 
 
 def asked(history, name="42"):
-    with history.store.read() as db:
-        return approvals_of(db, [name]).get(name)
+    with history.store.view() as view:
+        return view.models.approvals([name]).get(name)
 
 
 def state(history):
@@ -66,7 +65,7 @@ def test_nothing_starts_before_a_human_says_yes(asking):
     )
     assert row.detail == "what approval asked about the model 42 is approved by ana: clean data"
     triggered = asking.log(reason="triggered")[0]
-    gate = next(gate for gate in triggered.gates if gate["rung"] == "approval")
+    gate = next(gate for gate in asking.whole(triggered).gates if gate["rung"] == "approval")
     assert (gate["answer"], gate["actor"], gate["comment"]) == ("approved", "ana", "clean data")
 
 

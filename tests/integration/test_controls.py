@@ -10,7 +10,6 @@ from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.flows.operator import controls, dispatches
 from receiver.flows.operator.acts import Act, Conflict, NotFound
 from receiver.flows.operator.controls import Named
-from receiver.store import queries
 from tests.examples import DRIFT, alert, observing, policy_set, resolved
 from tests.fakes import cut_before_accepting, refused
 
@@ -38,8 +37,8 @@ def named(name):
 
 
 def state(history, name="42"):
-    with history.store.read() as db:
-        pauses = queries.list_pauses(db)
+    with history.store.view() as view:
+        pauses = view.models.pauses()
     return state_of(history.model(name), history.firing(name), pauses, history.now())
 
 

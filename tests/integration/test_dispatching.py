@@ -507,11 +507,9 @@ def test_every_attempt_and_state_is_kept(history):
     history.wait(MINUTE, step=timedelta(seconds=1))
 
     (row,) = history.dispatches()
-    with history.store.read() as db:
-        from receiver.store import queries  # noqa: PLC0415
-
-        attempts = queries.attempts_of(db, row.id)
-        states = [each.state for each in queries.transitions_of(db, row.id)]
+    with history.store.view() as view:
+        attempts = view.dispatches.attempts(row.id)
+        states = [each.state for each in view.dispatches.transitions(row.id)]
 
     assert [(each.number, each.failure) for each in attempts] == [
         (1, "unavailable"),

@@ -36,7 +36,7 @@ def own_url(request, url):
 
 def test_the_migrations_make_the_tables_that_the_code_describes(store):
     """Nothing is in one that is not in the other."""
-    with store.read() as db:
+    with store._reading() as db:
         engine = db.dialect.name
 
         def of_this_engine(thing, _name, _kind, _reflected, _other):

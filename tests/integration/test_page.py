@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from receiver.core.models import ModelState, Pause, PauseScope, state_of
 from receiver.core.runs import RunState
-from receiver.store import page_rows, queries
-from receiver.store.page_rows import WORST_FIRST, Wanted
+from receiver.store.views.page import WORST_FIRST, Wanted
 from receiver.web.events import STANDING, Seen
 from tests.examples import alert, resolved
 from tests.fakes import refused
@@ -38,10 +37,8 @@ def fill(history):
 
 
 def names(history, wanted=EVERYONE, skip=0, limit=50):
-    with history.store.read() as db:
-        found, more = page_rows.worst_models(
-            db, wanted, skip=skip, limit=limit, now=history.store.now(db)
-        )
+    with history.store.view() as view:
+        found, more = view.page.worst_models(wanted, skip=skip, limit=limit)
     return [model.name for model in found], more
 
 
@@ -50,11 +47,11 @@ def test_models_are_listed_worst_first(history):
     fill(history)
     listed, more = names(history)
 
-    with history.store.read() as db:
-        now = history.store.now(db)
-        found, _ = queries.list_models(db, after=None, limit=500)
-        sets = queries.alerts_of_models(db, [model.name for model in found])
-        pauses = queries.list_pauses(db)
+    with history.store.view() as view:
+        now = view.now
+        found = view.models.page(limit=500).rows
+        sets = view.models.firing([model.name for model in found])
+        pauses = view.models.pauses()
     states = {model.name: state_of(model, sets[model.name], pauses, now) for model in found}
     ranks = [WORST_FIRST.index(states[name]) for name in listed]
     assert sorted(listed) == sorted(states)
@@ -107,10 +104,10 @@ def test_each_model_has_its_own_last_rows(history):
         history.clock.pass_(HOUR)
         history.deliver(alert("held-1"))
 
-    with history.store.read() as db:
-        runs = page_rows.last_runs(db, ["held-1", "quiet-1", "none"], 10)
-        values = page_rows.last_values(db, ["held-1", "quiet-1"], 3)
-        nothing = page_rows.last_values(db, [], 3)
+    with history.store.view() as view:
+        runs = view.page.last_runs(["held-1", "quiet-1", "none"], 10)
+        values = view.page.last_values(["held-1", "quiet-1"], 3)
+        nothing = view.page.last_values([], 3)
 
     assert [run.state for run in runs["held-1"]] == ["failed"]
     assert [run.state for run in runs["quiet-1"]] == ["succeeded"]

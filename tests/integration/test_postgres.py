@@ -25,7 +25,7 @@ def two(replicas):
 
 
 def setting(store, name):
-    with store.read() as db:
+    with store._reading() as db:
         return db.scalar(text(f"SELECT current_setting('{name}')"))
 
 
@@ -62,8 +62,8 @@ class TestTime:
     def test_reads_use_it_too(self, replicas):
         """What is due is due for all replicas at the same moment."""
         store = replicas.open(None)
-        with store.read() as db:
-            assert store.now(db) < store.now(db)
+        with store.begin() as tx:
+            assert tx.now() < tx.now()
 
 
 class TestSession:
@@ -88,7 +88,7 @@ class TestSession:
             " SET default_transaction_isolation TO 'repeatable read'"
         )
         one, two = replicas.start(), replicas.start()
-        with one.store.read() as db, two.store.begin() as tx:
+        with one.store._reading() as db, two.store.begin() as tx:
             count = text("SELECT count(*) FROM models")
             assert db.scalar(count) == 0
             assert tx._db.scalar(count) == 0

@@ -8,7 +8,6 @@ import pytest
 
 from receiver.core.dispatches import DispatchState
 from receiver.flows.worker.retention import Ages, forget
-from receiver.store import queries
 from receiver.store.store import StoreUnavailable
 from tests.examples import alert
 from tests.fakes import cut_before_accepting
@@ -25,8 +24,8 @@ def test_retention_forgets_by_age_and_changes_no_decision(history):
     history.clock.pass_(15 * DAY)
     forget(history.store, Ages(), lambda: False)
     assert [row.reason for row in history.log()] == ["triggered"]
-    with history.store.read() as db:
-        assert queries.raw_body(db, history.log()[0].seen_in) is None
+    with history.store.view() as view:
+        assert view.decisions.raw_body(history.log()[0].seen_in) is None
 
     history.clock.pass_(90 * DAY)
     forget(history.store, Ages(), lambda: False)

@@ -19,12 +19,6 @@ from receiver.flows.operator import controls
 from receiver.flows.operator.acts import Act
 from receiver.flows.worker.reports import read_next_report
 from receiver.flows.worker.retention import Ages, forget
-from receiver.store.run_end_rows import (
-    effects_by_policy,
-    ineffective_runs,
-    recovery_times,
-    run_ends_of,
-)
 from receiver.store.store import Store
 from receiver.telemetry import registry
 from tests.examples import DRIFT, alert, resolved
@@ -37,8 +31,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def end_of(history, number=-1):
     """What became of a dispatch's run; None before its end."""
     row = history.dispatches()[number]
-    with history.store.read() as db:
-        return run_ends_of(db, [row.id]).get(row.id)
+    with history.store.view() as view:
+        return view.dispatches.ends([row.id]).get(row.id)
 
 
 def effect(history, number=-1):
@@ -325,8 +319,8 @@ class TestEffects:
         retrain(history, report=Report(Verdict.REJECTED))
 
         assert effect(history) is Effect.REJECTED
-        with history.store.read() as db:
-            assert ineffective_runs(db, history.now(), 10) == {"42": 1}
+        with history.store.view() as view:
+            assert view.policies.ineffective_runs(10) == {"42": 1}
 
     def test_a_resolve_and_a_fire_in_one_notification_are_no_recovery(self, history):
         """The last word counts; so it does the other way round."""
@@ -347,15 +341,15 @@ class TestEffects:
         forget(history.store, Ages(), lambda: False)
         assert history.dispatches() == []
 
-        with history.store.read() as db:
-            assert effects_by_policy(db, since, history.now())["drift"][Effect.RECOVERED] == 1
-            assert recovery_times(db, since) == {"drift": [timedelta(0)]}
+        with history.store.view() as view:
+            assert view.policies.effects(since)["drift"][Effect.RECOVERED] == 1
+            assert view.policies.recovery_times(since) == {"drift": [timedelta(0)]}
         history.deliver(alert(starts_at=history.now()))  # its last episode is over only now
         history.clock.pass_(301 * DAY)
         forget(history.store, Ages(), lambda: False)
 
-        with history.store.read() as db:
-            assert effects_by_policy(db, since, history.now()) == {}
+        with history.store.view() as view:
+            assert view.policies.effects(since) == {}
 
     def test_retention_keeps_the_present_episode_however_long(self, history):
         """How often a model was retrained in vain must not be forgotten."""
@@ -365,8 +359,8 @@ class TestEffects:
 
         forget(history.store, Ages(), lambda: False)
 
-        with history.store.read() as db:
-            assert ineffective_runs(db, history.now(), 10) == {"42": 1}
+        with history.store.view() as view:
+            assert view.policies.ineffective_runs(10) == {"42": 1}
 
 
 def policies(peer, query=None):
@@ -505,9 +499,10 @@ def test_runs_of_before_the_migration_count_if_their_episode_goes_on(folder):
                 )
     store = Store.open(f"sqlite:///{path}", HandClock())
     try:
-        with store.read() as db:
+        with store._reading() as db:
             kept = db.execute(text("SELECT dispatch_id FROM run_ends ORDER BY 1")).scalars().all()
             assert kept == ["42-6", "42-7"]
-            assert ineffective_runs(db, HandClock().now(), 10) == {"42": 1}
+        with store.view() as view:
+            assert view.policies.ineffective_runs(10) == {"42": 1}
     finally:
         store.close()

@@ -20,10 +20,9 @@ from receiver.flows.intake.taking_in import arrive, try_out
 from receiver.flows.operator import controls
 from receiver.flows.operator.acts import Act
 from receiver.gauges import StoreGauges
-from receiver.store import queries
-from receiver.store.snapshot import MOST_MODELS, snapshot_of
 from receiver.store.store import Store
 from receiver.store.tables import models
+from receiver.store.views.snapshot import MOST_MODELS
 from receiver.telemetry import know_targets, registry
 from tests.examples import DRIFT, alert, notification, policy_set, resolved
 from tests.fakes import FakeTarget, HandClock, accepted_without_id, cut_before_accepting, refused
@@ -37,7 +36,7 @@ ACT = Act("ops", "a test")
 
 
 def stand(history) -> Snapshot:
-    snapshot = snapshot_of(history.store)
+    snapshot = history.store.snapshot()
     assert snapshot is not None
     return snapshot
 
@@ -91,10 +90,10 @@ def test_states_are_those_that_the_api_tells(history, seed):
 
     snapshot = stand(history)
 
-    with history.store.read() as db:
-        found, _ = queries.list_models(db, after=None, limit=100)
-        sets = queries.alerts_of_models(db, [model.name for model in found])
-        pauses = queries.list_pauses(db)
+    with history.store.view() as view:
+        found = view.models.page(limit=100).rows
+        sets = view.models.firing([model.name for model in found])
+        pauses = view.models.pauses()
     told = {m.name: state_of(m, sets[m.name], pauses, history.now()) for m in found}
     assert {model.name: model.state for model in snapshot.models} == told
     firing = {model.name: model.firing_alerts for model in snapshot.models}
@@ -282,7 +281,7 @@ def store_with(folder, migrated):
             store = stores.enter_context(closing(Store.open(f"sqlite:///{path}", clock)))
             names = [f"m{number:05}" for number in range(count)]
             rows = [{"name": name, "labels": {}, "refusals": 0} for name in names]
-            with store.engine.begin() as db:
+            with store._engine.begin() as db:
                 db.execute(insert(models), rows)
             history = History(store, clock, FakeTarget())
             history.deliver(*(alert(name) for name in names[::20]))
@@ -295,7 +294,7 @@ def test_only_the_first_models_have_series_of_their_own(store_with):
     """The sums count all of them."""
     store = store_with(MOST_MODELS + 100)
 
-    snapshot = snapshot_of(store)
+    snapshot = store.snapshot()
 
     assert snapshot is not None
     assert [m.name for m in snapshot.models] == [f"m{n:05}" for n in range(MOST_MODELS)]
@@ -314,7 +313,7 @@ def test_a_scrape_costs_little_more_when_there_are_many_models(store_with):
     def cost(store):
         def once():
             began = thread_time()
-            snapshot_of(store)
+            store.snapshot()
             return thread_time() - began
 
         once()
@@ -331,10 +330,10 @@ def test_a_scrape_survives_a_store_that_is_gone(history):
     assert value("retrain_store_available") == 0
     assert value("retrain_store_free_bytes") == 7
     assert value("retrain_store_min_free_bytes") == 64
-    history.store.engine.dispose()
+    history.store._engine.dispose()
     history.store._path.unlink()
     history.store._path.mkdir()
-    assert snapshot_of(history.store) is None
+    assert history.store.snapshot() is None
 
 
 def test_a_scrape_shows_the_model_as_it_stands(history):
@@ -344,7 +343,7 @@ def test_a_scrape_shows_the_model_as_it_stands(history):
     run = history.dispatches()[0]
     until = history.model().held_until.timestamp()
 
-    value = gauges(lambda: snapshot_of(history.store))
+    value = gauges(history.store.snapshot)
 
     assert value("retrain_store_available") == 1
     assert value("retrain_model_state", model="42", state="held") == 1
@@ -369,9 +368,7 @@ def test_a_scrape_shows_how_much_is_used_of_budgets(history):
     history.deliver(alert("1"), alert("2"))
 
     shown = CollectorRegistry()
-    shown.register(
-        StoreGauges(lambda: snapshot_of(history.store, (drift, other)), lambda: None, 0)
-    )
+    shown.register(StoreGauges(lambda: history.store.snapshot((drift, other)), lambda: None, 0))
     samples = [
         (sample.name, *sample.labels.values(), sample.value)
         for family in shown.collect()

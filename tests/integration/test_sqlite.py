@@ -33,14 +33,14 @@ def test_a_network_file_system_is_refused_unless_allowed(folder, clock, monkeypa
 
     store = Store.open(url, clock, network_filesystem=True)
 
-    with store.read() as db:
+    with store._reading() as db:
         assert db.execute(text("PRAGMA journal_mode")).scalar() == "delete"
     store.close()
 
 
 def test_commits_are_durable_before_they_are_acknowledged(store):
     """NORMAL would lose acknowledged rows on power loss: measured."""
-    with store.read() as db:
+    with store._reading() as db:
         assert db.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert db.execute(text("PRAGMA synchronous")).scalar() == 2
 
@@ -81,7 +81,7 @@ def test_freed_room_within_the_file_is_not_enough_for_a_disk_that_is_full(histor
 def test_the_wal_gives_back_what_it_grew_by(store, folder):
     """While somebody reads it only grows; afterwards it would take that room for ever."""
     wal = folder / "receiver.db-wal"
-    with store.read() as db:
+    with store._reading() as db:
         db.execute(text("SELECT count(*) FROM models"))
         with store.begin() as tx:
             tx._db.execute(text("CREATE TABLE filler AS SELECT zeroblob(30000000)"))

@@ -13,8 +13,9 @@ from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.operator import controls, dispatches
 from receiver.flows.operator.acts import Act, NotFound
 from receiver.flows.operator.controls import Named
-from receiver.store import queries
 from receiver.store.store import RowRefused, Store, StoreUnavailable
+from receiver.store.views.decisions import DECISION_FILTERS
+from receiver.store.views.dispatches import DISPATCH_FILTERS
 from tests.examples import DRIFT, alert, notification, policy_set
 
 DAY = timedelta(days=1)
@@ -76,15 +77,15 @@ def test_strangers_text_has_its_place_everywhere(history, text_):
         controls.retrain(history.store, book, fresh, text_, nobody)
     with pytest.raises(NotFound):
         dispatches.abandon(history.store, book, fresh, text_)
-    with history.store.read() as db:
-        assert queries.find_model(db, text_) is None
-        assert queries.find_dispatch(db, text_) is None
-        assert queries.list_models(db, after=text_, limit=5) is not None
-        assert queries.list_dispatches(db, {}, before=text_, limit=5) is not None
-        for name in queries.DECISION_FILTERS:
-            assert queries.list_decisions(db, {name: text_}, limit=5) is not None
-        for name in queries.DISPATCH_FILTERS:
-            assert queries.list_dispatches(db, {name: text_}, before=None, limit=5) is not None
+    with history.store.view() as view:
+        assert view.models.find(text_) is None
+        assert view.dispatches.find(text_) is None
+        assert view.models.page(after=text_, limit=5) is not None
+        assert view.dispatches.page({}, before=text_, limit=5) is not None
+        for name in DECISION_FILTERS:
+            assert view.decisions.page({name: text_}, limit=5) is not None
+        for name in DISPATCH_FILTERS:
+            assert view.dispatches.page({name: text_}, limit=5) is not None
 
 
 def test_a_name_that_no_index_takes_leaves_its_neighbours_alone(history):
@@ -112,7 +113,7 @@ def poison(store):
             "ALTER TABLE decisions DROP CONSTRAINT poison",
         ),
     }
-    refuse, accept = says[store.engine.dialect.name]
+    refuse, accept = says[store._engine.dialect.name]
     with store.begin() as tx:
         tx._db.execute(text(refuse))
     yield "poison"

@@ -11,8 +11,6 @@ from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.core.storms import Storm
 from receiver.flows.operator import approvals, controls
 from receiver.flows.operator.acts import Act
-from receiver.store.announcement_rows import list_announcements
-from receiver.store.page_rows import firing_models
 from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.restrained import window
 
@@ -128,10 +126,11 @@ def test_the_page_counts_what_fires_and_what_a_storm_holds(stormy):
     strike(stormy, "1", "2", "3")
     stormy.deliver(alert("1", name="LowModelR2"))
 
-    with stormy.store.read() as db:
-        assert firing_models(db, "drift") == firing_models(db, "") == 3
-        assert firing_models(db, "drift", "storm") == 3
-        assert firing_models(db, "drift", "budget") == firing_models(db, "other") == 0
+    with stormy.store.view() as view:
+        count = view.models.count_firing
+        assert count("drift") == count("") == 3
+        assert count("drift", "storm") == 3
+        assert count("drift", "budget") == count("other") == 0
 
 
 def test_an_operator_lets_one_of_them_go(stormy):
@@ -174,8 +173,8 @@ def test_one_message_wakes_somebody(stormy):
     stormy.policy_set = replace(stormy.policy_set, subscribers=(Subscriber("all"),))
     strike(stormy, "1", "2", "3")
     strike(stormy, "4")
-    with stormy.store.read() as db:
-        told, _ = list_announcements(db, {}, before=None, limit=500)
+    with stormy.store.view() as view:
+        told = view.announcements.page({}, limit=500).rows
 
     assert [one.kind for one in told] == [Kind.APPROVAL]
 

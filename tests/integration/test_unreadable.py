@@ -65,7 +65,7 @@ def test_a_dispatch_that_nobody_can_read_keeps_none_from_being_sent(history, cha
 
     assert said.startswith("a row can't be read (")
     assert len(history.target.starts) == 1
-    with history.store.read() as db:
+    with history.store._reading() as db:
         assert [row.model for row in db.execute(text(query))] == ["1"]
     assert step(history.send) is None
     history.clock.pass_(LEASE)
@@ -85,7 +85,7 @@ def test_a_run_that_nobody_can_read_keeps_none_from_being_followed(history, chan
     assert step(history.follow) is not None
     history.follow()
 
-    with history.store.read() as db:
+    with history.store._reading() as db:
         ended = db.scalars(text("SELECT model FROM dispatches WHERE state = 'succeeded'")).all()
     assert ended == ["2"]
 

@@ -46,7 +46,7 @@ def large(stage):
 def statements(scene, path):
     """How many statements a page takes."""
     seen = []
-    engine = scene.history.store.engine
+    engine = scene.history.store._engine
 
     def note(_connection, _cursor, statement, *_rest):
         seen.append(statement)

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from receiver.store import queries
 from receiver.store.store import Store
 from tests.simulation.history import Lived
 from tests.simulation.model_state import LIVE
@@ -35,8 +34,8 @@ def check_endings(lived: Lived, store: Store, found: Violations) -> None:
     for state in sorted(LIVE):
         if state == "pending" and not was_open(lived, patience):
             continue
-        with store.read() as db:
-            page = queries.list_dispatches(db, {"state": state}, before=None, limit=500)
+        with store.view() as view:
+            page = view.dispatches.page({"state": state}, limit=500)
         for row in page.rows:
             if row.id not in going and made[row.id] < lived.ended - patience:
                 said = f"dispatch {row.id} is {state} for ever: {row.detail}"

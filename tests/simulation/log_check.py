@@ -3,9 +3,9 @@
 from collections import defaultdict
 from typing import Any
 
-from receiver.store import queries
 from receiver.store.store import Store
 from receiver.store.tables import notifications
+from receiver.store.views.paging import MOST_ROWS
 from tests.simulation.history import Lived
 from tests.simulation.violations import Violations
 from tests.simulation.world import Kind, Note
@@ -21,7 +21,7 @@ def check_log(lived: Lived, store: Store, found: Violations) -> None:
     for row in reversed(rows):
         if row.notification_id is not None:
             of_notification[row.notification_id].append(row)
-    with store.read() as db:
+    with store._reading() as db:
         bodies: dict[str, list[str]] = defaultdict(list)
         for row in db.execute(notifications.select()):
             bodies[row.body.decode()].append(row.id)
@@ -38,8 +38,8 @@ def all_decisions(store: Store) -> list[Any]:
     rows: list[Any] = []
     before: int | None = None
     while True:
-        with store.read() as db:
-            page = queries.list_decisions(db, {}, before=before, limit=queries.MOST_ROWS)
+        with store.view() as view:
+            page = view.decisions.page({}, before=before, limit=MOST_ROWS)
         rows += page.rows
         if page.next_cursor is None:
             return rows

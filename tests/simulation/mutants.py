@@ -97,7 +97,7 @@ def cooldown_in_memory(_patch: Patch) -> Parts:
     """A restart forgets every cooldown."""
 
     def forget(store: Interrupted) -> None:
-        with store.engine.begin() as db:
+        with store._engine.begin() as db:
             db.execute(text("UPDATE models SET cooldown_until = NULL"))
 
     return Parts(on_start=forget)
@@ -111,7 +111,7 @@ def check_then_act(_patch: Patch) -> Parts:
 
         @contextmanager
         def begin() -> Iterator[Tx]:
-            with store.engine.connect() as db:
+            with store._engine.connect() as db:
                 db.execute(text("DROP INDEX IF EXISTS ux_dispatches_live_model"))
             with Interrupted.begin(store) as tx:
                 names = [str(name) for name in tx._db.scalars(text("SELECT name FROM models"))]

@@ -116,7 +116,7 @@ class SqliteStores:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self._first = Store.open(f"sqlite:///{self._folder}/receiver.db", HandClock())
-        self._engine = self._first.engine
+        self._engine = self._first._engine
         event.listen(self._engine, "connect", not_durable)
         self._engine.dispose()
         self._raw: sqlite3.Connection = self._engine.raw_connection().driver_connection
@@ -164,7 +164,7 @@ class PostgresStores:
 
     def open(self, clock: Clock, *, alone: bool = True) -> Interrupted:
         del alone
-        return opened(self._shared.store.engine, clock)
+        return opened(self._shared.store._engine, clock)
 
     def rows(self, query: str) -> list[Mapping[str, Any]]:
         return [readable(row) for row in self._raw.execute(query)]

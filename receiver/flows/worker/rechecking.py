@@ -12,7 +12,6 @@ from receiver.core.policy_set import Matched, PolicySet
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.intake.counting import tell_triggered
 from receiver.flows.unit_of_work import UnitOfWork
-from receiver.store.queries import silent_models, waiting_models
 from receiver.store.store import Store, Tx
 from receiver.telemetry import decisions
 
@@ -22,11 +21,8 @@ MODELS_AT_ONCE = 50
 
 def due_models(store: Store) -> list[str]:
     """The models whose hold has ended, or that have an alert nobody confirms."""
-    with store.read() as db:
-        now = store.now(db)
-        return sorted(
-            {*waiting_models(db, now, MODELS_AT_ONCE), *silent_models(db, now, MODELS_AT_ONCE)}
-        )
+    with store.view() as view:
+        return sorted({*view.holds.ended(MODELS_AT_ONCE), *view.holds.silent(MODELS_AT_ONCE)})
 
 
 def recheck(store: Store, policy_set: PolicySet, names: list[str]) -> bool:

@@ -2,9 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-
-from sqlalchemy import Connection
 
 from receiver.core.budgets import Limit
 from receiver.core.decisions import Reason
@@ -13,9 +10,8 @@ from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.storms import gather
 from receiver.store.budget_rows import Usages
-from receiver.store.queries import decided_otherwise, held_alerts, waiting_for_hours
 from receiver.store.store import Store
-from receiver.store.storm_rows import onsets_of
+from receiver.store.views.view import View
 
 
 def release_shared(store: Store, policy_set: PolicySet) -> None:
@@ -28,38 +24,36 @@ def release_shared(store: Store, policy_set: PolicySet) -> None:
     """
     capped = {policy.name: policy for policy in policy_set.policies if policy.limits}
     stormy = [policy for policy in policy_set.policies if policy.storm]
-    with store.read() as db:
-        now = store.now(db)
-        waiting = held_alerts(db, Reason.BUDGET.value) if capped else []
-        names = decided_otherwise(db, policy_set.config_hash, now)
-        names += _shut_out(db, policy_set, now)
-        names += SharedRoom(Usages(db, now)).give_out(waiting, capped) if waiting else []
-        held = held_alerts(db, Reason.STORM.value) if stormy else []
+    with store.view() as view:
+        waiting = view.holds.held_by(Reason.BUDGET) if capped else []
+        names = view.holds.decided_otherwise(policy_set.config_hash)
+        names += _shut_out(view, policy_set)
+        names += SharedRoom(view.usages).give_out(waiting, capped) if waiting else []
+        held = view.holds.held_by(Reason.STORM) if stormy else []
         for policy in stormy:
-            names += _calmed(db, policy, [one for one in held if one.policy == policy.name], now)
+            names += _calmed(view, policy, [one for one in held if one.policy == policy.name])
     if names:
         with store.begin() as tx:
             tx.check_models(names, tx.now())
 
 
-def _shut_out(db: Connection, policy_set: PolicySet, now: datetime) -> list[str]:
+def _shut_out(view: View, policy_set: PolicySet) -> list[str]:
     """The models that wait for later hours while a window is open: the clock was set back."""
-    open_now = [one.name for one in policy_set.policies if one.window and one.window.is_open(now)]
-    return waiting_for_hours(db, open_now, now) if open_now else []
+    windows = [(one.name, one.window) for one in policy_set.policies if one.window]
+    open_now = [name for name, window in windows if window.is_open(view.now)]
+    return view.holds.waiting_for_hours(open_now) if open_now else []
 
 
-def _calmed(
-    db: Connection, policy: Policy, held: Sequence[FiringAlert], now: datetime
-) -> list[str]:
+def _calmed(view: View, policy: Policy, held: Sequence[FiringAlert]) -> list[str]:
     """The models of a policy that too many others fired with, and do no more."""
     storm, names = policy.storm, {one.model for one in held if one.held_until is None}
     if storm is None or not names:
         return []
-    onsets = onsets_of(db, policy.name, storm, now)
+    onsets = view.holds.onsets(policy.name, storm)
     return [
         name
         for name in sorted(names & onsets.keys())
-        if gather(onsets.values(), onsets[name].began_at, storm, now).count <= storm.models
+        if gather(onsets.values(), onsets[name].began_at, storm, view.now).count <= storm.models
     ]
 
 

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Row
-
-from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
+from receiver.core.dispatches import ATTENTION, LIVE, Dispatch
 from receiver.core.durations import show_duration
 from receiver.core.explaining import explain
 from receiver.core.models import Pause, PauseScope
@@ -160,9 +157,9 @@ def _models(count: int, one: str, many: str) -> str:
     return f"1 model {one}" if count == 1 else f"{count} models {many}"
 
 
-def retry(row: Row[Any]) -> Offer:
+def retry(row: Dispatch) -> Offer:
     """Look for the run of a dispatch once more, else send it again."""
-    state = DispatchState(row.state)
+    state = row.state
     blocked = None if state in ATTENTION else f"it is {state}: only what waits for you is retried"
     return replace(
         _about_dispatch(row, "Retry", "retry"),
@@ -175,9 +172,9 @@ def retry(row: Row[Any]) -> Offer:
     )
 
 
-def abandon(row: Row[Any]) -> Offer:
+def abandon(row: Dispatch) -> Offer:
     """Give a dispatch up on our side."""
-    state = DispatchState(row.state)
+    state = row.state
     blocked = None if state in LIVE | ATTENTION else f"it has ended: it is {state}"
     return replace(
         _about_dispatch(row, "Abandon", "abandon"),
@@ -207,7 +204,7 @@ def _about_model(name: str, title: str, button: str, act: str) -> Offer:
     return Offer(title=title, button=button, action=f"{back}/{act}", back=back)
 
 
-def _about_dispatch(row: Row[Any], button: str, act: str) -> Offer:
+def _about_dispatch(row: Dispatch, button: str, act: str) -> Offer:
     back = f"/ui/dispatches/{quote(row.id, safe='')}"
     title = f"{button} the dispatch of {row.model}"
     return Offer(title=title, button=button, action=f"{back}/{act}", back=back)

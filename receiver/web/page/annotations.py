@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sqlalchemy import Connection
-
 from receiver.alertmanager import raw_alert
 from receiver.core.models import FiringAlert
-from receiver.store.page_rows import small_bodies
+from receiver.store.views.view import View
 from receiver.web.page.labels import web_link
 
 LARGEST_BODY = 64 * 1024
@@ -42,13 +40,13 @@ class Hearsay:
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], Told] = {}
 
-    def of(self, db: Connection, alerts: Sequence[FiringAlert]) -> dict[str, Told]:
+    def of(self, view: View, alerts: Sequence[FiringAlert]) -> dict[str, Told]:
         """What each of these alerts told, by fingerprint."""
         places = {
             alert.fingerprint: (alert.seen_in or "", alert.position or 0) for alert in alerts
         }
         wanted = {seen_in for seen_in, _ in set(places.values()) - self._known.keys()}
-        bodies = small_bodies(db, sorted(wanted)[:MOST_BODIES], LARGEST_BODY)
+        bodies = view.decisions.small_bodies(sorted(wanted)[:MOST_BODIES], LARGEST_BODY)
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
         for seen_in, position in places.values():

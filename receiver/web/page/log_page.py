@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from receiver.store import queries
 from receiver.store.store import Store
+from receiver.store.views.decisions import DECISION_FILTERS
 from receiver.web.decisions import ASKED, WORDS
 from receiver.web.page.timeline import StoryLine, fold
 from receiver.web.params import bad, cursor, filters, moment, number
@@ -47,11 +47,10 @@ def read(store: Store, request: Request) -> Log:
     if unknown is not None:
         raise bad(f"{unknown[:40]!a} is not a filter here; known: {', '.join(ASKED)}")
     request = _with_query(request, asked)
-    with store.read() as db:
-        now = store.now(db)
-        page = queries.list_decisions(
-            db,
-            filters(request, queries.DECISION_FILTERS, WORDS),
+    with store.view() as view:
+        now = view.now
+        page = view.decisions.page(
+            filters(request, DECISION_FILTERS, WORDS),
             since=moment(request, "since", now),
             until=moment(request, "until", now),
             before=cursor(request, lambda text: number("cursor", text)),
@@ -72,8 +71,8 @@ def read(store: Store, request: Request) -> Log:
 
 def story_of(store: Store, model: str) -> Sequence[StoryLine]:
     """The latest decisions about one model."""
-    with store.read() as db:
-        return fold(queries.list_decisions(db, {"model": model}, limit=STORY_ROWS).rows)
+    with store.view() as view:
+        return fold(view.decisions.page({"model": model}, limit=STORY_ROWS).rows)
 
 
 def _with_query(request: Request, asked: Mapping[str, str]) -> Request:

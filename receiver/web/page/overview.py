@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, Row
 
 from receiver.core.announcements import Announcement, AnnouncementState
 from receiver.core.approvals import Approval, in_force
+from receiver.core.dispatches import Dispatch
 from receiver.core.explaining import Explanation, explain
 from receiver.core.models import (
     FiringAlert,
@@ -23,13 +21,10 @@ from receiver.core.policies import Mode
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
-from receiver.store import page_rows, queries
-from receiver.store.announcement_rows import list_announcements
-from receiver.store.budget_rows import Usages
-from receiver.store.restraint_rows import approvals_of, explained_restraints
-from receiver.store.run_end_rows import run_ends_of
-from receiver.store.snapshot import last_received_at, models_by_state
 from receiver.store.store import Store
+from receiver.store.views.page import PastRun, PastValue, Wanted
+from receiver.store.views.rejections import Rejection
+from receiver.store.views.view import View
 from receiver.web.page.annotations import Hearsay, Told
 from receiver.web.page.sparkline import Point, Sparkline, draw
 from receiver.web.page.timeline import StoryLine, fold
@@ -55,7 +50,7 @@ class ModelCard:
     explained: Explanation
     pause: Pause | None
     asked: Approval | None
-    runs: Sequence[Row[Any]]
+    runs: Sequence[PastRun]
     ends: Mapping[str, RunEnd]
     lines: Sequence[Sparkline]
 
@@ -93,9 +88,9 @@ class Overview:
     models: Sequence[ModelCard]
     more: bool
     counts: Mapping[ModelState, int]
-    waiting: Sequence[Row[Any]]
+    waiting: Sequence[Dispatch]
     asking: Sequence[ModelCard]
-    rejections: Sequence[Row[Any]]
+    rejections: Sequence[Rejection]
     unheard: Sequence[Announcement]
     hearing: Hearing
     wide_pauses: Sequence[Pause]
@@ -111,69 +106,63 @@ class Overviews:
         self._hearsay = Hearsay()
 
     def read(
-        self, policy_set: PolicySet, wanted: page_rows.Wanted, *, skip: int, rejections: bool
+        self, policy_set: PolicySet, wanted: Wanted, *, skip: int, rejections: bool
     ) -> Overview:
         """One view of everything."""
-        with self._store.read() as db:
-            now = self._store.now(db)
-            pauses = queries.list_pauses(db)
-            found, more = page_rows.worst_models(
-                db, wanted, skip=skip, limit=MODELS_PER_PAGE, now=now
-            )
+        with self._store.view() as view:
+            now, page = view.now, view.page
+            pauses = view.models.pauses()
+            found, more = page.worst_models(wanted, skip=skip, limit=MODELS_PER_PAGE)
+            asking = page.asking_models(MOST_WAITING)
             return Overview(
                 now=now,
-                models=self._standings(db, policy_set, found, pauses, now),
+                models=self._cards(view, policy_set, found, pauses),
                 more=more,
-                counts={one.state: one.count for one in models_by_state(db, now)},
-                waiting=page_rows.waiting_dispatches(db, MOST_WAITING),
-                asking=self._standings(
-                    db, policy_set, page_rows.asking_models(db, MOST_WAITING), pauses, now
-                ),
-                rejections=queries.list_rejections(db, MOST_WAITING) if rejections else (),
-                unheard=list_announcements(db, UNHEARD, before=None, limit=MOST_WAITING)[0],
-                hearing=Hearing(last_received_at(db), page_rows.expired_at(db)),
+                counts=page.counts(),
+                waiting=view.dispatches.waiting(MOST_WAITING),
+                asking=self._cards(view, policy_set, asking, pauses),
+                rejections=view.rejections.newest(MOST_WAITING) if rejections else (),
+                unheard=view.announcements.page(UNHEARD, limit=MOST_WAITING).rows,
+                hearing=Hearing(page.last_received_at(), view.decisions.expired_at()),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
                 observing=[p.name for p in policy_set.policies if p.mode is Mode.OBSERVE],
-                recent=fold(queries.list_decisions(db, {}, limit=RECENT).rows),
+                recent=fold(view.decisions.page({}, limit=RECENT).rows),
             )
 
     def one(self, policy_set: PolicySet, name: str) -> Close | None:
         """One model as it stands; None if nothing named it yet."""
-        with self._store.read() as db:
-            now = self._store.now(db)
-            model = queries.find_model(db, name)
+        with self._store.view() as view:
+            model = view.models.find(name)
             if model is None:
                 return None
-            pauses = queries.list_pauses(db)
-            [it] = self._standings(db, policy_set, [model], pauses, now)
-            return Close(it, pauses, policy_set, now)
+            pauses = view.models.pauses()
+            [it] = self._cards(view, policy_set, [model], pauses)
+            return Close(it, pauses, policy_set, view.now)
 
-    def _standings(
+    def _cards(
         self,
-        db: Connection,
+        view: View,
         policy_set: PolicySet,
         found: Sequence[Model],
         pauses: Sequence[Pause],
-        now: datetime,
     ) -> list[ModelCard]:
-        names = [model.name for model in found]
-        sets = queries.alerts_of_models(db, names)
-        told = self._hearsay.of(db, [alert for alerts in sets.values() for alert in alerts])
-        runs = page_rows.last_runs(db, names, LAST_RUNS)
-        ends = run_ends_of(db, [run.id for some in runs.values() for run in some])
-        values = page_rows.last_values(db, names, LAST_VALUES)
-        approvals = approvals_of(db, names)
-        usages = Usages(db, now)
-        standings = []
+        now, names = view.now, [model.name for model in found]
+        sets = view.models.firing(names)
+        told = self._hearsay.of(view, [alert for alerts in sets.values() for alert in alerts])
+        runs = view.page.last_runs(names, LAST_RUNS)
+        ends = view.dispatches.ends([run.id for some in runs.values() for run in some])
+        values = view.page.last_values(names, LAST_VALUES)
+        approvals = view.models.approvals(names)
+        cards = []
         for model in found:
             alerts, last = sets[model.name], runs[model.name]
-            restraints = explained_restraints(db, model, alerts, policy_set, now, usages=usages)
+            restraints = view.models.restraints(model, alerts, policy_set)
             asked = in_force(
                 approvals.get(model.name), model.episode_started_at, model.latest, now
             )
-            standings.append(
+            cards.append(
                 ModelCard(
                     model=model,
                     state=state_of(model, alerts, pauses, now),
@@ -190,14 +179,14 @@ class Overviews:
                     lines=_lines(values[model.name], alerts, told, last, now),
                 )
             )
-        return standings
+        return cards
 
 
 def _lines(
-    values: Sequence[Row[Any]],
+    values: Sequence[PastValue],
     alerts: Sequence[FiringAlert],
     told: Mapping[str, Told],
-    runs: Sequence[Row[Any]],
+    runs: Sequence[PastRun],
     now: datetime,
 ) -> list[Sparkline]:
     """A line for each alert that brought values, those that fire first."""

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from receiver.core.decisions import Reason
 from receiver.core.models import Pause, PauseScope
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
-from receiver.store import page_rows, queries
 from receiver.store.store import Store
+from receiver.store.views.view import View
 from receiver.web.policies import LOOK_BACK, policies_json
 from receiver.web.service import Loaded
 
@@ -56,18 +54,17 @@ class PoliciesSeen:
 
 def read(store: Store, loaded: Loaded) -> PoliciesSeen:
     """Every policy of the configuration, in its order."""
-    with store.read() as db:
-        now = store.now(db)
-        since = now - LOOK_BACK
-        pauses = queries.list_pauses(db)
+    with store.view() as view:
+        since = view.now - LOOK_BACK
+        pauses = view.models.pauses()
         return PoliciesSeen(
-            now=now,
+            now=view.now,
             since=since,
             policies=[
-                PolicyStanding(told, _wide(db, loaded.policy_set, told["name"], pauses, now))
-                for told in policies_json(db, loaded, since, now)
+                PolicyStanding(told, _wide(view, loaded.policy_set, told["name"], pauses))
+                for told in policies_json(view, loaded, since)
             ],
-            everything=_wide(db, loaded.policy_set, "", pauses, now),
+            everything=_wide(view, loaded.policy_set, "", pauses),
         )
 
 
@@ -75,13 +72,12 @@ def one(store: Store, policy_set: PolicySet, name: str) -> Wide | None:
     """A policy, or everything if the name is empty; None if there is no such policy."""
     if name and policy_set.policy(name) is None:
         return None
-    with store.read() as db:
-        return _wide(db, policy_set, name, queries.list_pauses(db), store.now(db))
+    with store.view() as view:
+        return _wide(view, policy_set, name, view.models.pauses())
 
 
-def _wide(
-    db: Connection, policy_set: PolicySet, name: str, pauses: Sequence[Pause], now: datetime
-) -> Wide:
+def _wide(view: View, policy_set: PolicySet, name: str, pauses: Sequence[Pause]) -> Wide:
+    now = view.now
     scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
     mine = (one for one in pauses if (one.scope, one.name) == (scope, name) and one.holds(now))
     storms = [p for p in policy_set.policies if p.storm and name in {"", p.name}]
@@ -89,11 +85,11 @@ def _wide(
         name=name,
         now=now,
         pause=next(mine, None),
-        firing=page_rows.firing_models(db, name),
-        stormed=_stormed(db, storms),
+        firing=view.models.count_firing(name),
+        stormed=_stormed(view, storms),
     )
 
 
-def _stormed(db: Connection, storms: Sequence[Policy]) -> int:
+def _stormed(view: View, storms: Sequence[Policy]) -> int:
     held = Reason.STORM.value
-    return sum(page_rows.firing_models(db, policy.name, held) for policy in storms)
+    return sum(view.models.count_firing(policy.name, held) for policy in storms)

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from receiver.config import Role
 from receiver.core.models import ModelState
-from receiver.store.page_rows import Wanted
+from receiver.store.views.page import Wanted
 from receiver.web.auth import Caller, require
 from receiver.web.page import details, log_page, policies_page, rendering
 from receiver.web.page.error_page import Answering, in_html

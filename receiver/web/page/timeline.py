@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import Row
 
 from receiver.core.decisions import Reason
+from receiver.store.views.decisions import StoredDecision
 
 NEVER_FOLDED = frozenset({Reason.TRIGGERED.value, Reason.OPERATOR.value})
 """Each of these did something of its own."""
@@ -22,8 +20,8 @@ class StoryLine:
 
     """
 
-    newest: Row[Any]
-    older: list[Row[Any]] = field(default_factory=list)
+    newest: StoredDecision
+    older: list[StoredDecision] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -31,7 +29,7 @@ class StoryLine:
         return 1 + len(self.older)
 
     @property
-    def oldest(self) -> Row[Any]:
+    def oldest(self) -> StoredDecision:
         """The first of them."""
         return self.older[-1] if self.older else self.newest
 
@@ -41,7 +39,7 @@ class StoryLine:
         return sorted({row.alertname for row in [self.newest, *self.older] if row.alertname})
 
 
-def fold(rows: Iterable[Row[Any]]) -> Sequence[StoryLine]:
+def fold(rows: Iterable[StoredDecision]) -> Sequence[StoryLine]:
     """Fold decisions, newest first.
 
     A run of like decisions about one model ends where something else was decided about it: the
@@ -60,7 +58,7 @@ def fold(rows: Iterable[Row[Any]]) -> Sequence[StoryLine]:
     return entries
 
 
-def _alike(one: Row[Any], other: Row[Any]) -> bool:
+def _alike(one: StoredDecision, other: StoredDecision) -> bool:
     return one.reason not in NEVER_FOLDED and (one.reason, one.policy, one.dispatch_id) == (
         other.reason,
         other.policy,

@@ -24,11 +24,10 @@ from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.policies import Policy
 from receiver.core.snapshot import ModelsInState, ModelSnapshot, OpenDispatches, Snapshot
-from receiver.store.announcement_rows import waiting_announcements
 from receiver.store.budget_rows import Usages
-from receiver.store.run_end_rows import effects_by_policy, ineffective_runs
-from receiver.store.store import Store, StoreUnavailable
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
+from receiver.store.views.announcements import waiting_announcements
+from receiver.store.views.run_ends import effects_by_policy, ineffective_runs
 
 LATELY = timedelta(days=90)
 """Runs that ended longer ago are not counted."""
@@ -39,23 +38,10 @@ MOST_MODELS = 500
 """Models that have series of their own: more would burden Prometheus rather than us."""
 
 
-def snapshot_of(store: Store, policies: Sequence[Policy] = ()) -> Snapshot | None:
-    """Everything that the metrics show of the store; None if it can't be read.
-
-    Of the policies, the budgets are told.
-
-    The other metrics are needed most when the store is gone.
-    """
-    try:
-        with store.read() as db:
-            return read_standing(db, store.now(db), policies)
-    except StoreUnavailable:
-        return None
-
-
-def read_standing(db: Connection, now: datetime, policies: Sequence[Policy] = ()) -> Snapshot:
-    """The same, in one view of the store."""
-    usages = Usages(db, now)
+def read_snapshot(
+    db: Connection, now: datetime, usages: Usages, policies: Sequence[Policy]
+) -> Snapshot:
+    """Everything that the metrics show; of the policies, the budgets are told."""
     return Snapshot(
         dispatches=_open_dispatches(db),
         states=models_by_state(db, now),

@@ -1,0 +1,159 @@
+"""The audit log as it is read: pages, single decisions, what is new."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from receiver.core.decisions import Reason, Scalar
+from receiver.store.column_types import MICROSECOND, to_micros
+from receiver.store.compiled_select import columns_of
+from receiver.store.tables import FILTERS, configs, decisions, notifications
+from receiver.store.views.moment import Reads
+from receiver.store.views.paging import Page, filtered, page_of
+
+ID_SLACK = timedelta(hours=1)
+"""How far a decision's id may run ahead of its time: batches and small steps back of the clock."""
+
+DECISION_FILTERS = FILTERS
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as the log keeps it, without what its rungs saw.
+
+    Its words are text: a release that came later may have written ones that this one lacks, and
+    the log must be readable all the same.
+    """
+
+    id: int
+    decided_at: datetime
+    source: str
+    policy: str | None
+    model: str | None
+    alertname: str
+    fingerprint: str
+    status: str | None
+    starts_at: datetime | None
+    labels: Mapping[str, str] | None
+    value: float | None
+    reason: str
+    outcome: str
+    detail: str
+    next_check_at: datetime | None
+    dispatch_id: str | None
+    notification_id: str | None
+    seen_in: str | None
+    position: int | None
+    config_hash: str
+    actor: str | None
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeDecision(StoredDecision):
+    """The same with its gates: what each rung saw, as JSON."""
+
+    gates: Sequence[Mapping[str, Scalar]]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEvent:
+    """What is told of a decision as it happens."""
+
+    id: int
+    model: str | None
+    policy: str | None
+    reason: str
+    outcome: str
+    source: str
+    dispatch_id: str | None
+
+
+class DecisionReads(Reads):
+    """Reads of the log, and of what decisions were made from."""
+
+    def page(
+        self,
+        filters: Mapping[str, str],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> Page[StoredDecision]:
+        """One page, newest first. `before` is the cursor: an id."""
+        d = decisions.c
+        query = filtered(select(*STORED), decisions, filters).order_by(d.id.desc())
+        if since is not None:
+            # An id is never behind its time, so it can bound the search.
+            query = query.where(d.id >= to_micros(since), d.decided_at >= since)
+        if until is not None:
+            ahead = to_micros(until) + ID_SLACK // MICROSECOND  # it may be the calendar's last
+            query = query.where(d.id < ahead, d.decided_at < until)
+        if before is not None:
+            query = query.where(d.id < before)
+        return page_of(
+            self._db, query, limit, lambda row: StoredDecision(*row), lambda one: one.id
+        )
+
+    def find(self, decision_id: int) -> WholeDecision | None:
+        """One decision, with its gates."""
+        query = select(*columns_of(decisions, WholeDecision))
+        row = self._db.execute(query.where(decisions.c.id == decision_id)).one_or_none()
+        return None if row is None else WholeDecision(*row)
+
+    def before(self, decision: StoredDecision) -> StoredDecision | None:
+        """The decision about the same model just before this one."""
+        if decision.model is None:
+            return None
+        page = self.page({"model": decision.model}, before=decision.id, limit=1)
+        return next(iter(page.rows), None)
+
+    def newest_id(self) -> int:
+        """The largest id in the log, 0 without any."""
+        newest: int | None = self._db.scalar(select(func.max(decisions.c.id)))
+        return newest or 0
+
+    def after(self, last: int, overlap: timedelta, limit: int) -> list[DecisionEvent]:
+        """The newest decisions behind this id, and those of shortly before it; newest first."""
+        d = decisions.c
+        query = select(*columns_of(decisions, DecisionEvent))
+        new = query.where(d.id > last - overlap // MICROSECOND).order_by(d.id.desc())
+        return [DecisionEvent(*row) for row in self._db.execute(new.limit(limit))]
+
+    def expired_at(self) -> datetime | None:
+        """When an alert was last given up because nobody confirmed it."""
+        moment: datetime | None = self._db.scalar(
+            select(decisions.c.decided_at)
+            .where(decisions.c.reason == Reason.EXPIRED.value)
+            .order_by(decisions.c.id.desc())
+            .limit(1)
+        )
+        return moment
+
+    def raw_body(self, notification_id: str | None) -> bytes | None:
+        """A notification's body as received; None once forgotten."""
+        if notification_id is None:
+            return None
+        body: bytes | None = self._db.scalar(
+            select(notifications.c.body).where(notifications.c.id == notification_id)
+        )
+        return body
+
+    def small_bodies(self, ids: Sequence[str], largest: int) -> dict[str, bytes]:
+        """Notifications as they came, by id, without those that take long to read."""
+        n = notifications.c
+        query = select(n.id, n.body).where(n.id.in_(ids), func.length(n.body) <= largest)
+        return {row.id: row.body for row in self._db.execute(query)}
+
+    def config(self, config_hash: str) -> str | None:
+        """A configuration by its hash, as canonical JSON."""
+        query = select(configs.c.body).where(configs.c.hash == config_hash)
+        text: str | None = self._db.scalar(query)
+        return text
+
+
+STORED: list[Any] = columns_of(decisions, StoredDecision)

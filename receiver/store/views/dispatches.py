@@ -1,0 +1,122 @@
+"""Dispatches as they are read: pages, single ones with their history, what is on its way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from receiver.core.dispatches import ATTENTION, LIVE, Dispatch
+from receiver.core.run_ends import RunEnd
+from receiver.store.column_types import storable
+from receiver.store.compiled_select import columns_of
+from receiver.store.dispatch_rows import dispatch_of
+from receiver.store.tables import attempts, dispatches, models, transitions
+from receiver.store.views.moment import Reads
+from receiver.store.views.paging import Page, filtered, page_of
+from receiver.store.views.run_ends import run_ends_of
+
+DISPATCH_FILTERS = ("model", "policy", "target", "state")
+
+MOST_MOVING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a dispatch.
+
+    Attributes:
+        ended_at: When it was answered or given up; None while nobody knows.
+        failure: What it told about the run; None if it started one.
+        status_code: The HTTP status, if the target answered.
+
+    """
+
+    number: int
+    begun_at: datetime
+    ended_at: datetime | None
+    failure: str | None
+    status_code: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step in a dispatch's history; `actor` is the operator who made it, if one did."""
+
+    number: int
+    at: datetime
+    state: str
+    detail: str
+    actor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """How something stands that changes without a decision."""
+
+    id: str
+    state: str
+    attempt: int
+    run_id: str | None
+
+
+class DispatchReads(Reads):
+    """Reads of the outbox."""
+
+    def page(
+        self, filters: Mapping[str, str], *, before: str | None = None, limit: int
+    ) -> Page[Dispatch]:
+        """One page, newest first. `before` is the cursor: an id."""
+        query = filtered(select(dispatches), dispatches, filters).order_by(dispatches.c.id.desc())
+        if before is not None:
+            query = query.where(dispatches.c.id < storable(before))
+        return page_of(self._db, query, limit, dispatch_of, lambda one: one.id)
+
+    def find(self, dispatch_id: str) -> Dispatch | None:
+        """One dispatch."""
+        query = select(dispatches).where(dispatches.c.id == storable(dispatch_id))
+        row = self._db.execute(query).one_or_none()
+        return None if row is None else dispatch_of(row)
+
+    def attempts(self, dispatch_id: str) -> Sequence[Attempt]:
+        """Its attempts, first one first."""
+        a = attempts.c
+        query = select(*columns_of(attempts, Attempt)).where(a.dispatch_id == dispatch_id)
+        return [Attempt(*row) for row in self._db.execute(query.order_by(a.number))]
+
+    def transitions(self, dispatch_id: str) -> Sequence[Transition]:
+        """Its history, first state first."""
+        t = transitions.c
+        query = select(*columns_of(transitions, Transition)).where(t.dispatch_id == dispatch_id)
+        return [Transition(*row) for row in self._db.execute(query.order_by(t.number))]
+
+    def ends(self, dispatch_ids: Sequence[str]) -> dict[str, RunEnd]:
+        """What became of the runs of these dispatches, by dispatch; at most a page of them."""
+        return run_ends_of(self._db, dispatch_ids)
+
+    def waiting(self, limit: int) -> list[Dispatch]:
+        """Those that wait for a human: parked or refused, and their model's latest."""
+        d = dispatches.c
+        query = (
+            select(dispatches)
+            .join(models, models.c.dispatch_id == d.id)
+            .where(d.state.in_(sorted(state.value for state in ATTENTION)))
+            .order_by(d.id.desc())
+            .limit(limit)
+        )
+        return [dispatch_of(row) for row in self._db.execute(query)]
+
+    def moving(self) -> tuple[Moving, ...]:
+        """What changes without a decision: those on their way, runs, what waits for a human."""
+        d = dispatches.c
+        states = sorted(state.value for state in LIVE | ATTENTION)
+        query = select(*columns_of(dispatches, Moving)).where(d.state.in_(states))
+        rows = self._db.execute(query.order_by(d.id.desc()).limit(MOST_MOVING))
+        return tuple(Moving(*row) for row in rows)
+
+    def live_targets(self) -> set[str]:
+        """Targets that have a dispatch on its way or a run in progress."""
+        live = sorted(state.value for state in LIVE)
+        query = select(dispatches.c.target).where(dispatches.c.state.in_(live)).distinct()
+        return set(self._db.scalars(query))

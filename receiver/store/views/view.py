@@ -1,0 +1,51 @@
+"""A view: everything that can be read of the store, at one moment."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from receiver.core.policies import Policy
+from receiver.core.ports import Clock
+from receiver.core.snapshot import Snapshot
+from receiver.store.budget_rows import Usages
+from receiver.store.views.announcements import AnnouncementReads
+from receiver.store.views.decisions import DecisionReads
+from receiver.store.views.dispatches import DispatchReads
+from receiver.store.views.holds import HoldReads
+from receiver.store.views.models import ModelReads
+from receiver.store.views.moment import Moment
+from receiver.store.views.page import PageReads
+from receiver.store.views.policies import PolicyReads
+from receiver.store.views.rejections import RejectionReads
+from receiver.store.views.snapshot import read_snapshot
+
+
+class View:
+    """The store as it is at one moment, whatever is committed meanwhile; reads by subject."""
+
+    def __init__(self, db: Connection, clock: Clock | None) -> None:
+        self._moment = Moment(db, clock)
+        self.decisions = DecisionReads(self._moment)
+        self.models = ModelReads(self._moment, lambda: self.usages)
+        self.dispatches = DispatchReads(self._moment)
+        self.announcements = AnnouncementReads(self._moment)
+        self.rejections = RejectionReads(self._moment)
+        self.policies = PolicyReads(self._moment)
+        self.holds = HoldReads(self._moment)
+        self.page = PageReads(self._moment)
+
+    @property
+    def now(self) -> datetime:
+        """The time that deciding uses, asked once."""
+        return self._moment.now
+
+    @cached_property
+    def usages(self) -> Usages:
+        """How much of limits is used; each is read once."""
+        return Usages(self._moment.db, self.now)
+
+    def snapshot(self, policies: Sequence[Policy] = ()) -> Snapshot:
+        """Everything that the metrics show; of the policies, the budgets are told."""
+        return read_snapshot(self._moment.db, self.now, self.usages, policies)

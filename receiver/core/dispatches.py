@@ -1,9 +1,10 @@
 """Dispatches: stored orders to start one run, and what a failed attempt tells."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 from receiver.core.targets import TargetKind
 
@@ -34,6 +35,61 @@ LIVE = frozenset(
 )
 
 ATTENTION = frozenset({DispatchState.PARKED, DispatchState.REFUSED})
+
+
+class Mover(StrEnum):
+    """Who changes a dispatch's state; docs/states.md shows which moves each makes."""
+
+    SENDER = "sender"  # flows/worker/dispatching.py
+    RECONCILER = "reconciler"  # flows/worker/reconciling.py
+    FOLLOWER = "follower"  # flows/worker/following.py
+    OPERATOR = "operator"  # flows/operator/dispatches.py
+
+
+Move: TypeAlias = tuple[DispatchState, DispatchState]
+
+
+def _moves(*rows: tuple[Iterable[DispatchState], Iterable[DispatchState]]) -> frozenset[Move]:
+    return frozenset((old, new) for olds, news in rows for old in olds for new in news)
+
+
+MOVES: Mapping[Mover, frozenset[Move]] = {
+    Mover.SENDER: _moves(
+        ({DispatchState.PENDING}, {DispatchState.SENDING, DispatchState.SUPERSEDED}),
+        (
+            {DispatchState.SENDING},
+            {
+                DispatchState.RUNNING,
+                DispatchState.UNKNOWN,
+                DispatchState.PENDING,
+                DispatchState.REFUSED,
+            },
+        ),
+    ),
+    Mover.RECONCILER: _moves(
+        ({DispatchState.SENDING}, {DispatchState.UNKNOWN}),
+        (
+            {DispatchState.UNKNOWN},
+            {DispatchState.RUNNING, DispatchState.PENDING, DispatchState.PARKED},
+        ),
+    ),
+    Mover.FOLLOWER: _moves(
+        (
+            {DispatchState.RUNNING},
+            {
+                DispatchState.SUCCEEDED,
+                DispatchState.FAILED,
+                DispatchState.CANCELLED,
+                DispatchState.PARKED,
+            },
+        ),
+    ),
+    Mover.OPERATOR: _moves(
+        (ATTENTION, {DispatchState.UNKNOWN}),
+        (LIVE | ATTENTION, {DispatchState.ABANDONED}),
+    ),
+}
+"""Every move of a dispatch from one state to another, by who makes it. There is no other."""
 
 
 class Failure(StrEnum):

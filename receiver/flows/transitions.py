@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from receiver.core.dispatches import Dispatch, DispatchState, next_look
+from receiver.core.dispatches import MOVES, Dispatch, DispatchState, Mover, next_look
 from receiver.core.messages import dispatch_moved
 from receiver.core.runs import SOONEST_POLL, Run
 from receiver.flows.unit_of_work import UnitOfWork, latest
@@ -40,12 +40,16 @@ def doubted(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:
 
 
 def save_moved(
-    unit: UnitOfWork, dispatch: Dispatch, *, moved: bool = True, actor: str | None = None
+    unit: UnitOfWork, before: Dispatch, dispatch: Dispatch, by: Mover, *, actor: str | None = None
 ) -> bool:
-    """Write a dispatch's new state and carry it forward to its model.
+    """Write a dispatch, and carry its state forward to its model.
 
-    False, and nothing is written, if another claim has taken the dispatch meanwhile.
+    False, and nothing is written, if another claim has taken the dispatch meanwhile. Raises
+    `ValueError` for a move that `MOVES` does not let this mover make.
     """
+    moved = dispatch.state is not before.state
+    if moved and (before.state, dispatch.state) not in MOVES[by]:
+        raise ValueError(f"the {by} makes no {before.state} dispatch {dispatch.state}")
     if not unit.tx.save_dispatch(dispatch, at=unit.now, actor=actor, moved=moved):
         return False
     model = unit.models[dispatch.model]

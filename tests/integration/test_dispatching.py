@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from receiver.core.dispatches import DispatchError, DispatchState, Failure
+from receiver.core.dispatches import DispatchError, DispatchState, Failure, Mover
 from receiver.core.models import PauseScope
 from receiver.core.runs import Run, RunState
 from receiver.flows.operator import controls, dispatches
 from receiver.flows.operator.acts import Act
-from receiver.flows.transitions import LEASE
+from receiver.flows.transitions import LEASE, save_moved
+from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker import dispatching, reconciling
 from tests.examples import DRIFT, alert, observing, policy_set, resolved
 from tests.fakes import (
@@ -248,6 +249,22 @@ def test_a_paused_dispatch_stays_pending_until_it_is_resumed(history):
     history.wait(MINUTE)
 
     assert history.states() == [DispatchState.RUNNING]
+
+
+@pytest.mark.parametrize("mover", Mover)
+def test_a_move_that_is_not_in_the_table_is_refused(history, mover):
+    """A dispatch that waits is sent first: nobody makes it succeed, and nothing is written."""
+    history.deliver(alert())
+    (row,) = history.dispatches()
+
+    with history.store.begin() as tx:
+        unit = UnitOfWork(tx, policy_set(), models=["42"])
+        waiting = tx.dispatch(row.id)
+        skipped = replace(waiting, state=DispatchState.SUCCEEDED, ended_at=unit.now)
+        with pytest.raises(ValueError, match="makes no pending dispatch succeeded"):
+            save_moved(unit, waiting, skipped, mover)
+
+    assert history.states() == [DispatchState.PENDING]
 
 
 def test_a_worker_that_comes_back_late_overwrites_nothing(history):

@@ -5,9 +5,14 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import structlog
+from sqlalchemy import select
 
+from receiver.core.dispatches import DispatchState, Move
+from receiver.store.store import Store
+from receiver.store.tables import transitions
 from tests.fakes import HandClock
 from tests.simulation.checker import check
 from tests.simulation.history import Lived, live
@@ -26,6 +31,7 @@ class Outcome:
     seed: int
     violations: tuple[Violation, ...]
     counts: Counter[str]
+    moves: frozenset[Move]
 
 
 def silence_the_log() -> None:
@@ -36,9 +42,25 @@ def silence_the_log() -> None:
 def examine(plan: Plan | int, stores: Stores, parts: Parts | None = None) -> tuple[Lived, Outcome]:
     """Live through one history and check it."""
     lived = live(plan, stores, parts)
-    violations = check(lived, stores.open(HandClock()))
+    store = stores.open(HandClock())
+    violations = check(lived, store)
     counts = Counter(note.kind.value for note in lived.notes)
-    return lived, Outcome(lived.plan.seed, tuple(violations), counts)
+    return lived, Outcome(lived.plan.seed, tuple(violations), counts, moves_made(store))
+
+
+def moves_made(store: Store) -> frozenset[Move]:
+    """Each move of a dispatch from one state to another that a history wrote down."""
+    with store.read() as db:
+        rows = db.execute(
+            select(transitions.c.dispatch_id, transitions.c.state).order_by(
+                transitions.c.dispatch_id, transitions.c.number
+            )
+        ).all()
+    return frozenset(
+        (DispatchState(before.state), DispatchState(after.state))
+        for before, after in pairwise(rows)
+        if before.dispatch_id == after.dispatch_id
+    )
 
 
 _STORES: list[SqliteStores] = []

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from receiver.core import cooldowns
 from receiver.core.decisions import Decision, Reason
-from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState
+from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState, Mover
 from receiver.core.policy_set import PolicySet
 from receiver.flows.operator.acts import Act, Conflict, NotFound, acted, once
 from receiver.flows.transitions import save_moved
@@ -40,7 +40,7 @@ def retry(store: Store, policy_set: PolicySet, act: Act, dispatch_id: str) -> in
             detail=f"retried by {act.actor}: looked up first",
         )
         unit.update(replace(model, latest=latest(changed), backoff_until=None, refusals=0))
-        return _note_dispatch(unit, act, changed, "retried")
+        return _note_dispatch(unit, act, dispatch, changed, "retried")
 
     return once(store, act, do)
 
@@ -63,7 +63,7 @@ def abandon(store: Store, policy_set: PolicySet, act: Act, dispatch_id: str) -> 
         if sent:
             model = unit.models[dispatch.model]
             unit.update(cooldowns.settle(model, dispatch.settle, unit.now))
-        return _note_dispatch(unit, act, changed, "abandoned")
+        return _note_dispatch(unit, act, dispatch, changed, "abandoned")
 
     return once(store, act, do)
 
@@ -76,8 +76,10 @@ def _dispatch(tx: Tx, policy_set: PolicySet, dispatch_id: str) -> tuple[UnitOfWo
     return unit, tx.dispatch(dispatch_id) or found  # read again, behind the lock
 
 
-def _note_dispatch(unit: UnitOfWork, act: Act, changed: Dispatch, what: str) -> Decision:
-    save_moved(unit, changed, actor=act.actor)
+def _note_dispatch(
+    unit: UnitOfWork, act: Act, before: Dispatch, changed: Dispatch, what: str
+) -> Decision:
+    save_moved(unit, before, changed, Mover.OPERATOR, actor=act.actor)
     detail = f"dispatch {changed.id} {what} by {act.actor}: {act.comment}"
     decision = replace(
         acted(unit, act, Reason.OPERATOR, detail),

@@ -9,6 +9,7 @@ from receiver.core.dispatches import (
     DispatchError,
     DispatchState,
     Failure,
+    Mover,
     next_attempt,
 )
 from receiver.core.policy_set import PolicySet
@@ -90,7 +91,7 @@ def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | Non
         looks=0,
         detail=f"attempt {claimed.attempt + 1} is being made",
     )
-    if not save_moved(unit, dispatch):
+    if not save_moved(unit, claimed, dispatch, Mover.SENDER):
         return None
     tx.begin_attempt(dispatch, unit.now)
     unit.update(cooldowns.take(unit.models[dispatch.model], dispatch.cooldown, unit.now))
@@ -129,7 +130,7 @@ def _supersede(unit: UnitOfWork, claimed: Dispatch, why: str) -> None:
     dispatch = replace(
         claimed, state=DispatchState.SUPERSEDED, ended_at=unit.now, detail=f"not sent: {why}"
     )
-    if save_moved(unit, dispatch):
+    if save_moved(unit, claimed, dispatch, Mover.SENDER):
         model = unit.models[dispatch.model]
         unit.update(cooldowns.give_back(model, dispatch.cooldown_before))
         unit.save()
@@ -143,7 +144,7 @@ def _record_start(store: Store, policy_set: PolicySet, dispatch: Dispatch, run: 
             changed = replace(changed, accepted=True)
         else:
             changed = running(unit, dispatch, run, f"run {run.id} was started")
-        if not save_moved(unit, changed):
+        if not save_moved(unit, dispatch, changed, Mover.SENDER):
             log().warning("late_worker", dispatch_id=dispatch.id, run_id=run.id)
             return changed
         tx.end_attempt(
@@ -182,7 +183,7 @@ def _record_failure(
                 ended_at=unit.now,
                 detail=str(error),
             )
-        if not save_moved(unit, changed):
+        if not save_moved(unit, dispatch, changed, Mover.SENDER):
             return changed
         tx.end_attempt(
             dispatch,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from receiver.core import cooldowns
-from receiver.core.dispatches import Dispatch, DispatchError, DispatchState
+from receiver.core.dispatches import Dispatch, DispatchError, DispatchState, Mover
 from receiver.core.durations import show_duration
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
@@ -45,7 +45,7 @@ def follow_next(
         limit = dispatcher.run_timeout if late else None
         changed = _after_poll(unit, dispatch, status, limit)
         ended = changed.state is not DispatchState.RUNNING
-        if save_moved(unit, changed, moved=ended) and ended:
+        if save_moved(unit, dispatch, changed, Mover.FOLLOWER) and ended:
             _end(unit, changed)
         unit.save()
     if ended:

@@ -8,6 +8,7 @@ from receiver.core.dispatches import (
     Dispatch,
     DispatchError,
     DispatchState,
+    Mover,
     next_look,
 )
 from receiver.core.policy_set import PolicySet
@@ -69,7 +70,7 @@ def look_up(
             unit = UnitOfWork(tx, policy_set, models=[claimed.model])
             why = "the worker that sent it died before it could say so"
             dispatch = replace(doubted(unit, claimed, why), due_at=claimed.due_at)
-            if not save_moved(unit, dispatch):
+            if not save_moved(unit, claimed, dispatch, Mover.RECONCILER):
                 return
             unit.save()
             now = unit.now
@@ -88,7 +89,7 @@ def look_up(
         else:
             changed = _after_window(unit, dispatcher, dispatch, trouble)
         moved = changed.state is not DispatchState.UNKNOWN
-        if save_moved(unit, changed, moved=moved):
+        if save_moved(unit, dispatch, changed, Mover.RECONCILER):
             if run is not None and run.shows_id:
                 tx.remember_id_shown(place_of(dispatch), unit.now)
             unit.save()

@@ -125,7 +125,7 @@ def test_a_listing_without_an_end_proves_nothing(peer, dispatcher):
     assert len(peer.requests("list")) == 10
 
 
-def test_what_was_found_counts_although_the_listing_has_no_end(peer, dispatcher):
+def test_a_run_that_was_found_counts_even_if_the_listing_is_incomplete(peer, dispatcher):
     """A run with our id exists, whatever else can't be read."""
     peer.largest_page = 2
     for _ in range(21):

@@ -160,9 +160,7 @@ def test_repeats_and_a_restart_in_the_middle_start_nothing(api, station, peer):
     assert len(api.dispatches(model="repeated")) == peer.posts_of("repeated") == 1
 
 
-def test_what_fires_while_we_are_down_becomes_one_run_though_both_deliver(
-    api, station, alerting, peer
-):
+def test_an_alert_that_fired_while_we_were_down_becomes_one_run(api, station, alerting, peer):
     """Each Alertmanager has tried in vain, so each delivers once we are back: one run."""
     station.stop()
     before = alerting.failures()

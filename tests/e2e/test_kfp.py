@@ -214,7 +214,7 @@ def test_a_child_outlives_a_killed_receiver_and_is_followed_to_its_end(laptop, g
     assert len(dispatch["attempts"]) == 1
 
 
-def test_killed_between_the_order_and_the_child_it_still_runs_exactly_once(laptop):
+def test_killed_before_the_child_has_begun_the_run_is_made_exactly_once(laptop):
     """Whether the child had begun or not: it is found, or withdrawn and started anew."""
     laptop.api.notify(entry("quick", starts_at=now()))
     eventually(lambda: list(laptop.folder.glob("runs/*/request.json")), every=0.001)

@@ -79,7 +79,7 @@ def done(answer):
     return answer.json()
 
 
-def test_what_resolves_while_the_target_is_unavailable_is_not_sent(api, peer):
+def test_a_dispatch_is_superseded_if_its_alert_resolves_while_it_waits(api, peer):
     """The dispatch is superseded and gives its cooldown back: the next firing starts a run."""
     peer.treat("heals", *[BUSY] * 5)
     began = now()

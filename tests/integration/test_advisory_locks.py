@@ -29,7 +29,7 @@ def two(replicas):
 
 
 @pytest.mark.parametrize("scope", [EVERYTHING, (PauseScope.POLICY, "drift")])
-def test_what_is_held_while_a_pause_is_lifted_is_not_forgotten(replicas, one, two, scope):
+def test_a_model_paused_while_the_pause_is_lifted_is_decided_again(replicas, one, two, scope):
     """The decision is awaited: else its model would wait for a `resume` that has been."""
     controls.pause(one.store, one.policy_set, ANA, *scope, length=None)
 

@@ -232,7 +232,7 @@ def live(history, span, state=RunState.SUCCEEDED):
 
 
 @pytest.mark.parametrize("end", [RunState.SUCCEEDED, RunState.FAILED])
-def test_while_retraining_does_not_help_it_gets_rarer_and_stops(trying, end):
+def test_ineffective_retraining_backs_off_and_ends_at_the_attempts(trying, end):
     """After 6h, then after 12h; then a human must look."""
     trying.deliver(alert())
     live(trying, 12 * HOUR, end)

@@ -112,7 +112,7 @@ def test_a_run_that_ends_before_it_was_ordered_counts_all_the_same(history):
     assert saw["120 EUR in 30d per policy"] == pytest.approx(40, abs=0.1)
 
 
-def test_models_share_a_total_and_who_waits_longest_comes_first(history):
+def test_freed_room_in_a_shared_budget_goes_to_the_longest_waiting_model(history):
     """Also within one notification; those that wait leave no more lines in the log."""
     history.policy_set = policy_set(budget(TWO_A_DAY, alert_expiry=30 * DAY))
     history.deliver(alert("4"))
@@ -151,7 +151,7 @@ def test_so_many_at_once_and_the_next_one_when_a_run_ends(history):
     assert models_of(history) == ["1", "2"]
 
 
-def test_a_dear_model_that_waits_keeps_no_room_from_a_cheap_one(history):
+def test_a_waiting_expensive_model_does_not_block_a_cheap_one(history):
     """Both count towards one total, and each needs room for what its own run costs."""
     total = Limit(Scope.TOTAL, Counted.COST, 120, 30 * DAY, "EUR")
     only = parse_matchers('user_id=~"dear-.*"')

@@ -42,7 +42,7 @@ def test_three_models_in_one_group_are_three_runs(history):
     assert {row.model for row in history.dispatches()} == {"1", "2", "3"}
 
 
-def test_copies_within_the_window_count_once_however_often_they_come(history):
+def test_duplicates_do_not_extend_the_dedup_window(history):
     """The window is fixed: it is counted from the delivery that went down the ladder."""
     history.deliver(alert())
     for _ in range(9):
@@ -101,7 +101,7 @@ def test_a_late_resolve_does_not_take_out_a_newer_firing(history):
     assert [entry.starts_at for entry in history.firing()] == [NOON]
 
 
-def test_a_repeat_brings_back_what_a_resolve_of_another_firing_took_out(history):
+def test_a_duplicate_restores_an_alert_that_another_firings_resolve_removed(history):
     """Two Prometheus servers see one alert apart: what still fires is held, not forgotten."""
     history.policy_set = policy_set(replace(DRIFT, cooldown=HOUR, settle=timedelta(0)))
     history.deliver(alert(starts_at=NOON - HOUR))
@@ -352,7 +352,7 @@ def test_a_refusal_backs_off_longer_each_time_and_a_reload_ends_it(history):
     assert history.tick()
 
 
-def test_what_a_replica_decided_by_the_old_configuration_is_decided_anew(history):
+def test_a_decision_of_a_replica_with_the_old_configuration_is_repeated(history):
     """Replicas load a new file one after the other; the last one mends what it did meanwhile."""
     old = policy_set(observing(), config_hash="old")
     apply_configuration(history.store, old, "{}")
@@ -368,7 +368,7 @@ def test_what_a_replica_decided_by_the_old_configuration_is_decided_anew(history
     assert history.log()[-1].reason == "triggered"
 
 
-def test_a_step_that_began_with_the_old_configuration_has_not_the_last_word(history):
+def test_a_decision_by_the_old_configuration_is_repeated_even_if_it_commits_last(history):
     """Also if it ends after the last replica has loaded the new one, and nothing else is due."""
     old = policy_set(replace(DRIFT, attempts=1), config_hash="old")
     history.policy_set = old
@@ -390,7 +390,7 @@ def test_a_step_that_began_with_the_old_configuration_has_not_the_last_word(hist
     assert not history.tick()
 
 
-def test_what_may_be_a_late_copy_is_not_asked_about_before_its_time(history):
+def test_a_stale_alert_is_not_decided_again_before_its_time(history):
     """Another configuration judged it, but it counts only later: the timer stays idle."""
     history.policy_set = policy_set(config_hash="old")
     history.deliver(alert())

@@ -81,7 +81,7 @@ class TestSession:
         )
         assert setting(replicas.open(replicas.clock), "synchronous_commit") == "remote_apply"
 
-    def test_a_view_does_not_change_meanwhile_and_writes_see_what_was_committed(self, replicas):
+    def test_reads_are_repeatable_and_writes_are_read_committed(self, replicas):
         """Whatever the server's default is."""
         replicas.backdoor.execute(
             f"ALTER DATABASE {replicas.database}"
@@ -183,7 +183,7 @@ class TestNumbers:
         assert all(number >= to_micros(one.now()) for number in taken)
         assert all(number < 2**53 for number in taken)
 
-    def test_who_writes_under_the_number_of_another_gets_a_new_one(self, replicas, one, two):
+    def test_a_replica_whose_number_is_taken_gets_another(self, replicas, one, two):
         """Only if many replicas started since: the transaction is begun again at once."""
         two.store._ids.share(one.store._ids._number)
 

@@ -63,7 +63,7 @@ def test_who_waits_for_a_model_sees_what_the_first_one_did(replicas, one, two, a
 
 
 @pytest.mark.parametrize("at", ["locked", "commit"])
-def test_without_a_cooldown_only_the_run_in_flight_holds_the_second(replicas, one, two, at):
+def test_with_no_cooldown_the_run_in_flight_holds_the_second_replica(replicas, one, two, at):
     """Nothing in the model's own row would: the answer must be from behind the lock."""
     meet(one)
     bold = policy_set(replace(DRIFT, cooldown=timedelta(0), settle=timedelta(0)))
@@ -219,7 +219,7 @@ def test_two_timers_decide_a_model_that_is_due_once(replicas, one, two):
     assert [row.reason for row in one.log(source="timer")] == ["triggered"]
 
 
-def test_an_alert_that_comes_while_the_timer_waits_keeps_its_memory(replicas, one, two):
+def test_an_alert_that_arrives_while_the_timer_waits_is_left_for_the_next_tick(replicas, one, two):
     """The timer did not read about it, so it leaves it for its next step."""
     one.deliver(alert())
     one.run_to_its_end()

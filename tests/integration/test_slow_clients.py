@@ -53,7 +53,7 @@ def all_of(connection):
     [b"", b"P", b"POST /webhook HTTP/1.1\r\nHost: x\r\n"],
     ids=["silent", "line", "headers"],
 )
-def test_a_client_that_does_not_finish_its_headers_is_hung_up_on(hosted, begin):
+def test_a_connection_with_unfinished_headers_is_closed(hosted, begin):
     """Uvicorn would wait for ever."""
     with connect(hosted) as connection:
         connection.sendall(begin)

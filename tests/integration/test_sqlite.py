@@ -69,7 +69,7 @@ def test_what_retention_freed_within_the_file_is_room(history, store):
     assert history.reasons(alert()) == ["triggered"]
 
 
-def test_freed_room_within_the_file_is_not_enough_for_a_disk_that_is_full(history, store):
+def test_free_pages_in_the_file_do_not_make_up_for_a_full_disk(history, store):
     """The WAL grows on the disk itself, and retention must be able to write it."""
     store.free_bytes, store._min_free = lambda: 1_000_000, 3_000_000
     store._reusable_bytes = lambda: 1 << 60

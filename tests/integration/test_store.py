@@ -88,7 +88,7 @@ def test_strangers_text_has_its_place_everywhere(history, text_):
             assert view.dispatches.page({name: text_}, limit=5) is not None
 
 
-def test_a_name_that_no_index_takes_leaves_its_neighbours_alone(history):
+def test_a_name_too_long_for_an_index_does_not_block_its_neighbours(history):
     """PostgreSQL indexes texts of up to 2.7 kB; what is longer, and no repetition, is invalid."""
     endless = "".join(Random(1).choices(ascii_letters, k=20_000))  # noqa: S311  a text
     history.policy_set = policy_set(replace(DRIFT, matchers=()))

@@ -73,7 +73,7 @@ def test_in_a_storm_the_first_models_are_held_too(stormy):
     assert models(stormy) == []
 
 
-def test_a_model_that_comes_later_is_held_with_them_and_one_much_later_is_not(stormy):
+def test_a_model_joins_a_storm_only_if_it_fires_soon_enough(stormy):
     """It is about what began together."""
     strike(stormy, "1", "2", "3")
     stormy.clock.pass_(5 * MINUTE)
@@ -226,7 +226,7 @@ def test_a_model_of_two_policies_is_counted_by_both(history):
     assert {row.policy for row in held if "3 models" in row.detail} == {"mae", "r2"}
 
 
-def test_two_policies_storms_are_over_when_few_have_fired_for_a_while(history):
+def test_the_storms_of_two_policies_end_when_few_models_still_fire(history):
     """Those that still fire are decided, whichever policy named them last."""
     strike_twice(history, "1", "2", "3", "4")
     began = history.now() - HOUR

@@ -55,7 +55,7 @@ def both_due(history):
 
 
 @pytest.mark.parametrize("change", SPOILED)
-def test_a_dispatch_that_nobody_can_read_keeps_none_from_being_sent(history, change):
+def test_an_unreadable_dispatch_does_not_block_the_others(history, change):
     """It is due first; it is told of once in a lease, and its model is never sent for."""
     both_due(history)
     spoil(history, "dispatches", change)
@@ -73,7 +73,7 @@ def test_a_dispatch_that_nobody_can_read_keeps_none_from_being_sent(history, cha
 
 
 @pytest.mark.parametrize("change", SPOILED)
-def test_a_run_that_nobody_can_read_keeps_none_from_being_followed(history, change):
+def test_an_unreadable_run_does_not_block_the_others(history, change):
     """Its row is claimed first."""
     both_due(history)
     while history.send():
@@ -90,7 +90,7 @@ def test_a_run_that_nobody_can_read_keeps_none_from_being_followed(history, chan
     assert ended == ["2"]
 
 
-def test_a_report_that_is_due_for_a_spoiled_end_keeps_none_from_being_read(history):
+def test_an_unreadable_run_end_does_not_block_other_reports(history):
     """Reports are read from the ends of runs."""
     both_due(history)
     history.run_to_its_end()
@@ -105,7 +105,7 @@ def test_a_report_that_is_due_for_a_spoiled_end_keeps_none_from_being_read(histo
     assert history.target.reads == 1
 
 
-def test_an_announcement_that_nobody_can_read_keeps_none_from_being_sent(history):
+def test_an_unreadable_announcement_does_not_block_the_others(history):
     """It is due again when its lease ends."""
     history.policy_set = replace(history.policy_set, subscribers=(Subscriber("all"),))
     both_due(history)
@@ -123,7 +123,7 @@ def test_an_announcement_that_nobody_can_read_keeps_none_from_being_sent(history
 
 
 @pytest.mark.parametrize("table", ["models", "firing_alerts"])
-def test_a_model_that_nobody_can_read_keeps_none_from_being_decided(history, table):
+def test_an_unreadable_model_does_not_block_the_others(history, table):
     """The timer tells of it and comes back to it in a minute."""
     both_due(history)
     history.run_to_its_end()

@@ -42,7 +42,7 @@ def test_a_model_waits_for_its_hours(nightly):
     assert len(nightly.target.starts) == 1
 
 
-def test_a_cooldown_that_ends_outside_the_hours_becomes_a_wait_for_them(nightly):
+def test_a_cooldown_that_ends_outside_the_window_becomes_the_hold_window(nightly):
     """The timer comes at its end, and again when the window opens."""
     nightly.clock.pass_(14 * HOUR)
     nightly.deliver(alert())
@@ -68,7 +68,7 @@ def test_an_operators_order_does_not_wait(nightly):
 
 
 @pytest.mark.parametrize("ordered", [False, True])
-def test_what_could_not_be_sent_in_time_waits_for_the_next_night(nightly, ordered):
+def test_a_dispatch_that_missed_its_window_waits_for_the_next_one(nightly, ordered):
     """The target was away until the window closed. An operator's order is sent at any hour."""
     nightly.clock.pass_(17 * HOUR + HOUR / 2)
     nightly.deliver(alert())

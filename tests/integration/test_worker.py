@@ -52,9 +52,7 @@ def test_the_timer_decides_what_is_due(history, worker):
     eventually(lambda: len(history.target.starts) == 2)
 
 
-def test_rooms_that_cannot_be_told_do_not_keep_the_timer_from_its_work(
-    history, worker, monkeypatch
-):
+def test_an_error_in_releasing_does_not_stop_the_timer(history, worker, monkeypatch):
     """A bug there is counted, and what is due is decided all the same."""
 
     def broken(*_):
@@ -184,7 +182,7 @@ def test_a_configuration_that_comes_before_the_start_is_the_one_in_force(history
     eventually(lambda: len(history.target.starts) == 2)
 
 
-def test_an_alert_that_a_newer_configuration_gives_to_an_unlocked_model_waits(history):
+def test_an_alert_that_moves_to_an_unlocked_model_is_decided_at_the_next_tick(history):
     """It is decided at the next tick, when its new model is locked too."""
     history.deliver(alert())
     moved = policy_set(replace(history.policy_set.policies[0], model_name="m-{user_id}"))

@@ -94,7 +94,7 @@ def test_a_second_follower_is_told_that_it_may_begin(live):
             assert first.decision("both") == second.decision("both")
 
 
-def test_who_comes_back_is_told_what_was_missed_and_a_little_before(live):
+def test_a_reconnecting_client_gets_the_missed_events_and_some_before(live):
     """From 30 seconds before the last id on, for a commit may come later than its id."""
     live.fires("gap-1", 0.6)
     live.history.clock.pass_(timedelta(minutes=5))

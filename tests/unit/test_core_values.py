@@ -158,7 +158,7 @@ def test_an_observing_policy_is_otherwise_the_same():
     assert observing().cooldown == DRIFT.cooldown
 
 
-def test_what_names_no_model_is_not_taken_for_something_that_does():
+def test_an_alert_without_a_model_has_no_named_policy_and_identity():
     """What follows from a decision may ask for policy and model only below `invalid`."""
     nameless = policy_set().match(alert("a b"))
 

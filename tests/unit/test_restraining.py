@@ -104,7 +104,7 @@ def found(policy, facts, now=NOON):
         ),
     ],
 )
-def test_one_sentence_says_what_holds_it_and_what_a_human_can_do(policy, facts, detail, asks):
+def test_the_detail_says_what_holds_the_model_and_what_a_human_can_do(policy, facts, detail, asks):
     """With the numbers, who answered, and why."""
     finding = found(policy, facts)
 
@@ -127,7 +127,7 @@ def test_a_rung_that_lets_an_alert_pass_says_why():
     assert "2 of 3 runs of this episode are used" in details
 
 
-def test_a_question_keeps_its_end_and_an_own_one_is_asked_after_another_rungs():
+def test_a_repeat_does_not_prolong_a_question_and_each_rung_asks_its_own():
     """A repeated alert does not prolong it; what another rung asked has no end of its own."""
     ours, others = known(approval=ASKED), known(approval=replace(ASKED, rung="exhausted"))
 

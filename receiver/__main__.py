@@ -1,4 +1,4 @@
-"""Lets `python -m receiver` do what `retrain-receiver` does."""
+"""Runs the command line as `python -m receiver`."""
 
 from receiver.cli import main
 

@@ -1,4 +1,4 @@
-"""Every metric that is read from the store when Prometheus asks."""
+"""The gauges, which are read from the store at each scrape."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime

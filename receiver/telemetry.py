@@ -1,4 +1,4 @@
-"""Log set-up and every metric's definition; what is read from the store is in `gauges`."""
+"""Sets the log up and defines the counters and histograms; `gauges` reads the store."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""Alertmanager's webhook: JSON of version 4 -> Notification."""
+"""Parses Alertmanager's webhook body (JSON, version 4) into a `Notification`."""
 
 from receiver.alertmanager.notification import MAX_ALERTS, parse_notification, raw_alert
 

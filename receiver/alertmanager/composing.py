@@ -1,4 +1,4 @@
-"""Our own checks -> a webhook's body, as Alertmanager writes it."""
+"""Composes webhook bodies as Alertmanager writes them, for `check-drift` and `send-test`."""
 
 import json
 from collections.abc import Mapping, Sequence

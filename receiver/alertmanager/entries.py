@@ -1,4 +1,4 @@
-"""One alert of a notification: an entry of `alerts` -> Alert, whatever the entry is."""
+"""Parses one entry of `alerts` into an `Alert`; a broken one becomes an alert with a problem."""
 
 import math
 import re
@@ -50,7 +50,7 @@ def _what_is_read(annotations: Mapping[str, str]) -> Mapping[str, str]:
 
 
 Annotations = Annotated[Texts, AfterValidator(_what_is_read)]
-"""Of which only the number is read. The rest is half of what a usual alert takes in memory."""
+"""Annotations; only `value` is kept. The rest is half of what a usual alert takes in memory."""
 
 STATUSES = {str(status): status for status in AlertStatus}
 
@@ -162,7 +162,7 @@ def fingerprint_of(labels: Mapping[str, str]) -> str:
 
 
 def _gather(text: bytes, outlined: bytes) -> Entry:
-    """Whatever can be read of an entry that is broken somewhere."""
+    """Read what can be read of a broken entry."""
     spans = members_by_name(text, outlined)
 
     def text_of(name: str) -> str | None:

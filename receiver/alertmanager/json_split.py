@@ -1,4 +1,4 @@
-"""Cuts JSON text into its parts without reading them: in linear time and without recursion.
+"""Splits JSON text into members and elements without parsing them: linear, not recursive.
 
 Whatever stands inside a part (100,000 brackets, invalid UTF-8, a number of 5,000 digits) stays
 inside it. The text may be worse than JSON: only quotes, commas and the depth of brackets count.

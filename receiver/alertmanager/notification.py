@@ -1,4 +1,4 @@
-"""A webhook's body -> Notification: in one go if all is well, otherwise alert by alert."""
+"""Parses a webhook's body into a `Notification`: at once, or alert by alert if one is broken."""
 
 import json
 import re
@@ -49,7 +49,7 @@ class Message(BaseModel):
 
 
 def parse_notification(body: bytes) -> Notification:
-    """Understand a webhook's body.
+    """Parse a webhook's body.
 
     An alert that can't be understood has a `problem`; it stands in its place among the others.
     Raises `BadNotification` if this is no Alertmanager notification of version 4 at all.

@@ -1,4 +1,4 @@
-"""What can still be read of broken JSON: text that UTF-8, JSON and PostgreSQL can store."""
+"""Parses broken JSON as far as it goes, into text that UTF-8, JSON and PostgreSQL can store."""
 
 import json
 import re

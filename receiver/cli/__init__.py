@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: `retrain-receiver` and its commands."""
 
 import sys
 from io import TextIOWrapper

@@ -1,4 +1,4 @@
-"""announcements: what subscribers were told, or could not be told."""
+"""The command `announcements`: what was delivered to subscribers, and what was given up."""
 
 from typing import Annotated
 

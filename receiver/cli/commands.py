@@ -1,4 +1,4 @@
-"""All commands: those of the program, and those that ask a running receiver."""
+"""Registers all commands; loaded only for those that ask a running receiver."""
 
 import sys
 

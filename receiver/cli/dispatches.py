@@ -1,4 +1,4 @@
-"""dispatches: the orders to start runs, and what an operator can do about one."""
+"""The command `dispatches`: lists and shows dispatches, retries or abandons one."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -119,7 +119,7 @@ def dispatches(
 
 
 def _check(dispatch_id: str | None, comment: str | None, *, filtered: bool, acts: int) -> None:
-    """Refuse what would silently do something else."""
+    """Refuse options that do not go together."""
     if dispatch_id is not None and filtered:
         raise UsageError("an ID stands alone; filters are for lists")
     if dispatch_id is None and acts:

@@ -1,4 +1,4 @@
-"""doctor: whether everything is there that an alert needs on its way to a run."""
+"""The command `doctor`: checks every part of the way from a metric to a run."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `doctor` examines: each part of the way from a metric to a run, and how to mend it."""
+"""The checks of `doctor`: Prometheus, rules, targets, route; each says how to mend it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -219,7 +219,7 @@ class Way:
 
 
 def _guarded(what: str, examine: Callable[[], Check]) -> Check:
-    """An examination that can't be made is a finding too."""
+    """Turn an error of a check into a finding."""
     try:
         return examine()
     except AskError as error:

@@ -1,4 +1,4 @@
-"""What the help of a command ends with."""
+"""Writes the examples at the end of a command's help."""
 
 
 def examples(*commands: str) -> str:

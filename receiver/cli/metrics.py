@@ -1,4 +1,4 @@
-"""metrics: how good each model is now, as Prometheus sees it."""
+"""The command `metrics`: each model's MAE, R² and predictions, read from Prometheus."""
 
 from collections import defaultdict
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""retrain, pause, resume, approve, reject: what an operator does, once, with a reason."""
+"""The commands `retrain`, `pause`, `resume`, `approve` and `reject`."""
 
 import uuid
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from receiver.cli.client import FAILED, UsageError
+from receiver.cli.client import FAILED, Receiver, UsageError
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -70,10 +70,9 @@ def retrain(
 
     Except a run in flight: then nothing is done, and the exit code is 1.
     """
-    body = _body(comment, policy, label)
     path = f"/models/{quote(model, safe='')}/retrain"
-    decision = peer(server, token_file).act(path, body, key_or_new(idempotency_key))
-    show_act(decision, output)
+    body = _body(comment, policy, label)
+    decision = _act(peer(server, token_file), path, body, idempotency_key, output)
     if decision["outcome"] != "trigger":
         raise typer.Exit(FAILED)
 
@@ -100,7 +99,7 @@ def pause(
     """
     path = _path("pause", model, policy, label, everything=everything)
     body = _body(comment, policy, label) | ({} if length is None else {"for": length})
-    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+    _act(peer(server, token_file), path, body, idempotency_key, output)
 
 
 def resume(
@@ -121,7 +120,7 @@ def resume(
     """
     path = _path("resume", model, policy, label, everything=everything)
     body = _body(comment, policy, label)
-    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+    _act(peer(server, token_file), path, body, idempotency_key, output)
 
 
 def approve(
@@ -137,9 +136,8 @@ def approve(
 
     `explain MODEL` shows what is asked. What else holds the model still does.
     """
-    path = f"/models/{quote(model, safe='')}/approve"
-    body = {"comment": comment}
-    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+    path = _path("approve", model, None, None, everything=False)
+    _act(peer(server, token_file), path, _body(comment, None, None), idempotency_key, output)
 
 
 def reject(
@@ -155,14 +153,22 @@ def reject(
 
     `approve` or `retrain` change that.
     """
-    path = f"/models/{quote(model, safe='')}/reject"
-    body = {"comment": comment}
-    show_act(peer(server, token_file).act(path, body, key_or_new(idempotency_key)), output)
+    path = _path("reject", model, None, None, everything=False)
+    _act(peer(server, token_file), path, _body(comment, None, None), idempotency_key, output)
 
 
 def key_or_new(key: str | None) -> str:
     """The operator's key, or one that no other command uses."""
     return str(uuid.uuid4()) if key is None else key
+
+
+def _act(
+    receiver: Receiver, path: str, body: dict[str, Any], key: str | None, output: Format
+) -> dict[str, Any]:
+    """Post an act, show the decision that it left, and return it."""
+    decision: dict[str, Any] = receiver.act(path, body, key_or_new(key))
+    show_act(decision, output)
+    return decision
 
 
 def _path(

@@ -1,4 +1,4 @@
-"""Shows answers: tables for people, JSON and CSV for programs."""
+"""Prints answers: tables for people, JSON and CSV for programs."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""policies: what they are, what is used of budgets, and how often retraining helped."""
+"""The command `policies`: modes, how much of the budgets is used, how often retraining helped."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""check-drift: ask Prometheus once, and have the receiver decide what it finds."""
+"""The command `check-drift`: asks Prometheus once and posts what it finds to the receiver."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ CHECK_DRIFT_EXAMPLES = examples(
 )
 
 MARK = "retrain_poll"
-"""This label tells our alerts from those that Alertmanager sends: only ours are ours to end."""
+"""Labels the alerts that `check-drift` posts: it resolves only these."""
 
 AT_ONCE = 1000
 """Alerts in one notification; ten thousand models make ten."""
@@ -106,7 +106,7 @@ def check_drift(
 
 
 def _samples(prometheus: Prometheus, threshold: Threshold) -> list[Sample]:
-    """The number of each model. None at all is no sign of health: then nothing is decided."""
+    """Query the number of each model. No series at all is an error, not health."""
     found = prometheus.samples(threshold.expression)
     if not found:
         raise AskError(
@@ -206,7 +206,7 @@ def _summary(
 
 
 def _complain(decisions: Iterable[Mapping[str, Any]]) -> None:
-    """What no policy takes would be silent for ever."""
+    """Fail if no policy matches what was posted."""
     lost = [each for each in decisions if each["reason"] in {"unmatched", "invalid"}]
     if not lost:
         return

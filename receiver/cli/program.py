@@ -1,4 +1,4 @@
-"""The program and its own commands: serve, check-config, demo."""
+"""The program and the commands that ask no receiver: `serve`, `check-config`, `demo`."""
 
 import sys
 from pathlib import Path

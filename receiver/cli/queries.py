@@ -1,4 +1,4 @@
-"""decisions, models, explain: what was decided, how models stand, and why."""
+"""The commands `decisions`, `models` and `explain`."""
 
 import csv
 import json
@@ -184,7 +184,7 @@ def _print_decisions_csv(receiver: Receiver, query: Mapping[str, str], limit: in
 
 
 def _print_all_decisions(receiver: Receiver, query: Mapping[str, str], output: Format) -> None:
-    """A log may be long: no more than a screenful of tables is held at a time."""
+    """Print the log page by page, so that memory stays bounded."""
     lines = receiver.lines("/decisions", query, NDJSON)
     if output is Format.JSON:
         for line in lines:

@@ -1,4 +1,4 @@
-"""One thing shown whole: a decision, an explanation, a dispatch; and lists."""
+"""Prints one decision, explanation or dispatch in full, and lists."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""send-test: a test alert on its way through, which is never acted on."""
+"""The command `send-test`: sends a test alert, which is never acted on, and shows its decision."""
 
 import threading
 import uuid

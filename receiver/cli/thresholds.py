@@ -1,4 +1,4 @@
-"""Thresholds as `check-drift` takes them: which number, on which side, and the alert's name."""
+"""Parses the thresholds of `check-drift`: metric, limit, side and the alert's name."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""YAML file (secrets in files) -> Config; readable complaints.
+"""Reads the YAML configuration and its secret files into a `Config`, or tells every problem.
 
 reading -> sections of fields -> checks (over drafts, files) -> conversion -> values
               complaints on the way                dangers at the end

@@ -1,4 +1,4 @@
-"""Checks across settings: names that must exist, fields that must be known, choices of one."""
+"""Validates settings against each other: names that must exist, fields that must be known."""
 
 import re
 from collections.abc import Callable, Iterator

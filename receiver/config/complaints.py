@@ -1,4 +1,4 @@
-"""Problems of a file, told with their place and their cure."""
+"""Formats validation errors with their place in the file and their cure."""
 
 import re
 from collections.abc import Iterator, Sequence

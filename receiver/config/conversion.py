@@ -1,4 +1,4 @@
-"""Sections of the file -> plain values: defaults filled in, paths absolute."""
+"""Converts the file's sections to plain values: defaults filled in, paths absolute."""
 
 import hashlib
 import json
@@ -85,7 +85,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
 
 
 def _text(file: FileSection, targets: Mapping[str, TargetSettings]) -> str:
-    """Write everything but secrets, so that what means the same reads the same."""
+    """Serialise everything but secrets in one canonical form."""
     data = file.model_dump(mode="json", exclude_none=True)
     if file.storage.url_file is None:
         data["storage"].setdefault("url", DEFAULT_URL)

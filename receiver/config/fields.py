@@ -1,6 +1,7 @@
 """Types of single settings: each reads one value or says what to write instead."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -24,6 +25,16 @@ SIZES = {
     "GiB": 1024**3,
 }
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]i?B|B|)")
+
+
+def checked_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Keep a text as it was written, if `parse` can read it."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
 
 
 def parse_size(value: object) -> int:
@@ -133,11 +144,6 @@ def fields_of(template: str) -> list[str]:
     return names
 
 
-def _matcher(text: str) -> str:
-    parse_matchers(text)
-    return text
-
-
 def compile_pattern(pattern: str) -> Regex:
     """Compile an identity label's pattern."""
     try:
@@ -147,11 +153,6 @@ def compile_pattern(pattern: str) -> Regex:
             f"{pattern!r} is not a pattern: {error}; write what a value may be, "
             "as [a-z0-9-]{1,40}"
         ) from None
-
-
-def _pattern(pattern: str) -> str:
-    compile_pattern(pattern)
-    return pattern
 
 
 def _labels(labels: dict[str, str]) -> dict[str, str]:
@@ -201,8 +202,8 @@ Name = Annotated[str, AfterValidator(_name)]
 Repository = Annotated[Literal, AfterValidator(_repository)]
 Workflow = Annotated[Literal, BeforeValidator(_workflow)]
 Template = Annotated[str, BeforeValidator(_template)]
-MatcherText = Annotated[str, AfterValidator(_matcher)]
+MatcherText = Annotated[str, checked_by(parse_matchers)]
 Match = Annotated[list[MatcherText], AfterValidator(_match)]
-Labels = Annotated[dict[str, Annotated[str, AfterValidator(_pattern)]], AfterValidator(_labels)]
+Labels = Annotated[dict[str, Annotated[str, checked_by(compile_pattern)]], AfterValidator(_labels)]
 KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]

@@ -1,4 +1,4 @@
-"""Files that the configuration names: they must be there, and secrets must look like secrets."""
+"""Reads and checks the files that the configuration names: secrets, certificates, programs."""
 
 import os
 from pathlib import Path

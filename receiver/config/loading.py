@@ -1,4 +1,4 @@
-"""The way from a file to a configuration: read, check everything, convert."""
+"""Loads a configuration: reads the file, validates everything, converts it."""
 
 import sys
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What can be read of a file that has problems, so that all the rest is checked as well."""
+"""Parses an invalid file setting by setting, so that all its problems are told at once."""
 
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin

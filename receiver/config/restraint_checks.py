@@ -1,4 +1,4 @@
-"""Checks across the settings of budgets: units that must agree, spans that must be remembered."""
+"""Validates budgets: units that must agree, spans that retention must cover."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Types of the settings of the rungs below `cooldown`."""
+"""Types of single settings of the rungs below `cooldown`: hours, attempts, limits, costs."""
 
 import re
 from datetime import timedelta
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator
 
+from receiver.config.fields import checked_by
 from receiver.core.durations import parse_duration
 from receiver.core.windows import DAYS, MIDNIGHT, Hours
 
@@ -95,11 +96,6 @@ def _allowed_hours(texts: list[str]) -> list[str]:
     return texts
 
 
-def _hours(text: str) -> str:
-    parse_hours(text)
-    return text
-
-
 def parse_run_cap(text: str) -> tuple[int, timedelta]:
     """Read `4 in 7d`. Raises `ValueError`."""
     match = re.fullmatch(r"([1-9][0-9]{0,5}) in (\S+)", text.strip())
@@ -121,16 +117,6 @@ def _some_span(span: str, text: str) -> timedelta:
     if not length:
         raise ValueError(f"{text!r} has no length; write a duration such as 7d")
     return length
-
-
-def _run_cap(text: str) -> str:
-    parse_run_cap(text)
-    return text
-
-
-def _cost_cap(text: str) -> str:
-    parse_cost_cap(text)
-    return text
 
 
 def _listed(value: object) -> object:
@@ -158,8 +144,8 @@ def _when_spent(value: object) -> str:
 
 HOLD, ASK = "hold", "ask"
 
-RunCaps = Annotated[list[Annotated[str, AfterValidator(_run_cap)]], BeforeValidator(_listed)]
-CostCaps = Annotated[list[Annotated[str, AfterValidator(_cost_cap)]], BeforeValidator(_listed)]
+RunCaps = Annotated[list[Annotated[str, checked_by(parse_run_cap)]], BeforeValidator(_listed)]
+CostCaps = Annotated[list[Annotated[str, checked_by(parse_cost_cap)]], BeforeValidator(_listed)]
 Amount = Annotated[float, BeforeValidator(_amount)]
 Unit = Annotated[str, AfterValidator(_unit)]
 WhenSpent = Annotated[str, BeforeValidator(_when_spent)]
@@ -167,5 +153,5 @@ Attempts = Annotated[int, BeforeValidator(_attempts)]
 Backoff = Annotated[float, BeforeValidator(_backoff)]
 Location = Annotated[str, AfterValidator(_location)]
 AllowedHours = Annotated[
-    list[Annotated[str, AfterValidator(_hours)]], AfterValidator(_allowed_hours)
+    list[Annotated[str, checked_by(parse_hours)]], AfterValidator(_allowed_hours)
 ]

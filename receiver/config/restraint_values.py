@@ -1,4 +1,4 @@
-"""The settings of the rungs below `cooldown` -> plain values."""
+"""Converts the settings of the rungs below `cooldown` to plain values."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The section `announcements`: its checks, and what it says as plain values."""
+"""Validates and converts the section `announcements`."""
 
 from collections.abc import Iterator
 from pathlib import Path

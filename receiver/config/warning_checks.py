@@ -1,4 +1,4 @@
-"""Settings that are legal but dangerous."""
+"""Warns of settings that are valid but dangerous."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The file's text, as YAML: plain lists and mappings, and what is wrong with the text itself."""
+"""Parses the file's YAML into lists and mappings, and tells errors of the YAML itself."""
 
 from pathlib import Path
 from typing import Any

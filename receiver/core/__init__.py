@@ -1,1 +1,1 @@
-"""What the program knows: plain values in, plain values out."""
+"""The domain: frozen values and pure functions; no clock, no I/O."""

@@ -1,4 +1,4 @@
-"""What Alertmanager told us: notifications and their alerts."""
+"""Notifications and alerts, as Alertmanager sent them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Alert:
 
     @property
     def is_test(self) -> bool:
-        """Whether it was sent to try the way through: it is observed, never acted on."""
+        """Whether it is a test alert: observed, never acted on."""
         return self.labels.get("retrain_test") == "true"
 
 

@@ -1,4 +1,4 @@
-"""Announcements: what is told to the outside, to whom, and when it is tried again."""
+"""Announcements: messages to subscribers, their states and the waits between retries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

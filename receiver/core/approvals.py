@@ -1,4 +1,4 @@
-"""Approvals: what a human was asked about a model, and what the answer was."""
+"""Approvals: a question to a human about one model, and the answer."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Budgets: how many runs, at the same time or within a span, and what they may cost."""
+"""Budgets: limits of runs in flight, runs within a span, and money within a span."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 from receiver.core.durations import format_duration
 
 HUNDREDTH = 0.01
-"""Less than that of any currency is not rounded away."""
+"""Amounts from here on are shown with two digits; smaller ones as they are, not as 0."""
 
 
 class Scope(StrEnum):

@@ -1,4 +1,4 @@
-"""A case: one alert on its way down the ladder, with everything that the rungs may look at."""
+"""A case: what every rung of the ladder is given: alert, policy, facts and time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from receiver.core.policies import Policy
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One alert on its way down the ladder."""
+    """One alert with everything that a rung may look at."""
 
     alert: Alert
     policy: Policy | None

@@ -29,7 +29,7 @@ def take(model: Model, cooldown: timedelta, now: datetime) -> Model:
 
 
 def settle(model: Model, pause: timedelta, ended_at: datetime) -> Model:
-    """Leave a finished run, good or bad, time to show in the metric."""
+    """Hold the model for `settle` after a run's end: the metric shows a better model late."""
     return replace(
         model,
         cooldown_until=latest_of(model.cooldown_until, ended_at + pause),

@@ -1,4 +1,4 @@
-"""Decisions: why, what follows, what was seen; the entries of the audit log."""
+"""Decisions: the audit log's entries, with reason, outcome and what each rung saw."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Why not retrained? Every rung as it stands now, by the code that decides."""
+"""Explains why a model is not retrained now: every rung, answered by the code that decides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run is told: identity labels, numbers, a well-formed alertname; nothing else."""
+"""Fills a run's inputs from identity labels, numbers and a well-formed alertname only."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Messages: what subscribers are told about a run, a dispatch, a question or a recovery."""
+"""Composes the messages to subscribers: run ordered, dispatch failed, question, recovery."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Models: what is retrained, which of its alerts fire, and what holds it back."""
+"""The retrained (machine-learning) models: firing alerts, episode, cooldown, pause, next check."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -40,7 +40,7 @@ class Policy:
         cooldown: Least time between two sends.
         settle: Time after a run's end in which a better model can't be seen in the metric yet.
         dedup_window: Length of the window in which the same delivery is a duplicate.
-        alert_expiry: An alert that nobody confirmed for so long is taken for gone.
+        alert_expiry: An alert that was not delivered again for this long counts as ended.
         attempts: Runs of one episode after which a human must look; None for any number.
         backoff: What each run of an episode multiplies the next one's cooldown by.
         window: The hours in which runs may start; None for all.

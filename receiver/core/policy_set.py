@@ -1,4 +1,4 @@
-"""The policy set: policies and targets of one configuration, and what they say of an alert."""
+"""The policy set: policies and targets of one configuration; matches alerts to policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

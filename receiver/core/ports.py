@@ -1,4 +1,4 @@
-"""Ports: what the flows are handed from outside."""
+"""Ports: the interfaces that flows call: clock, dispatcher, announcer."""
 
 from datetime import datetime, timedelta
 from typing import Protocol

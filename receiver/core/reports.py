@@ -1,4 +1,4 @@
-"""Reports: what a run itself says of what it made, in one line that every target can carry."""
+"""Reports: a run's own verdict and numbers, in one line that every target can carry."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The rungs between `cooldown` and `observed`: each is there for policies that set its keys."""
+"""The optional rungs between `cooldown` and `observed`; a policy without the keys skips one."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Restraints: what the rungs between `cooldown` and `observed` look at."""
+"""Restraints: the facts for the rungs between `cooldown` and `observed`."""
 
 from dataclasses import dataclass
 from datetime import datetime

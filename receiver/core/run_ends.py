@@ -27,7 +27,7 @@ INEFFECTIVE = frozenset({Effect.NO_EFFECT, Effect.REJECTED})
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What an effect is told from.
+    """The facts that an effect is derived from.
 
     Attributes:
         state: How the run ended.

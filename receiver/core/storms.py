@@ -1,4 +1,4 @@
-"""Storms: many models that begin to fire together point at their data rather than at them."""
+"""Storms: many models that begin to fire together, which suggests bad data, not bad models."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Windows: the hours in which a policy may start runs, by weekday and time zone."""
+"""Windows: a policy's allowed hours, by weekday and time zone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What happens, in order."""
+"""Flows: what happens, step by step, in transactions."""

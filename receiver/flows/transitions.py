@@ -1,4 +1,4 @@
-"""Transitions: a dispatch enters a state, which is carried forward to its model."""
+"""Moves a dispatch to another state: checked, stored, carried to its model, logged, counted."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Advisory locks keep replicas from doing the same thing at once, besides deciding a model."""
+"""Advisory locks: keep replicas from doing one thing at once (reload, pause, retention, ...)."""
 
 from enum import IntEnum
 from zlib import crc32

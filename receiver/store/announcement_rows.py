@@ -1,4 +1,4 @@
-"""Announcements: written with what they tell of, claimed and closed by whoever sends them."""
+"""The outbox of announcements: inserted with their cause, claimed and closed by the sender."""
 
 from collections.abc import Iterable
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What budgets count: runs within a span, runs in flight, and what runs cost."""
+"""Counts what budgets limit: runs within a span, runs in flight, money."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The reads of every deciding transaction: compiled once, run on the driver."""
+"""Compiled SELECTs: built once, run on the driver, for the reads of each deciding transaction."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Many rows at once: INSERT, with ON CONFLICT where rows may be there, run on the driver.
+"""Compiled bulk INSERT and upsert (ON CONFLICT), run on the driver.
 
 These are the hot statements. For every row SQLAlchemy would walk its names, types and parameters,
 which takes several times as long as SQLite takes to store it.

@@ -1,4 +1,4 @@
-"""Dispatches, their attempts and transitions: the outbox."""
+"""The outbox of dispatches: claims, attempts and transitions."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""What can be wrong with the store, and what a driver's error says about it."""
+"""The store's errors, and how a driver's error is classified."""
 
 from sqlalchemy.exc import (
     DBAPIError,

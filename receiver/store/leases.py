@@ -1,4 +1,4 @@
-"""Rows that an UPDATE claims are read, or left alone for as long as the claim lasts."""
+"""Leases: claims a due row with UPDATE ... RETURNING; an unreadable row stays claimed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""The audit log and what is kept beside it: notifications, rejections, configurations, answers."""
+"""Writes the audit log, notifications, rejections, configurations and idempotent answers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

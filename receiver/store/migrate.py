@@ -1,4 +1,4 @@
-"""Brings a database's tables up to date."""
+"""Runs the database migrations that are due."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Migrates in a process of its own: Alembic's 11 MiB go with it when it ends.
+"""Runs migrations in a subprocess, so that Alembic's 11 MiB are freed when it ends.
 
 The parent has the SQLite file's lock, so the child takes none; it is called as
 `python -m receiver.store.migrate_subprocess`.

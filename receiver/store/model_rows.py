@@ -1,4 +1,4 @@
-"""What deciding reads and writes: models, firing alerts, pauses, remembered deliveries."""
+"""Reads and writes what deciding needs: models, firing alerts, pauses, deliveries."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields

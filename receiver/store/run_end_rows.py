@@ -1,4 +1,4 @@
-"""Runs and their ends: written at a run's end; its report and its model's recovery are added."""
+"""Run ends: inserted when a run ends; its report and its model's recovery are added later."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

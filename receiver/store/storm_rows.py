@@ -1,4 +1,4 @@
-"""What storms are told from: when the models of a policy began to fire, and releases."""
+"""Reads and writes what storms depend on: when models began to fire, and releases."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Carries what the committer finished to the event loop: one wake-up for a whole batch."""
+"""Hands the committer's results to the event loop, one wake-up per batch."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""The routes, and who stands behind each."""
+"""The routes of the HTTP application."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""Who may do what: tokens by role, several live at once."""
+"""Authentication: tokens by role, several valid at once."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Reads request bodies: bounded in size, in time, and in what they hold in memory together."""
+"""Reads request bodies within limits of size, time and memory of all together."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""An operator's act over HTTP: who, why, once."""
+"""Reads an operator's act from a request: actor, comment, idempotency key."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Query parameters and bodies of requests, read with clear complaints."""
+"""Parses query parameters and request bodies, with clear 400s."""
 
 import difflib
 import json

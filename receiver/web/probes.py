@@ -1,4 +1,4 @@
-"""Probes, metrics, reload, rejections."""
+"""The routes for probes, `/metrics`, reload and rejections."""
 
 import base64
 from typing import Any

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with a deadline for the part that no application sees: a request's line and headers."""
+"""HTTP/1.1 with a deadline for a request's line and headers."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Uvicorn with our patience, and with signals that the service hears."""
+"""Configures uvicorn: time-outs, connection limits, and signals for the service."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""POST /webhook: commit first, then 2xx."""
+"""POST /webhook: answers 2xx only after the commit."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Notifications come in: what the webhook calls."""
+"""Intake: what the webhook calls to decide notifications."""

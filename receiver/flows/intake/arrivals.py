@@ -1,4 +1,4 @@
-"""Notifications on their way in, and what became of them."""
+"""Values of the intake: a matched notification before, its receipt after the commit."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Requests that wait together share one transaction."""
+"""Commits in groups: requests that wait at the same time share one transaction."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""What metrics and log say of decided notifications: counters once a commit, a line for each."""
+"""Metrics and log lines of decisions: counters once per commit, a line per notification."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -39,6 +39,13 @@ def tell(arrival: Arrival, receipt: Receipt) -> None:
             tell_triggered(decision)
     for model in receipt.recovered:
         log().info("model_recovered", model=model)
+
+
+def count_one(decision: Decision) -> None:
+    """Count a decision that no notification asked for, and log it if it ordered a run."""
+    decisions.labels(decision.reason.value).inc()
+    if decision.reason is Reason.TRIGGERED:
+        tell_triggered(decision)
 
 
 def tell_triggered(decision: Decision) -> None:

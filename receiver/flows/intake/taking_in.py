@@ -1,4 +1,4 @@
-"""Notifications become decisions and dispatches, all or nothing."""
+"""Decides notifications and stores decisions and dispatches, all in one transaction."""
 
 from collections.abc import Sequence
 from contextlib import suppress

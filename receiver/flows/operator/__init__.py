@@ -1,1 +1,1 @@
-"""What a human does: pause, resume, retrain, approve, retry, abandon, reload."""
+"""Operators' acts: pause, resume, retrain, approve, reject, retry, abandon, reload."""

@@ -1,4 +1,4 @@
-"""What every operator's act shares: who, why, once, and the decision that it leaves."""
+"""What all operators' acts share: actor, comment, idempotency key, the decision in the log."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from receiver.core.alerts import Source
 from receiver.core.decisions import Decision, Gate, Reason
-from receiver.flows.intake.counting import tell_triggered
+from receiver.flows.intake.counting import count_one
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.log_rows import StoredAnswer
 from receiver.store.store import Store, Tx
-from receiver.telemetry import decisions, log
+from receiver.telemetry import log
 
 ANSWERS_KEPT = timedelta(hours=24)
 """How long an `Idempotency-Key` is honoured."""
@@ -55,9 +55,7 @@ def once(store: Store, act: Act, do: Callable[[Tx], Decision]) -> int:
         if act.key is not None:
             answer = StoredAnswer(request=act.request, decision_id=decision.id)
             tx.save_answer(act.actor, act.key, answer, decision.decided_at)
-    decisions.labels(decision.reason.value).inc()
-    if decision.reason is Reason.TRIGGERED:
-        tell_triggered(decision)
+    count_one(decision)
     log().info(
         "operator_acted",
         decision_id=decision.id,

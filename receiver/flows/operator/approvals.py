@@ -1,4 +1,4 @@
-"""An operator approves or rejects what a rung asks about a model."""
+"""Approves or rejects what a rung asks about a model."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""An operator pauses, resumes, retrains; each act leaves a decision."""
+"""Pauses, resumes and retrains at an operator's word; each act leaves a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from receiver.store.store import Store, Tx
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What an operator says about a model that was never seen (or to say it anew)."""
+    """The policy and labels that an operator gives to name a model that was never seen."""
 
     policy: str | None = None
     labels: Mapping[str, str] | None = None

@@ -1,4 +1,4 @@
-"""An operator retries or abandons a dispatch that went wrong."""
+"""Retries or abandons a dispatch at an operator's word."""
 
 from dataclasses import replace
 

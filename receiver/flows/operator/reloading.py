@@ -1,4 +1,4 @@
-"""A configuration that was loaded takes effect on what is held."""
+"""Applies a loaded configuration: every firing alert is decided again."""
 
 from receiver.core.policy_set import PolicySet
 from receiver.store.advisory_locks import AdvisoryLock

@@ -1,1 +1,1 @@
-"""Work that threads do by themselves: send, follow, decide again, forget."""
+"""Background threads: send, reconcile, follow, decide again, announce, forget."""

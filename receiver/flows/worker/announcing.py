@@ -1,4 +1,4 @@
-"""What was announced is sent to its subscriber, at least once, until it says yes."""
+"""Delivers announcements to subscribers: at least once, with retries, until they are given up."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,8 +13,8 @@ LEASE = timedelta(minutes=2)
 
 
 ROLLING = timedelta(minutes=10)
-"""So long replicas may have different configurations: one may know a subscriber that others
-don't."""
+"""How long replicas may have different configurations in a rolling update: one of them may know
+a subscriber that the others don't."""
 
 
 def announce_next(store: Store, subscriber: str, announcer: Announcer | None) -> bool:

@@ -1,4 +1,4 @@
-"""A due dispatch becomes a run: found or started, never started twice."""
+"""Sends due dispatches: one POST per attempt, after asking once more whether to."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -100,7 +100,7 @@ def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | Non
 
 
 def _waits_until(unit: UnitOfWork, dispatch: Dispatch) -> datetime | None:
-    """When to look again, if a pause holds it or its hours are over: the target was away."""
+    """The time of the next look if a pause or the allowed hours hold it now; None to send it."""
     again = unit.now + PAUSE_LOOK
     pause = unit.pause_of(dispatch.model, dispatch.policy)
     if pause is not None:

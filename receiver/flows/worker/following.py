@@ -1,4 +1,4 @@
-"""A run is followed to its end."""
+"""Polls runs until they end."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

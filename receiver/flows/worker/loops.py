@@ -1,4 +1,4 @@
-"""The loops around the flows: only here does anything wait."""
+"""The worker's loops, one thread each; the only place that waits."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping

@@ -1,4 +1,4 @@
-"""A hold that ended is decided again; an alert that nobody confirms is taken for gone."""
+"""The timer: decides held models again when due, and expires alerts that nobody confirms."""
 
 from datetime import timedelta
 
@@ -10,10 +10,9 @@ from receiver.core.ladder import TIMER_LADDER
 from receiver.core.models import FiringAlert
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.flows.deciding import Origin, decide_alert
-from receiver.flows.intake.counting import tell_triggered
+from receiver.flows.intake.counting import count_one
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store, Tx
-from receiver.telemetry import decisions
 
 MODELS_AT_ONCE = 50
 """Models in one transaction: long enough to pay, short enough that intake hardly waits."""
@@ -29,9 +28,7 @@ def recheck(store: Store, policy_set: PolicySet, names: list[str]) -> bool:
     """Decide these models anew, if their time has come. Whether that ordered a run."""
     taken = store.run(lambda tx: _recheck_all(tx, policy_set, names))
     for decision in taken:
-        decisions.labels(decision.reason.value).inc()
-        if decision.reason is Reason.TRIGGERED:
-            tell_triggered(decision)
+        count_one(decision)
     return any(decision.reason is Reason.TRIGGERED for decision in taken)
 
 

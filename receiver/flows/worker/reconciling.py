@@ -19,12 +19,12 @@ from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store
 
 KEPT = timedelta(days=30)
-"""How long a doubt or a run is remembered; none lasts so long."""
+"""Entries older than this are dropped from memory; no doubt and no run lasts as long."""
 
 
 @dataclass(slots=True)
 class DoubtTimer:
-    """How long this process has watched each doubt and each run, by a clock that never jumps.
+    """Measures by the monotonic clock how long this process has watched each doubt and run.
 
     The wall clock may jump over a whole look-up window, and absence would prove nothing; or over
     a run's time-out, and its model would no longer be held although the run goes on.
@@ -42,7 +42,7 @@ class DoubtTimer:
         return self._least(dispatch.id, dispatch.sent_at or dispatch.created_at, now)
 
     def forget(self, dispatch: Dispatch) -> None:
-        """The doubt, or the run, is over; so is what other replicas ended long ago."""
+        """Drop a doubt or run that is over, and what other replicas ended long ago."""
         oldest = self.clock.elapsed() - KEPT
         for key, since in list(self._since.items()):  # other loops use it at the same time
             if key[0] == dispatch.id or since < oldest:
@@ -63,7 +63,7 @@ def look_up(
     *,
     now: datetime,
 ) -> None:
-    """Look for the run of a dispatch in doubt. An early look can only find."""
+    """Look for the run of a dispatch in doubt. Before the window ends a look can only find."""
     dispatch = claimed
     if claimed.state is DispatchState.SENDING:  # its worker died: the lease has just ended
         with store.begin() as tx:
@@ -98,7 +98,7 @@ def look_up(
 
 
 def _window(dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
-    """How long absence proves nothing.
+    """The look-up window: how long absence proves nothing.
 
     A doubt that began after the lease was taken over from whoever sent it: by a clock that jumped
     perhaps, and then the call goes on for a while.

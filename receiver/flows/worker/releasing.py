@@ -38,14 +38,14 @@ def release_shared(store: Store, policy_set: PolicySet) -> None:
 
 
 def _shut_out(view: View, policy_set: PolicySet) -> list[str]:
-    """The models that wait for later hours while a window is open: the clock was set back."""
+    """The models that wait although their window is open: the clock was set back."""
     windows = [(one.name, one.window) for one in policy_set.policies if one.window]
     open_now = [name for name, window in windows if window.is_open(view.now)]
     return view.holds.waiting_for_hours(open_now) if open_now else []
 
 
 def _calmed(view: View, policy: Policy, held: Sequence[FiringAlert]) -> list[str]:
-    """The models of a policy that too many others fired with, and do no more."""
+    """The models of a policy whose storm has calmed down."""
     storm, names = policy.storm, {one.model for one in held if one.held_until is None}
     if storm is None or not names:
         return []

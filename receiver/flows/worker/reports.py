@@ -1,4 +1,4 @@
-"""What an ended run reports of itself is read, and never changes how it ended."""
+"""Reads the report of an ended run; it never changes how the run ended."""
 
 from receiver.core.dispatches import DispatchError
 from receiver.core.policy_set import PolicySet

@@ -1,4 +1,4 @@
-"""What is older than the configured age is forgotten, in small steps."""
+"""Deletes what is older than the configured age, in small transactions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Ages:
 
 
 def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:
-    """Delete what is too old. How many rows that were. Raises `StoreUnavailable`.
+    """Delete what is too old. The number of rows. Raises `StoreUnavailable`.
 
     The horizon is written first: it is the only thing that the log's triggers let through. One
     replica is enough for it. A disk that is nearly full may have room for small steps only.

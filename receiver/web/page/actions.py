@@ -1,4 +1,4 @@
-"""Actions offered to an operator: what each would do now, before it is done."""
+"""The actions offered to an operator, each with its consequence now."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

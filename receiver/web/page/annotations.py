@@ -1,4 +1,4 @@
-"""Annotations of a raw alert, which tell people more than we decide by: threshold, links."""
+"""Reads an alert's annotations for people: threshold, runbook and dashboard links."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One thing, whole: a decision, a dispatch, a rejected body."""
+"""The detail pages: a decision, a dispatch, a rejected body."""
 
 import json
 from collections.abc import Mapping, Sequence

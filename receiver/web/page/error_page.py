@@ -1,4 +1,4 @@
-"""The error page, and how a browser is made to ask for the token."""
+"""The error page; a 401 makes the browser ask for the token."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Forms by which an operator acts: each shows its consequence and asks for a reason."""
+"""The forms for operators' acts: each shows its consequence and asks for a comment."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""Labels: what the page calls things, and how it shows strangers' text."""
+"""The page's words for states and reasons, and how it shows strangers' text."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Reads the log for the timeline: the API's filters, its cursor, its words."""
+"""Reads one page of the log for the timeline, with the API's filters and cursor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the first page shows: the models, what needs a human, what was just decided."""
+"""The first page: what needs a human, the models, the latest decisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

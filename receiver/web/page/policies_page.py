@@ -1,4 +1,4 @@
-"""What the page of the policies shows: how each stands, and how often retraining helped."""
+"""The page of the policies: modes, budgets, how often retraining helped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Templates and static files -> answers that a browser can trust."""
+"""Renders templates and serves static files, with strict security headers."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""GET / and what it leads to: every question of an operator, answered in HTML."""
+"""The routes of the operators' page, `GET /` and below."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""The values that alerts brought, as a line with its threshold and the runs; pure."""
+"""Draws a model's alert values as a sparkline, with threshold and runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What to do first: the lines to paste, with this receiver's own address in them."""
+"""The first steps shown on an empty page: lines to paste, with this receiver's address."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The story of the log: repeats of one model within an episode are folded into one entry."""
+"""Builds the timeline from the log; repeats of a model within an episode become one entry."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -50,7 +50,7 @@ def examine(plan: Plan | int, stores: Stores, parts: Parts | None = None) -> tup
 
 def moves_made(store: Store) -> frozenset[Move]:
     """Each move of a dispatch from one state to another that a history wrote down."""
-    with store.read() as db:
+    with store._reading() as db:
         rows = db.execute(
             select(transitions.c.dispatch_id, transitions.c.state).order_by(
                 transitions.c.dispatch_id, transitions.c.number

@@ -1,4 +1,4 @@
-"""Releases models whose hold something else ends: a budget, a storm, a new file, a clock."""
+"""Releases models whose hold an event ends: room in a budget, the end of a storm, a reload."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from receiver.store.views.view import View
 
 
 def release_shared(store: Store, policy_set: PolicySet) -> None:
-    """Let the timer decide the models whose hold something else has ended.
+    """Make due the models whose hold an event has ended.
 
     A storm is over, or a budget has room: for those first that wait longest; the others go on
     waiting without a word in the log. Another configuration decided after this one was loaded:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from receiver.core.dispatches import DispatchState
+from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, state_of
 from receiver.flows.operator import controls, dispatches
 from receiver.flows.operator.acts import Act, Conflict, NotFound
@@ -326,3 +326,18 @@ def test_states_in_the_order_an_operator_asks(history):
     resume(history)
     history.clock.pass_(DRIFT.cooldown)
     assert state(history) is ModelState.FIRING
+
+
+@pytest.mark.parametrize("stands", sorted(LIVE | ATTENTION))
+def test_a_dispatch_that_has_not_ended_can_be_abandoned(history, stands):
+    """In whichever state it is, as docs/states.md draws it."""
+    history.deliver(alert())
+    (row,) = history.dispatches()
+    with history.store.begin() as tx:
+        ended_at = tx.now() if stands in ATTENTION else None
+        stored = replace(tx.take_over(tx.dispatch(row.id)), state=stands, ended_at=ended_at)
+        assert tx.save_dispatch(stored, at=tx.now())
+
+    dispatches.abandon(history.store, history.policy_set, ANA, row.id)
+
+    assert history.states() == [DispatchState.ABANDONED]

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from receiver.core.dispatches import MOVES, Move
+from receiver.core.dispatches import MOVES, Move, Mover
 from tests.simulation.plans import MINUTE, calm, draw
 from tests.simulation.running import examine, examine_all
 from tests.simulation.story import tell
@@ -20,7 +20,7 @@ POSTGRES_SEEDS = int(os.environ.get("SIMULATION_POSTGRES_SEEDS", "10"))
 def test_no_promise_is_broken(stores):
     """Whatever happens in whatever order, every promise of docs/guarantees.md holds.
 
-    And between them the histories make every move of a dispatch that docs/states.md draws.
+    And between them the histories make every move of docs/states.md that no human makes.
     """
     made: set[Move] = set()
     for outcome in examine_all(range(SEEDS), os.cpu_count() or 1):
@@ -29,10 +29,12 @@ def test_no_promise_is_broken(stores):
             pytest.fail("\n".join(tell(lived, again.violations)))
         made |= outcome.moves
 
-    allowed = frozenset().union(*MOVES.values())
-    assert made <= allowed
+    ours = frozenset().union(
+        *(moves for mover, moves in MOVES.items() if mover is not Mover.OPERATOR)
+    )
+    assert made <= ours | MOVES[Mover.OPERATOR]
     if SEEDS >= ENOUGH:
-        assert made == allowed
+        assert made >= ours
 
 
 @pytest.mark.parametrize("trouble", [0.0, 1.0])

@@ -16,8 +16,8 @@ from prometheus_client.process_collector import ProcessCollector
 from receiver import __version__
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import DispatchState, Failure
-from receiver.core.json_text import encode
 from receiver.core.reports import Verdict
+from receiver.json_text import encode
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)

@@ -56,7 +56,7 @@ class SystemClock:
         return timedelta(seconds=time.monotonic())
 
 
-class CannotServe(Exception):  # noqa: N818  says what is true
+class CannotServe(Exception):
     """The process can't start like this; the message says what to change."""
 
 

@@ -19,7 +19,7 @@ MARK = "# -- "
 Row = tuple[str, str, str]
 
 
-class Undescribed(Exception):  # noqa: N818  says what is true
+class Undescribed(Exception):
     """A value has no `# --` line."""
 
 

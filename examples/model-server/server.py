@@ -33,7 +33,7 @@ LARGEST_BODY = 1024 * 1024
 MOST_SKIPPED = 16 * LARGEST_BODY
 
 
-class BadRequest(Exception):  # noqa: N818
+class BadRequest(Exception):
     """What is wrong with a request, in one sentence."""
 
 

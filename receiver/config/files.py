@@ -6,7 +6,7 @@ from pathlib import Path
 SHORTEST_TOKEN = 8
 
 
-class BadFile(ValueError):  # noqa: N818  reads as what it says
+class BadFile(ValueError):
     """A file can't be what its setting says; the message never shows its content."""
 
 

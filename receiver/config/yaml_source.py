@@ -8,7 +8,7 @@ import yaml
 from receiver.config.complaints import Complaint
 
 
-class NotYaml(Exception):  # noqa: N818  reads as what it says
+class NotYaml(Exception):
     """Nothing can be told about the settings, for the text is no YAML mapping."""
 
 

@@ -84,5 +84,5 @@ class Notification:
     body: bytes
 
 
-class BadNotification(ValueError):  # noqa: N818  one of three named kinds of error
+class BadNotification(ValueError):
     """The body is not an Alertmanager notification; the message says why, in one line."""

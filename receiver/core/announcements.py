@@ -74,7 +74,7 @@ class Announcement:
     ended_at: datetime | None = None
 
 
-class NotDelivered(Exception):  # noqa: N818  reads as what it says
+class NotDelivered(Exception):
     """The subscriber did not say yes; the message is one sentence, without secrets.
 
     Attributes:

@@ -86,7 +86,7 @@ class Policy:
         return all(matcher.matches(labels) for matcher in self.matchers)
 
 
-class NoIdentity(ValueError):  # noqa: N818  reads as what it says
+class NoIdentity(ValueError):
     """The labels don't name a model; the message says which label and why."""
 
 

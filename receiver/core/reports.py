@@ -24,7 +24,7 @@ class Report:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-class BadReport(ValueError):  # noqa: N818  reads as what it says
+class BadReport(ValueError):
     """The run said something that is no report; the message quotes it."""
 
 

@@ -50,7 +50,7 @@ class Request:
     body: Mapping[str, Any] | None = None
 
 
-class NoAnswer(Exception):  # noqa: N818  reads as what it says
+class NoAnswer(Exception):
     """No whole answer came; the message says why.
 
     Attributes:
@@ -137,7 +137,7 @@ class GithubClient:
         )
 
 
-class _KeptFromPyGithub(Exception):  # noqa: N818  reads as what it says
+class _KeptFromPyGithub(Exception):
     """PyGithub would repeat a POST after a 301, and ask for ever after a 202."""
 
 

@@ -104,7 +104,7 @@ def is_success(status: int) -> bool:
     return status // 100 == 2  # noqa: PLR2004  HTTP's class of successes
 
 
-class NoAnswer(Exception):  # noqa: N818  reads as what it says
+class NoAnswer(Exception):
     """No whole answer came; the message says why, without the address and without secrets.
 
     Attributes:

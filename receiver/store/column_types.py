@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator
 
-from receiver.core.json_text import decode, encode
+from receiver.json_text import decode, encode
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

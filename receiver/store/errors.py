@@ -19,7 +19,7 @@ COLLISION = ("40001", "40P01")
 """Two transactions stood in each other's way, and the database gave up one of them."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818  says what is true
+class StoreUnavailable(Exception):
     """The store can't commit now (gone, locked, full); nothing was stored. Try again.
 
     If the answer to a COMMIT got lost, it may be stored after all. Deciding again is right then
@@ -35,18 +35,18 @@ class NumberTaken(BeginAgain):
     """Another replica writes decisions under the numbers of this one."""
 
 
-class RowRefused(Exception):  # noqa: N818  says what is true
+class RowRefused(Exception):
     """The database refuses what was to be stored: its content is at fault, not the store."""
 
 
-class UnreadableRow(Exception):  # noqa: N818  says what is true
+class UnreadableRow(Exception):
     """A row that was claimed says what nobody can read: a hand that is not ours wrote it.
 
     Its claim is committed, so that the rows after it come first; it falls due again later.
     """
 
 
-class StoreRefused(Exception):  # noqa: N818  says what is true
+class StoreRefused(Exception):
     """The store can't be used at all; the message says what to change."""
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
-from receiver.core.json_text import encode
 from receiver.core.times import stamp
+from receiver.json_text import encode
 from receiver.store.compiled_upsert import Writing
 from receiver.store.tables import answers, configs, decisions, notifications, rejections
 

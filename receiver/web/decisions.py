@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -96,7 +97,9 @@ class Decisions:
         decision_id = number("decision", request.path_params["id"])
         found = await run_in_threadpool(whole_decision, self._service.store, decision_id)
         if found is None:
-            raise Problem(404, f"there is no decision {decision_id}, or it was forgotten")
+            raise Problem(
+                HTTPStatus.NOT_FOUND, f"there is no decision {decision_id}, or it was forgotten"
+            )
         return JSONResponse(found)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -87,7 +88,7 @@ class Dispatches:
 
         found = await run_in_threadpool(read)
         if found is None:
-            raise Problem(404, "there is no such dispatch, or it was forgotten")
+            raise Problem(HTTPStatus.NOT_FOUND, "there is no such dispatch, or it was forgotten")
         return JSONResponse(found)
 
     async def retry(self, request: Request) -> Response:

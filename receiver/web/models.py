@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -77,7 +78,7 @@ class Models:
         only(request, ())
         found = await run_in_threadpool(self._whole, request.path_params["model"])
         if found is None:
-            raise Problem(404, "no alert named this model yet; see GET /models")
+            raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet; see GET /models")
         return JSONResponse(found)
 
     async def retrain(self, request: Request) -> Response:

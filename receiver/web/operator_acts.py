@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -43,9 +44,9 @@ async def carry_out(service: Service, do: Callable[[], int]) -> int:
     try:
         decision_id = await run_in_threadpool(do)
     except NotFound as error:
-        raise Problem(404, str(error)) from None
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from None
     except Conflict as error:
-        raise Problem(409, str(error)) from None
+        raise Problem(HTTPStatus.CONFLICT, str(error)) from None
     service.hint()
     return decision_id
 

@@ -1,6 +1,7 @@
 """The routes for probes, `/metrics`, reload and rejections."""
 
 import base64
+from http import HTTPStatus
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -61,7 +62,10 @@ class Probes:
             needs_restart = await run_in_threadpool(self._service.reload)
         except ConfigError as error:
             problems = "; ".join(error.problems)
-            raise Problem(422, f"nothing was changed; {error.path.name}: {problems}") from None
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"nothing was changed; {error.path.name}: {problems}",
+            ) from None
         config = self._service.loaded.config
         return JSONResponse(
             {

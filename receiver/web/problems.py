@@ -15,7 +15,7 @@ COME_AGAIN = {"Retry-After": "5"}
 """A wish for when to come back, in seconds; it goes with a 503."""
 
 
-class Problem(Exception):  # noqa: N818  RFC 9457's word
+class Problem(Exception):
     """An answer that says what is wrong and what would help."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:

@@ -14,9 +14,9 @@ from receiver.alertmanager import parse_notification
 from receiver.config import Role
 from receiver.core.alerts import BadNotification, Source
 from receiver.core.decisions import Decision
-from receiver.core.json_text import encode
 from receiver.flows.intake.arrivals import Arrival, Receipt
 from receiver.flows.intake.taking_in import arrive, try_out
+from receiver.json_text import encode
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log, rejected, webhook_answers, webhook_duration
 from receiver.web.answers import Answers

@@ -13,7 +13,7 @@ from receiver.dispatchers.unconfigured import UnconfiguredTarget
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker import loops as module
 from receiver.flows.worker import rechecking
-from receiver.flows.worker.loops import Lane, Setup, Worker
+from receiver.flows.worker.loops import Lane, LaneKind, LaneName, Setup, Worker
 from receiver.flows.worker.retention import Ages
 from receiver.store.store import StoreUnavailable
 from tests.examples import PIPELINE, alert, policy_set
@@ -199,7 +199,7 @@ def history_entry(unit):
 
 
 def lane_of(step):
-    lane = Lane("test:x", step, tick=0.01)
+    lane = Lane(LaneName(LaneKind.SEND, "x"), step, tick=0.01)
     lane.start()
     return lane
 

@@ -44,7 +44,7 @@ class Parts:
     store: Callable[[Interrupted, World], None] = lambda _store, _world: None
 
 
-class Spinning(Exception):  # noqa: N818  says what is true
+class Spinning(Exception):
     """A lane works without getting anything done."""
 
 

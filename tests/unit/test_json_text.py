@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.core.json_text import decode, encode
+from receiver.json_text import decode, encode
 
 TEXTS = st.text(st.characters(exclude_categories=()))  # lone surrogates and NUL among them
 VALUES = st.recursive(

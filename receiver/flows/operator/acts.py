@@ -17,11 +17,11 @@ ANSWERS_KEPT = timedelta(hours=24)
 """How long an `Idempotency-Key` is honoured."""
 
 
-class NotFound(Exception):  # noqa: N818  says what is true
+class NotFound(Exception):
     """There is no such model, policy or dispatch; the message says what would help."""
 
 
-class Conflict(Exception):  # noqa: N818  says what is true
+class Conflict(Exception):
     """It can't be done in the present state; the message says why."""
 
 

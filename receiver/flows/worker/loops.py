@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial
+from typing import TypeVar
 
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Announcer, Clock, Dispatcher
@@ -18,6 +20,8 @@ from receiver.flows.worker.reports import read_next_report
 from receiver.flows.worker.retention import Ages, forget
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import log, worker_errors
+
+T = TypeVar("T")
 
 TICK = 1.0
 """Seconds between looks at the store; a hint from the committer only comes sooner."""
@@ -38,16 +42,42 @@ class Setup:
     announcers: Mapping[str, Announcer] = field(default_factory=dict)
 
 
+class LaneKind(StrEnum):
+    """What a loop does; logs and metrics call it so."""
+
+    TIMER = "timer"
+    RETENTION = "retention"
+    SEND = "send"
+    FOLLOW = "follow"
+    ANNOUNCE = "announce"
+
+
+HINTED = frozenset({LaneKind.TIMER, LaneKind.SEND, LaneKind.ANNOUNCE})
+"""Those for which a commit may bring something to do at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneName:
+    """Which loop it is: its kind and the target or subscriber that it works for, if any."""
+
+    kind: LaneKind
+    subject: str = ""
+
+    def __str__(self) -> str:
+        """As logs and threads are told."""
+        return f"{self.kind}:{self.subject}" if self.subject else self.kind.value
+
+
 class Lane:
     """One loop in a thread of its own: works while there is something to do, then waits."""
 
-    def __init__(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
+    def __init__(self, name: LaneName, step: Callable[[], bool], tick: float = TICK) -> None:
         self.name = name
         self._step = step
         self._tick = tick
         self._hint = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=str(name), daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -78,13 +108,28 @@ class Lane:
 
     def _once(self) -> bool:
         try:
-            return self._step()
+            return unless_bug(self._step, self._met_bug)
         except StoreUnavailable as error:
-            log().warning("store_unavailable", loop=self.name, detail=str(error))
-        except Exception:  # noqa: BLE001  a bug met in one row must not stop all others
-            log().exception("worker_error", loop=self.name)
-            worker_errors.labels(self.name.partition(":")[0]).inc()
+            log().warning("store_unavailable", loop=str(self.name), detail=str(error))
+            return False
+
+    def _met_bug(self) -> bool:
+        log().exception("worker_error", loop=str(self.name))
+        worker_errors.labels(self.name.kind.value).inc()
         return False
+
+
+def unless_bug(step: Callable[[], T], otherwise: Callable[[], T]) -> T:
+    """Do this; `otherwise` answers for a bug in it, which must not stop the other rows.
+
+    Raises `StoreUnavailable`: then the others can't be done either.
+    """
+    try:
+        return step()
+    except StoreUnavailable:
+        raise
+    except Exception:  # noqa: BLE001  whoever answers for it logs and counts it, or looks closer
+        return otherwise()
 
 
 class Worker:
@@ -101,21 +146,21 @@ class Worker:
         self._watch = DoubtTimer(clock)
         self._setup = setup
         self._missing = missing
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[LaneName, Lane] = {}
         self._started = False
 
     def start(self, targets: set[str], subscribers: Collection[str] = ()) -> None:
         """Begin. They are those that the store still has dispatches and announcements for."""
         self._started = True
-        self._add("timer", self._recheck)
-        self._add("retention", self._forget, RETENTION_TICK)
+        self._add(LaneName(LaneKind.TIMER), self._recheck)
+        self._add(LaneName(LaneKind.RETENTION), self._forget, RETENTION_TICK)
         self._add_targets({*targets, *self._setup.dispatchers})
         self._add_subscribers({*subscribers, *self._setup.announcers})
 
     def hint(self) -> None:
         """Something was committed."""
         for lane in list(self._lanes.values()):
-            if lane.name.startswith(("send:", "timer", "announce:")):
+            if lane.name.kind in HINTED:
                 lane.hint()
 
     def change(self, setup: Setup) -> None:
@@ -140,14 +185,15 @@ class Worker:
 
     def _add_targets(self, targets: set[str]) -> None:
         for target in sorted(targets):
-            self._add(f"send:{target}", partial(self._send, target))
-            self._add(f"follow:{target}", partial(self._follow, target))
+            self._add(LaneName(LaneKind.SEND, target), partial(self._send, target))
+            self._add(LaneName(LaneKind.FOLLOW, target), partial(self._follow, target))
 
     def _add_subscribers(self, subscribers: set[str]) -> None:
         for subscriber in sorted(subscribers):
-            self._add(f"announce:{subscriber}", partial(self._announce, subscriber))
+            name = LaneName(LaneKind.ANNOUNCE, subscriber)
+            self._add(name, partial(self._announce, subscriber))
 
-    def _add(self, name: str, step: Callable[[], bool], tick: float = TICK) -> None:
+    def _add(self, name: LaneName, step: Callable[[], bool], tick: float = TICK) -> None:
         if name not in self._lanes:
             self._lanes[name] = Lane(name, step, tick)
             self._lanes[name].start()
@@ -175,39 +221,39 @@ class Worker:
         names = due_models(self._store)
         if not names:
             return False
-        try:
-            triggered = recheck(self._store, self._setup.policy_set, names)
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001  one of them can't be decided: find out which
-            triggered = self._recheck_each(names)
-        if triggered:
+        # If one of them can't be decided, find out which.
+        if unless_bug(partial(self._decide, names), partial(self._recheck_each, names)):
             self.hint()
         return True
 
     def _release(self) -> None:
-        try:
-            release_shared(self._store, self._setup.policy_set)
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001  it must not keep the others from being decided
-            log().exception("release_failed")
-            worker_errors.labels("timer").inc()
+        unless_bug(
+            lambda: release_shared(self._store, self._setup.policy_set),
+            lambda: _count_bug("release_failed"),
+        )
+
+    def _decide(self, names: list[str]) -> bool:
+        return recheck(self._store, self._setup.policy_set, names)
 
     def _recheck_each(self, names: list[str]) -> bool:
         triggered = False
         for name in names:
-            try:
-                triggered |= recheck(self._store, self._setup.policy_set, [name])
-            except StoreUnavailable:
-                raise
-            except Exception:  # noqa: BLE001  it must not keep the others from being decided
-                log().exception("recheck_failed", model=name)
-                worker_errors.labels("timer").inc()
-                postpone(self._store, name, timedelta(minutes=1))
+            triggered |= unless_bug(partial(self._decide, [name]), partial(self._put_off, name))
         return triggered
 
+    def _put_off(self, name: str) -> bool:
+        """Keep a model that can't be decided from holding up the others."""
+        _count_bug("recheck_failed", model=name)
+        postpone(self._store, name, timedelta(minutes=1))
+        return False
+
     def _forget(self) -> bool:
-        lane = self._lanes["retention"]
+        lane = self._lanes[LaneName(LaneKind.RETENTION)]
         forget(self._store, self._setup.ages, lane.stopping)
         return False
+
+
+def _count_bug(event: str, **told: str) -> None:
+    """Tell of a bug that the timer met and goes on after."""
+    log().exception(event, **told)
+    worker_errors.labels(LaneKind.TIMER.value).inc()

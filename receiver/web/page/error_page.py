@@ -28,7 +28,9 @@ def in_html(answer: Answering) -> Answering:
             headers = BASIC if problem.status == HTTPStatus.UNAUTHORIZED else problem.headers
             return await _problem(problem.status, problem.detail, headers)
         except StoreUnavailable as error:
-            return await _problem(503, f"the store can't be read now: {error}", COME_AGAIN)
+            return await _problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"the store can't be read now: {error}", COME_AGAIN
+            )
         except HTTPException as error:
             return await _problem(error.status_code, error.detail, dict(error.headers or {}))
 

@@ -171,16 +171,18 @@ class Acting:
         if table is ON_MANY:
             wide = policies_page.one(self._service.store, self._service.loaded.policy_set, name)
             if wide is None:
-                raise Problem(404, f"there is no policy {shown(name)}")
+                raise Problem(HTTPStatus.NOT_FOUND, f"there is no policy {shown(name)}")
             return offering(wide)
         if table is ON_DISPATCHES:
             found = details.dispatch(self._service.store, name)
             if found is None:
-                raise Problem(404, "there is no such dispatch, or it was forgotten")
+                raise Problem(
+                    HTTPStatus.NOT_FOUND, "there is no such dispatch, or it was forgotten"
+                )
             return offering(found.row)
         close = self._overviews.one(self._service.loaded.policy_set, name)
         if close is None:
-            raise Problem(404, "no alert named this model yet")
+            raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet")
         return offering(close)
 
 
@@ -194,7 +196,7 @@ def _table(request: Request) -> tuple[Acts, str]:
     elif path.startswith("/ui/dispatches/"):
         table = ON_DISPATCHES
     if request.path_params["act"] not in table:
-        raise Problem(404, f"the acts here are {', '.join(table)}")
+        raise Problem(HTTPStatus.NOT_FOUND, f"the acts here are {', '.join(table)}")
     return table, name
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from datetime import timedelta
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
@@ -35,7 +36,7 @@ MEDIA_TYPES = {
 """The static files, all of them: no other name is ever looked for on the disk."""
 
 
-async def page(template: str, status: int = 200, **values: Any) -> Response:
+async def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """An answer in HTML. It is written in a thread: others are answered meanwhile."""
 
     def render() -> str:

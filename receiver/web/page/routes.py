@@ -1,5 +1,6 @@
 """The routes of the operators' page, `GET /` and below."""
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -88,7 +89,7 @@ class Showing:
         policy_set = self._service.loaded.policy_set
         found = await run_in_threadpool(self._overviews.one, policy_set, name)
         if found is None:
-            raise Problem(404, "no alert named this model yet")
+            raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet")
         story = await run_in_threadpool(log_page.story_of, self._service.store, name)
         return await self._page(
             "model.html",
@@ -128,7 +129,9 @@ class Showing:
         decision_id = number("decision", request.path_params["id"])
         found = await run_in_threadpool(details.decision, self._service.store, decision_id)
         if found is None:
-            raise Problem(404, f"there is no decision {decision_id}, or it was forgotten")
+            raise Problem(
+                HTTPStatus.NOT_FOUND, f"there is no decision {decision_id}, or it was forgotten"
+            )
         return await self._page("decision.html", caller, it=found, now=found.now)
 
     async def dispatch(self, request: Request) -> Response:
@@ -138,7 +141,7 @@ class Showing:
         dispatch_id = request.path_params["id"]
         found = await run_in_threadpool(details.dispatch, self._service.store, dispatch_id)
         if found is None:
-            raise Problem(404, "there is no such dispatch, or it was forgotten")
+            raise Problem(HTTPStatus.NOT_FOUND, "there is no such dispatch, or it was forgotten")
         done = await self._done(request)
         return await self._page("dispatch.html", caller, it=found, now=found.now, done=done)
 
@@ -149,14 +152,16 @@ class Showing:
         rejection_id = number("rejection", request.path_params["id"])
         found = await run_in_threadpool(details.rejection, self._service.store, rejection_id)
         if found is None:
-            raise Problem(404, "there is no such rejection; only the newest are kept")
+            raise Problem(
+                HTTPStatus.NOT_FOUND, "there is no such rejection; only the newest are kept"
+            )
         return await self._page("rejection.html", caller, it=found, now=found.now)
 
     async def static(self, request: Request) -> Response:
         """Style, script and icon: the same for everybody."""
         found = rendering.static_file(request.path_params["name"])
         if found is None:
-            raise Problem(404, "there is no such file")
+            raise Problem(HTTPStatus.NOT_FOUND, "there is no such file")
         return found
 
     def _reader(self, request: Request) -> Caller:

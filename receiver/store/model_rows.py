@@ -83,7 +83,8 @@ class ModelRows:
 
     def firing_sets(self, names: Collection[str]) -> list[FiringAlert]:
         """The firing alerts of these models, oldest first."""
-        return firing_of(self._db, names)
+        alerts = [FiringAlert(*row) for row in FIRING.chosen(self._db, names)]
+        return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
     def save_firing(self, alerts: Iterable[FiringAlert]) -> None:
         """Write entries of firing sets."""
@@ -211,12 +212,6 @@ def model_of(row: Sequence[Any]) -> Model:
     latest = None if row[LATEST_AT] is None else LatestDispatch(*row[LATEST_AT:])
     values = [*row[:LATEST_AT], latest]
     return Model(*values)
-
-
-def firing_of(db: Connection, names: Collection[str]) -> list[FiringAlert]:
-    """The firing alerts of these models, oldest first."""
-    alerts = [FiringAlert(*row) for row in FIRING.chosen(db, names)]
-    return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
 
 def list_pauses(db: Connection) -> list[Pause]:

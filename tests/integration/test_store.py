@@ -1,6 +1,6 @@
 """What the database refuses to store, and what it must store."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from random import Random
 from string import ascii_letters
@@ -8,17 +8,28 @@ from string import ascii_letters
 import pytest
 from sqlalchemy import text
 
-from receiver.core.models import PauseScope
+from receiver.core.models import Model, PauseScope
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.operator import controls, dispatches
 from receiver.flows.operator.acts import Act, NotFound
 from receiver.flows.operator.controls import Named
+from receiver.store.column_types import from_micros
 from receiver.store.store import RowRefused, Store, StoreUnavailable
 from receiver.store.views.decisions import DECISION_FILTERS
 from receiver.store.views.dispatches import DISPATCH_FILTERS
 from tests.examples import DRIFT, alert, notification, policy_set
+from tests.fakes import NOON
 
 DAY = timedelta(days=1)
+
+TIMES = [field.name for field in fields(Model) if field.name.endswith(("_at", "_until"))]
+
+LATER = """
+INSERT INTO decisions (id, decided_at, source, alertname, fingerprint, reason, outcome, detail,
+  gates, config_hash)
+SELECT id + 1000000, decided_at + 1, 'moon', alertname, fingerprint, 'moonlight', 'wait', detail,
+  gates, config_hash FROM decisions
+"""
 MODEL = PauseScope.MODEL
 
 
@@ -161,3 +172,33 @@ def test_ids_grow_even_if_the_clock_goes_back_between_two_processes(history, url
 
     assert [row.model for row in history.log()] == ["1", "2"]
     history.store.close()
+
+
+def test_each_field_of_a_model_has_the_column_of_its_name(history):
+    """Two times can't change places, neither on the way in nor on the way out."""
+    history.deliver(alert())
+    with history.store.begin() as tx:
+        known = tx.lock_models(["42"])["42"]
+        times = {name: NOON + number * DAY for number, name in enumerate(TIMES)}
+        model = replace(known, **times, refusals=7)
+        tx.save_models([model])
+        row = tx._db.execute(text("SELECT * FROM models WHERE name = '42'")).one()
+
+    assert {name: from_micros(row._mapping[name]) for name in TIMES} == times
+    assert history.model() == model
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # it can be told not to check words
+def test_the_log_is_readable_though_a_later_release_wrote_in_it(history):
+    """Replicas are updated one after the other, and this one may lack a word."""
+    history.deliver(alert())
+    with history.store.begin() as tx:
+        tx._db.execute(text("PRAGMA ignore_check_constraints = ON"))
+        tx._db.execute(text(LATER))
+        tx._db.execute(text("PRAGMA ignore_check_constraints = OFF"))
+
+    assert [(row.reason, row.outcome) for row in history.log()] == [
+        ("triggered", "trigger"),
+        ("moonlight", "wait"),
+    ]
+    assert history.whole(history.log()[-1]).gates[-1]["rung"] == "triggered"

@@ -13,7 +13,7 @@ from receiver.core.policy_set import PolicySet
 from receiver.flows import unit_of_work
 from receiver.flows.worker import dispatching, loops
 from receiver.store import restraint_rows
-from receiver.store.budget_rows import Usages
+from receiver.store.views.budgets import Usages
 from tests.fakes import NOON
 from tests.simulation import history
 from tests.simulation.parts import Parts

@@ -9,8 +9,8 @@ from receiver.core.models import FiringAlert
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.storms import gather
-from receiver.store.budget_rows import Usages
 from receiver.store.store import Store
+from receiver.store.views.budgets import Usages
 from receiver.store.views.view import View
 
 

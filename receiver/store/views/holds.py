@@ -8,10 +8,10 @@ from receiver.core.decisions import Reason
 from receiver.core.models import FiringAlert
 from receiver.core.storms import Onset, Storm
 from receiver.store.compiled_select import columns_of
-from receiver.store.storm_rows import onsets_of
 from receiver.store.tables import configs, firing_alerts, models
 from receiver.store.views.moment import Reads
 from receiver.store.views.paging import MOST_ROWS
+from receiver.store.views.storms import onsets_of
 
 WAITING = (
     select(models.c.name)

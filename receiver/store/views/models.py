@@ -9,13 +9,14 @@ from receiver.core.models import FiringAlert, Model, Pause
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
-from receiver.store.budget_rows import Usages
 from receiver.store.column_types import storable
-from receiver.store.model_rows import firing_of, list_pauses, models_named
-from receiver.store.restraint_rows import approvals_of, explained_restraints
+from receiver.store.compiled_select import columns_of
+from receiver.store.model_rows import list_pauses, models_named
 from receiver.store.tables import firing_alerts, models
+from receiver.store.views.budgets import Usages
 from receiver.store.views.moment import Moment, Reads
 from receiver.store.views.paging import Page
+from receiver.store.views.restraints import approvals_of, explained_restraints
 from receiver.store.views.run_ends import run_ends_of
 
 
@@ -42,8 +43,11 @@ class ModelReads(Reads):
 
     def firing(self, names: Sequence[str]) -> dict[str, list[FiringAlert]]:
         """The firing sets of these models, oldest alert first."""
+        each = firing_alerts.c
+        query = select(*columns_of(firing_alerts, FiringAlert)).where(each.model.in_(names))
         sets: dict[str, list[FiringAlert]] = {name: [] for name in names}
-        for alert in firing_of(self._db, names):
+        for row in self._db.execute(query.order_by(each.starts_at, each.fingerprint)):
+            alert = FiringAlert(*row)
             sets[alert.model].append(alert)
         return sets
 

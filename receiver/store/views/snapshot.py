@@ -24,9 +24,9 @@ from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.policies import Policy
 from receiver.core.snapshot import ModelsInState, ModelSnapshot, OpenDispatches, Snapshot
-from receiver.store.budget_rows import Usages
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
 from receiver.store.views.announcements import waiting_announcements
+from receiver.store.views.budgets import Usages
 from receiver.store.views.run_ends import effects_by_policy, ineffective_runs
 
 LATELY = timedelta(days=90)

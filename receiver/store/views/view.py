@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
-from receiver.store.budget_rows import Usages
 from receiver.store.views.announcements import AnnouncementReads
+from receiver.store.views.budgets import Usages
 from receiver.store.views.decisions import DecisionReads
 from receiver.store.views.dispatches import DispatchReads
 from receiver.store.views.holds import HoldReads

@@ -46,7 +46,9 @@ example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed 
 .tools/drift-detector/.installed: examples/drift-detector/requirements.txt
 .tools/mlflow/.installed: examples/pipelines/requirements-mlflow.txt
 .tools/ansible-rulebook/.installed: requirements/peers.txt
-.tools/drift-detector/.installed .tools/mlflow/.installed .tools/ansible-rulebook/.installed:
+# openapi-python-client wants an older typer than the service's.
+.tools/openapi-client/.installed: requirements/openapi-client.txt
+.tools/drift-detector/.installed .tools/mlflow/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -69,7 +71,7 @@ bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk;
 peers: .venv/.installed .tools/ansible-rulebook/.installed ## ask other programs the same questions (Debian's webhook, curl, jq, wrk, default-jre-headless)
 	@$(BIN)/python -m bench.peers $(ARGS)
 
-test: .venv/.installed .venv-kfp/.installed ## run the tests
+test: .venv/.installed .venv-kfp/.installed .tools/openapi-client/.installed ## run the tests
 	@$(PYTEST) $(ARGS)
 
 chart: .venv/.installed chart-tools ## lint, render and validate the chart with helm 3 and 4 (with KUBECONFIG: install it)
@@ -84,7 +86,7 @@ chart-files: .venv/.installed ## copy rules and dashboards into the chart, and w
 image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
 
-coverage: .venv/.installed ## branch coverage of core and flows, which must be whole
+coverage: .venv/.installed .tools/openapi-client/.installed ## branch coverage of core and flows, which must be whole
 	@$(PYTEST) -q --cov --cov-branch --cov-report= tests/unit tests/integration
 	@$(BIN)/coverage report --include='receiver/core/*,receiver/flows/*' --fail-under=100
 
@@ -105,6 +107,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/build.in -o requirements/build.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/chart.in -o requirements/chart.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/peers.in -o requirements/peers.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/openapi-client.in -o requirements/openapi-client.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements.in -c requirements/kfp-local.txt -o examples/model-server/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements-exporter.in -o examples/model-server/requirements-exporter.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/drift-detector/requirements.in -o examples/drift-detector/requirements.txt

@@ -34,23 +34,6 @@ ANNOUNCEMENT_TABLE = (
     column("DETAIL", "detail"),
 )
 
-ANNOUNCEMENT_CSV = (
-    "id",
-    "subscriber",
-    "kind",
-    "model",
-    "policy",
-    "at",
-    "state",
-    "tries",
-    "due_at",
-    "ended_at",
-    "detail",
-    "status_code",
-    "data",
-)
-"""The API's fields of an announcement; an empty table has a heading too."""
-
 
 def announcements(
     *,
@@ -74,4 +57,4 @@ def announcements(
     filters = {"state": state, "subscriber": subscriber, "kind": kind, "model": model}
     query = {name: value for name, value in filters.items() if value is not None}
     page = peer(server, token_file).page("announcements", query, None if all_ else limit)
-    show_list(page, "announcements", output, ANNOUNCEMENT_TABLE, ANNOUNCEMENT_CSV)
+    show_list(page, "announcements", output, ANNOUNCEMENT_TABLE)

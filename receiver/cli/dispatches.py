@@ -41,34 +41,6 @@ DISPATCH_TABLE = (
     column("DETAIL", "detail"),
 )
 
-DISPATCH_CSV = (
-    "id",
-    "model",
-    "policy",
-    "target",
-    "kind",
-    "state",
-    "detail",
-    "attempt",
-    "run_id",
-    "run_url",
-    "created_at",
-    "due_at",
-    "sent_at",
-    "ended_at",
-    "decision_id",
-    "alertname",
-    "ordered",
-    "place",
-    "inputs",
-    "effect",
-    "recovered_at",
-    "verdict",
-    "metrics",
-    "report_detail",
-)
-"""The API's fields of a dispatch; an empty table has a heading too."""
-
 
 def dispatches(
     dispatch_id: Annotated[
@@ -107,7 +79,7 @@ def dispatches(
     receiver = peer(server, token_file)
     if dispatch_id is None:
         page = receiver.page("dispatches", query, None if all_ else limit)
-        show_list(page, "dispatches", output, DISPATCH_TABLE, DISPATCH_CSV)
+        show_list(page, "dispatches", output, DISPATCH_TABLE)
         return
     path = f"/dispatches/{quote(dispatch_id, safe='')}"
     if not (retry or abandon):

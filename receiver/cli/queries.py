@@ -56,22 +56,6 @@ DECISION_TABLE = (
     column("DETAIL", "detail"),
 )
 
-MODEL_CSV = (
-    "model",
-    "state",
-    "policy",
-    "labels",
-    "firing_alerts",
-    "episode_started_at",
-    "cooldown_until",
-    "observed_until",
-    "next_check_at",
-    "paused",
-    "approval",
-    "dispatch",
-)
-"""The API's fields of a model; an empty table has a heading too."""
-
 
 def _firing(row: Mapping[str, Any]) -> str:
     return ", ".join(sorted({visible(alert["alertname"]) for alert in row["firing_alerts"]}))
@@ -216,7 +200,7 @@ def models(
     Its state is the first that applies: attention, running, paused, held, firing, quiet.
     """
     page = peer(server, token_file).page("models", {}, None if all_ else limit)
-    show_list(page, "models", output, MODEL_TABLE, MODEL_CSV)
+    show_list(page, "models", output, MODEL_TABLE)
 
 
 def explain(

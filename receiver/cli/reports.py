@@ -47,19 +47,15 @@ RUN_TABLE = (
 LAST_RUNS = 5
 
 
-def show_list(
-    page: Mapping[str, Any],
-    name: str,
-    output: Format,
-    table: Sequence[Column],
-    csv_columns: Sequence[str],
-) -> None:
-    """Show a page of a list."""
+def show_list(page: Mapping[str, Any], name: str, output: Format, table: Sequence[Column]) -> None:
+    """Show a page of a list; as CSV every field that the API has."""
     if output is Format.JSON:
         print_json(page)
         return
     if output is Format.CSV:
-        print_csv(csv_columns, page[name])
+        from receiver.web.shapes.lists import FIELDS  # noqa: PLC0415  policies are slow to load
+
+        print_csv(FIELDS[name], page[name])
     else:
         Screen().table(table, page[name])
     hint_at_more(page)

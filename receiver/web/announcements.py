@@ -1,18 +1,17 @@
 """GET /announcements: what subscribers were told, or could not be told."""
 
-from typing import Any
-
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from receiver.config import Role
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
-from receiver.core.times import stamp
 from receiver.store.views.announcements import ANNOUNCEMENT_FILTERS
 from receiver.web.auth import require
 from receiver.web.params import cursor, filters, limit, only
+from receiver.web.responses import answer
 from receiver.web.service import Service
+from receiver.web.shapes.announcements import AnnouncementJson, AnnouncementsJson
 
 ASKED = (*ANNOUNCEMENT_FILTERS, "limit", "cursor")
 
@@ -32,7 +31,7 @@ class Announcements:
         wanted = filters(request, ANNOUNCEMENT_FILTERS, WORDS)
         before, rows = cursor(request), limit(request)
 
-        def read() -> dict[str, Any]:
+        def read() -> AnnouncementsJson:
             with self._service.store.view() as view:
                 page = view.announcements.page(wanted, before=before, limit=rows)
             return {
@@ -40,22 +39,22 @@ class Announcements:
                 "next_cursor": page.next_cursor,
             }
 
-        return JSONResponse(await run_in_threadpool(read))
+        return answer(await run_in_threadpool(read))
 
 
-def announcement_json(announcement: Announcement) -> dict[str, Any]:
+def announcement_json(announcement: Announcement) -> AnnouncementJson:
     """An announcement as the list shows it."""
     return {
         "id": announcement.id,
         "subscriber": announcement.subscriber,
-        "kind": announcement.kind.value,
+        "kind": announcement.kind,
         "model": announcement.model,
         "policy": announcement.policy,
-        "at": stamp(announcement.at),
-        "state": announcement.state.value,
+        "at": announcement.at,
+        "state": announcement.state,
         "tries": announcement.tries,
-        "due_at": stamp(announcement.due_at),
-        "ended_at": stamp(announcement.ended_at),
+        "due_at": announcement.due_at,
+        "ended_at": announcement.ended_at,
         "detail": announcement.detail,
         "status_code": announcement.status_code,
         "data": dict(announcement.data),

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,10 +16,12 @@ from receiver.web.decisions import Decisions
 from receiver.web.dispatches import Dispatches
 from receiver.web.events import Events
 from receiver.web.models import Models
-from receiver.web.openapi import openapi
+from receiver.web.operator_acts import ON_DISPATCHES, ON_MANY, ON_MODELS, endpoint
 from receiver.web.policies import Policies
 from receiver.web.probes import Probes
 from receiver.web.problems import HANDLERS
+from receiver.web.responses import answer
+from receiver.web.routing import ActRoute
 from receiver.web.service import Service
 from receiver.web.webhook import Webhook
 
@@ -52,6 +56,18 @@ class Hardened:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+async def describe(_request: Request) -> Response:
+    """GET /openapi.json; the document is made when somebody first asks."""
+    return answer(await run_in_threadpool(_described))
+
+
+@cache
+def _described() -> dict[str, Any]:
+    from receiver.web.openapi import openapi  # noqa: PLC0415  a start need not wait for it
+
+    return openapi()
 
 
 class Pages:
@@ -97,28 +113,23 @@ def build_app(service: Service) -> ASGIApp:
     dispatches = Dispatches(service)
     probes = Probes(service)
     pages = Pages(service)
-    described = cache(openapi)
-
-    async def describe(_request: object) -> JSONResponse:
-        return JSONResponse(described())
-
     routes = [
         Route(WEBHOOK, webhook, methods=["POST"]),  # answers the other methods with 405
         Route("/decisions", decisions.list),
         Route("/decisions/{id}", decisions.one),
         Route("/models", models.list),
-        Route("/models/{model}", models.one),
-        Route("/models/{model}/retrain", models.retrain, methods=["POST"]),
-        Route("/models/{model}/pause", models.pause, methods=["POST"]),
-        Route("/models/{model}/resume", models.resume, methods=["POST"]),
-        Route("/models/{model}/approve", models.approve, methods=["POST"]),
-        Route("/models/{model}/reject", models.reject, methods=["POST"]),
-        Route("/pause", models.pause_many, methods=["POST"]),
-        Route("/resume", models.resume_many, methods=["POST"]),
+        Route("/models/{model:name}", models.one),
+        *(
+            ActRoute(f"/models/{{model:name}}/{word}", endpoint(service, act, "model"))
+            for word, act in ON_MODELS.items()
+        ),
+        *(ActRoute(f"/{word}", endpoint(service, act)) for word, act in ON_MANY.items()),
         Route("/dispatches", dispatches.list),
         Route("/dispatches/{id}", dispatches.one),
-        Route("/dispatches/{id}/retry", dispatches.retry, methods=["POST"]),
-        Route("/dispatches/{id}/abandon", dispatches.abandon, methods=["POST"]),
+        *(
+            ActRoute(f"/dispatches/{{id}}/{word}", endpoint(service, act, "id"))
+            for word, act in ON_DISPATCHES.items()
+        ),
         Route("/policies", Policies(service).list),
         Route("/announcements", Announcements(service).list),
         Route("/rejections", probes.rejections),

@@ -2,15 +2,14 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from receiver.alertmanager import raw_alert
 from receiver.config import Role
@@ -24,7 +23,15 @@ from receiver.web.auth import require
 from receiver.web.cells import cell
 from receiver.web.params import cursor, filters, limit, moment, number, only
 from receiver.web.problems import Problem
+from receiver.web.responses import answer, as_json
 from receiver.web.service import Service
+from receiver.web.shapes.decisions import (
+    DecisionJson,
+    DecisionsJson,
+    GateJson,
+    WholeDecisionJson,
+)
+from receiver.web.shapes.lists import FIELDS
 
 WORDS = {"status": AlertStatus, "reason": Reason, "outcome": Outcome, "source": Source}
 
@@ -32,29 +39,6 @@ ASKED = (*DECISION_FILTERS, "since", "until", "limit", "cursor")
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
-
-COLUMNS = (
-    "id",
-    "decided_at",
-    "source",
-    "policy",
-    "model",
-    "alertname",
-    "fingerprint",
-    "status",
-    "starts_at",
-    "labels",
-    "value",
-    "reason",
-    "outcome",
-    "detail",
-    "next_check_at",
-    "dispatch_id",
-    "notification_id",
-    "config_hash",
-    "actor",
-    "comment",
-)
 
 
 class Decisions:
@@ -83,12 +67,11 @@ class Decisions:
         if CSV in accept:
             return StreamingResponse(as_csv(everything(service.store, asked)), media_type=CSV)
         page = await run_in_threadpool(_page, service.store, asked, rows)
-        return JSONResponse(
-            {
-                "decisions": [decision_json(row) for row in page.rows],
-                "next_cursor": page.next_cursor,
-            }
-        )
+        shown: DecisionsJson = {
+            "decisions": [decision_json(row) for row in page.rows],
+            "next_cursor": page.next_cursor,
+        }
+        return answer(shown)
 
     async def one(self, request: Request) -> Response:
         """One decision, with its gates and the raw alert."""
@@ -100,7 +83,7 @@ class Decisions:
             raise Problem(
                 HTTPStatus.NOT_FOUND, f"there is no decision {decision_id}, or it was forgotten"
             )
-        return JSONResponse(found)
+        return answer(found)
 
 
 def _page(store: Store, asked: Mapping[str, Any], rows: int) -> Page[StoredDecision]:
@@ -108,7 +91,7 @@ def _page(store: Store, asked: Mapping[str, Any], rows: int) -> Page[StoredDecis
         return view.decisions.page(limit=rows, **asked)
 
 
-def whole_decision(store: Store, decision_id: int) -> dict[str, Any] | None:
+def whole_decision(store: Store, decision_id: int) -> WholeDecisionJson | None:
     """A decision with its gates and the raw alert; None if there is none."""
     with store.view() as view:
         row = view.decisions.find(decision_id)
@@ -116,7 +99,8 @@ def whole_decision(store: Store, decision_id: int) -> dict[str, Any] | None:
             return None
         body = view.decisions.raw_body(row.seen_in)
     alert = None if body is None or row.position is None else raw_alert(body, row.position)
-    return {**decision_json(row), "gates": row.gates, "alert": alert}
+    gates = cast("Sequence[GateJson]", row.gates)  # as they were stored
+    return {**decision_json(row), "gates": gates, "alert": alert}
 
 
 def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Sequence[StoredDecision]]:
@@ -133,28 +117,49 @@ def everything(store: Store, asked: Mapping[str, Any]) -> Iterator[Sequence[Stor
         before = int(page.next_cursor)
 
 
-def decision_json(row: StoredDecision) -> dict[str, Any]:
+def decision_json(row: StoredDecision) -> DecisionJson:
     """A decision as the lists show it."""
-    shown: dict[str, Any] = {}
-    for name in COLUMNS:
-        value = getattr(row, name)
-        shown[name] = stamp(value) if isinstance(value, datetime) else value
-    return shown
+    return {
+        "id": row.id,
+        "decided_at": row.decided_at,
+        "source": row.source,
+        "policy": row.policy,
+        "model": row.model,
+        "alertname": row.alertname,
+        "fingerprint": row.fingerprint,
+        "status": row.status,
+        "starts_at": row.starts_at,
+        "labels": row.labels,
+        "value": row.value,
+        "reason": row.reason,
+        "outcome": row.outcome,
+        "detail": row.detail,
+        "next_check_at": row.next_check_at,
+        "dispatch_id": row.dispatch_id,
+        "notification_id": row.notification_id,
+        "config_hash": row.config_hash,
+        "actor": row.actor,
+        "comment": row.comment,
+    }
 
 
-def as_ndjson(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[str]:
+def as_ndjson(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[bytes]:
     """One JSON object a line."""
-    return ("".join(json.dumps(decision_json(row)) + "\n" for row in rows) for rows in pages)
+    return (b"".join(as_json(decision_json(row)) + b"\n" for row in rows) for rows in pages)
 
 
 def as_csv(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[str]:
     """A table with a heading; labels as JSON."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(FIELDS["decisions"])
     for rows in pages:
         for row in rows:
-            writer.writerow(cell(value) for value in decision_json(row).values())
+            writer.writerow(_cell(value) for value in decision_json(row).values())
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
+
+
+def _cell(value: object) -> object:
+    return stamp(value) if isinstance(value, datetime) else cell(value)

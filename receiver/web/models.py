@@ -1,38 +1,48 @@
-"""GET /models: how each model stands and why; pause, resume, retrain."""
+"""GET /models: how each model stands and why."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from receiver.config import Role
 from receiver.core.approvals import Approval, in_force
 from receiver.core.decisions import Gate
 from receiver.core.explaining import explain
-from receiver.core.models import FiringAlert, Model, Pause, PauseScope, pause_in_force, state_of
+from receiver.core.models import (
+    FiringAlert,
+    LatestDispatch,
+    Model,
+    Pause,
+    pause_in_force,
+    state_of,
+)
 from receiver.core.run_ends import RunEnd
 from receiver.core.times import stamp
-from receiver.flows.operator import approvals, controls
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
-from receiver.web.operator_acts import perform
 from receiver.web.params import cursor, limit, only
 from receiver.web.problems import Problem
+from receiver.web.responses import answer
 from receiver.web.service import Service
+from receiver.web.shapes.decisions import GateJson
+from receiver.web.shapes.models import (
+    ApprovalJson,
+    FiringAlertJson,
+    LatestDispatchJson,
+    ModelJson,
+    ModelsJson,
+    PauseJson,
+    WholeModelJson,
+)
 
 LAST_RUNS = 10
 
 ASKED = ("limit", "cursor")
-
-# What each act's body may set: a model never seen is named by policy and labels.
-RETRAIN_BODY = RESUME_BODY = ("comment", "policy", "labels")
-PAUSE_BODY = (*RETRAIN_BODY, "for")
-PAUSE_MANY_BODY = ("comment", "policy", "for")
-RESUME_MANY_BODY = ("comment", "policy")
 
 
 class Models:
@@ -47,7 +57,7 @@ class Models:
         only(request, ASKED)
         after, rows = cursor(request), limit(request)
 
-        def read() -> dict[str, Any]:
+        def read() -> ModelsJson:
             with self._service.store.view() as view:
                 now = view.now
                 page = view.models.page(after=after, limit=rows)
@@ -70,7 +80,7 @@ class Models:
                 "next_cursor": page.next_cursor,
             }
 
-        return JSONResponse(await run_in_threadpool(read))
+        return answer(await run_in_threadpool(read))
 
     async def one(self, request: Request) -> Response:
         """One model, with its last runs and every rung of the ladder as it stands now."""
@@ -79,109 +89,9 @@ class Models:
         found = await run_in_threadpool(self._whole, request.path_params["model"])
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet; see GET /models")
-        return JSONResponse(found)
+        return answer(found)
 
-    async def retrain(self, request: Request) -> Response:
-        """Order one run now."""
-        name = request.path_params["model"]
-        service = self._service
-        return await perform(
-            service,
-            request,
-            lambda act, body: controls.retrain(
-                service.store,
-                service.loaded.policy_set,
-                act,
-                name,
-                controls.Named(body.policy, body.labels),
-            ),
-            RETRAIN_BODY,
-        )
-
-    async def pause(self, request: Request) -> Response:
-        """Hold one model back."""
-        name = request.path_params["model"]
-        service = self._service
-        return await perform(
-            service,
-            request,
-            lambda act, body: controls.pause(
-                service.store,
-                service.loaded.policy_set,
-                act,
-                PauseScope.MODEL,
-                name,
-                length=body.for_,
-                named=controls.Named(body.policy, body.labels),
-            ),
-            PAUSE_BODY,
-        )
-
-    async def resume(self, request: Request) -> Response:
-        """Lift a model's pause."""
-        name = request.path_params["model"]
-        service = self._service
-        return await perform(
-            service,
-            request,
-            lambda act, body: controls.resume(
-                service.store,
-                service.loaded.policy_set,
-                act,
-                PauseScope.MODEL,
-                name,
-                named=controls.Named(body.policy, body.labels),
-            ),
-            RESUME_BODY,
-        )
-
-    async def approve(self, request: Request) -> Response:
-        """Say yes to what a rung asks about a model."""
-        name, service = request.path_params["model"], self._service
-        return await perform(
-            service,
-            request,
-            lambda act, _: approvals.approve(service.store, service.loaded.policy_set, act, name),
-        )
-
-    async def reject(self, request: Request) -> Response:
-        """Say no to it."""
-        name, service = request.path_params["model"], self._service
-        return await perform(
-            service,
-            request,
-            lambda act, _: approvals.reject(service.store, service.loaded.policy_set, act, name),
-        )
-
-    async def pause_many(self, request: Request) -> Response:
-        """Hold back a policy, or everything."""
-        service = self._service
-        return await perform(
-            service,
-            request,
-            lambda act, body: controls.pause(
-                service.store,
-                service.loaded.policy_set,
-                act,
-                *_scope(body.policy),
-                length=body.for_,
-            ),
-            PAUSE_MANY_BODY,
-        )
-
-    async def resume_many(self, request: Request) -> Response:
-        """Lift the pause of a policy, or of everything."""
-        service = self._service
-        return await perform(
-            service,
-            request,
-            lambda act, body: controls.resume(
-                service.store, service.loaded.policy_set, act, *_scope(body.policy)
-            ),
-            RESUME_MANY_BODY,
-        )
-
-    def _whole(self, name: str) -> dict[str, Any] | None:
+    def _whole(self, name: str) -> WholeModelJson | None:
         policy_set = self._service.loaded.policy_set
         with self._service.store.view() as view:
             now, model = view.now, view.models.find(name)
@@ -199,16 +109,12 @@ class Models:
             **model_json(model, alerts, pauses, now, end, asked=asked),
             "runs": shown_runs,
             "explain": {
-                "holds": explained.holds.value if explained.holds else None,
+                "holds": explained.holds,
                 "detail": explained.detail,
-                "next_check_at": stamp(explained.next_check_at),
-                "gates": [gate_json(gate) for gate in explained.gates],
+                "next_check_at": explained.next_check_at,
+                "gates": [_gate_json(gate) for gate in explained.gates],
             },
         }
-
-
-def _scope(policy: str | None) -> tuple[PauseScope, str]:
-    return (PauseScope.EVERYTHING, "") if policy is None else (PauseScope.POLICY, policy)
 
 
 def model_json(
@@ -219,80 +125,85 @@ def model_json(
     end: RunEnd | None,
     *,
     asked: Approval | None,
-) -> dict[str, Any]:
+) -> ModelJson:
     """A model as the lists show it.
 
     `end` is what became of its latest run, `asked` what a human was asked about it last.
     """
     asked = in_force(asked, model.episode_started_at, model.latest, now) if alerts else None
     pause = pause_in_force(pauses, model=model.name, policy=model.policy, now=now)
-    latest = model.latest
     return {
         "model": model.name,
-        "state": state_of(model, alerts, pauses, now).value,
+        "state": state_of(model, alerts, pauses, now),
         "policy": model.policy,
         "labels": dict(model.labels),
         "firing_alerts": [_alert_json(alert) for alert in alerts],
-        "episode_started_at": stamp(model.episode_started_at),
-        "cooldown_until": stamp(model.held_until),
-        "observed_until": stamp(model.observed_until),
-        "next_check_at": stamp(model.next_check_at),
-        "paused": None
-        if pause is None
-        else {
-            "scope": pause.scope.value,
-            "until": stamp(pause.until),
-            "actor": pause.actor,
-            "comment": pause.comment,
-        },
-        "approval": None if asked is None else approval_json(asked),
-        "dispatch": None
-        if latest is None
-        else {
-            "id": latest.id,
-            "state": latest.state.value,
-            "run_id": latest.run_id,
-            "sent_at": stamp(latest.sent_at),
-            "ended_at": stamp(latest.ended_at),
-            "detail": latest.detail,
-            **run_end_json(end, now),
-        },
+        "episode_started_at": model.episode_started_at,
+        "cooldown_until": model.held_until,
+        "observed_until": model.observed_until,
+        "next_check_at": model.next_check_at,
+        "paused": None if pause is None else _pause_json(pause),
+        "approval": None if asked is None else _approval_json(asked),
+        "dispatch": None if model.latest is None else _latest_json(model.latest, end, now),
     }
 
 
-def approval_json(approval: Approval) -> dict[str, str | None]:
-    """A question and its answer."""
-    return {
-        "rung": approval.rung,
-        "asked_at": stamp(approval.asked_at),
-        "expires_at": stamp(approval.expires_at),
-        "answer": approval.answer,
-        "answered_at": stamp(approval.answered_at),
-        "actor": approval.actor,
-        "comment": approval.comment,
-    }
-
-
-def gate_json(gate: Gate) -> dict[str, Any]:
+def _gate_json(gate: Gate) -> GateJson:
     """A gate as it stands now, in the shape that the log keeps gates in."""
-    return {
-        "rung": gate.rung.value,
-        "applies": gate.applies,
-        "detail": gate.detail,
-        "until": stamp(gate.until),
-        **gate.saw,
-    }
+    return cast(
+        "GateJson",
+        {
+            "rung": gate.rung.value,
+            "applies": gate.applies,
+            "detail": gate.detail,
+            "until": stamp(gate.until),
+            **gate.saw,
+        },
+    )
 
 
-def _alert_json(alert: FiringAlert) -> dict[str, Any]:
+def _alert_json(alert: FiringAlert) -> FiringAlertJson:
     return {
         "fingerprint": alert.fingerprint,
         "alertname": alert.alertname,
         "policy": alert.policy,
         "labels": dict(alert.labels),
         "value": alert.value,
-        "starts_at": stamp(alert.starts_at),
-        "confirmed_at": stamp(alert.confirmed_at),
-        "expires_at": stamp(alert.expires_at),
-        "stale_until": stamp(alert.stale_until),
+        "starts_at": alert.starts_at,
+        "confirmed_at": alert.confirmed_at,
+        "expires_at": alert.expires_at,
+        "stale_until": alert.stale_until,
+    }
+
+
+def _pause_json(pause: Pause) -> PauseJson:
+    return {
+        "scope": pause.scope,
+        "until": pause.until,
+        "actor": pause.actor,
+        "comment": pause.comment,
+    }
+
+
+def _approval_json(approval: Approval) -> ApprovalJson:
+    return {
+        "rung": approval.rung,
+        "asked_at": approval.asked_at,
+        "expires_at": approval.expires_at,
+        "answer": approval.answer,
+        "answered_at": approval.answered_at,
+        "actor": approval.actor,
+        "comment": approval.comment,
+    }
+
+
+def _latest_json(latest: LatestDispatch, end: RunEnd | None, now: datetime) -> LatestDispatchJson:
+    return {
+        "id": latest.id,
+        "state": latest.state,
+        "run_id": latest.run_id,
+        "sent_at": latest.sent_at,
+        "ended_at": latest.ended_at,
+        "detail": latest.detail,
+        **run_end_json(end, now),
     }

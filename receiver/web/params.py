@@ -3,13 +3,13 @@
 import difflib
 import json
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from receiver.core.durations import parse_duration
@@ -18,10 +18,13 @@ from receiver.core.times import parse_time
 from receiver.store.views.paging import MOST_ROWS
 from receiver.web.bodies import announced, read_body
 from receiver.web.problems import Problem
+from receiver.web.shapes.acts import FIELDS
 
 ACT_BYTES = 64 * 1024
 FORM = "application/x-www-form-urlencoded"
 USUAL_ROWS = 50
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def bad(detail: str) -> Problem:
@@ -91,43 +94,17 @@ def moment(request: Request, name: str, now: datetime) -> datetime | None:
         ) from None
 
 
-class ActBody(BaseModel):
-    """What an operator sends with an act."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    comment: str = Field(min_length=1, max_length=1000)
-    policy: str | None = None
-    labels: dict[str, str] | None = None
-    for_: timedelta | None = Field(default=None, alias="for")
-
-    @field_validator("for_", mode="before")
-    @classmethod
-    def _duration(cls, value: object) -> timedelta | None:
-        if value is None:
-            return None
-        span = parse_duration(value)
-        if span <= timedelta(0):
-            raise ValueError("a pause lasts longer than nothing; leave it out for one without end")
-        return span
-
-
-async def act_body(request: Request, allowed: Collection[str]) -> ActBody:
-    """An act's body, which may set these fields. Raises `Problem` 400."""
+async def act_body(request: Request, kind: type[Body]) -> Body:
+    """An act's body. Raises `Problem` 400."""
     body = await read_body(request, announced(request), ACT_BYTES)
     try:
-        read = ActBody.model_validate(json.loads(body))
+        return kind.model_validate(json.loads(body))
     except RecursionError:
         raise bad("the body is nested too deeply") from None
     except ValidationError as error:
         raise bad("; ".join(complaints(error))) from None
     except ValueError:
         raise bad('the body must be JSON such as {"comment": "why"}') from None
-    for name in sorted(read.model_fields_set):
-        shown_name = name.rstrip("_")
-        if shown_name not in allowed:
-            raise bad(f"{shown_name} has no meaning here")
-    return read
 
 
 async def form_fields(request: Request, known: Collection[str]) -> dict[str, str]:
@@ -151,5 +128,8 @@ def complaints(error: ValidationError) -> list[str]:
     said = []
     for problem in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in problem["loc"]) or "the body"
-        said.append(f"{shown(place)[1:-1]}: {problem['msg'].removeprefix('Value error, ')}")
+        if problem["type"] == "extra_forbidden" and place in FIELDS:
+            said.append(f"{place} has no meaning here")  # but on other acts
+        else:
+            said.append(f"{shown(place)[1:-1]}: {problem['msg'].removeprefix('Value error, ')}")
     return said

@@ -7,17 +7,24 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from receiver.config import Role
 from receiver.core.budgets import Usage
 from receiver.core.policies import Policy
 from receiver.core.run_ends import INEFFECTIVE, Effect, median
-from receiver.core.times import stamp
 from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.params import moment, only
+from receiver.web.responses import answer
 from receiver.web.service import Loaded, Service
+from receiver.web.shapes.policies import (
+    BudgetUsageJson,
+    EffectsJson,
+    PoliciesJson,
+    PolicyJson,
+    StatedPolicyJson,
+)
 
 ASKED = ("since",)
 
@@ -36,22 +43,22 @@ class Policies:
         loaded = self._service.loaded
         require(request, loaded.tokens, Role.READER, Role.OPERATOR)
         only(request, ASKED)
-        return JSONResponse(await run_in_threadpool(self._read, request, loaded))
+        return answer(await run_in_threadpool(self._read, request, loaded))
 
-    def _read(self, request: Request, loaded: Loaded) -> dict[str, Any]:
+    def _read(self, request: Request, loaded: Loaded) -> PoliciesJson:
         with self._service.store.view() as view:
             since = moment(request, "since", view.now) or view.now - LOOK_BACK
             shown = policies_json(view, loaded, since)
-        return {"since": stamp(since), "policies": shown}
+        return {"since": since, "policies": shown}
 
 
-def policies_json(view: View, loaded: Loaded, since: datetime) -> list[dict[str, Any]]:
+def policies_json(view: View, loaded: Loaded, since: datetime) -> list[PolicyJson]:
     """Every policy, how much of its budget is used, and what its runs since then brought."""
     named, firing = view.models.counts_by_policy()
     effects = view.policies.effects(since)
     times = view.policies.recovery_times(since)
     settings = {one["name"]: one for one in json.loads(loaded.config.text)["policies"]}
-    shown = []
+    shown: list[PolicyJson] = []
     for policy in loaded.policy_set.policies:
         name, middle = policy.name, median(times.get(policy.name, ()))
         shown.append(
@@ -67,47 +74,42 @@ def policies_json(view: View, loaded: Loaded, since: datetime) -> list[dict[str,
     return shown
 
 
-def policy_json(policy: Policy, settings: Mapping[str, Any]) -> dict[str, Any]:
+def policy_json(policy: Policy, settings: Mapping[str, Any]) -> StatedPolicyJson:
     """A policy as its file says it."""
     return {
         "name": policy.name,
-        "mode": policy.mode.value,
+        "mode": policy.mode,
         "target": policy.target,
         "settings": settings,
     }
 
 
-def usage_json(usage: Usage) -> dict[str, Any]:
+def usage_json(usage: Usage) -> BudgetUsageJson:
     """How much of a limit is used now."""
     limit = usage.limit
     return {
         "limit": str(limit),
-        "scope": limit.scope.value,
-        "counted": limit.counted.value,
+        "scope": limit.scope,
+        "counted": limit.counted,
         "unit": limit.unit or None,
         "used": usage.used,
         "most": limit.most,
         "spent": usage.is_spent,
-        "frees_at": stamp(usage.frees_at),
+        "frees_at": usage.frees_at,
         "asks": limit.asks,
         "detail": str(usage),
     }
 
 
-def effects_json(effects: Mapping[Effect, int]) -> dict[str, int]:
+def effects_json(effects: Mapping[Effect, int]) -> EffectsJson:
     """How many runs there were, and what they brought."""
     return {
         "runs": sum(effects.values()),
         "helped": effects.get(Effect.RECOVERED, 0),
         "no_effect": sum(effects.get(effect, 0) for effect in INEFFECTIVE),
-        **{
-            effect.value: effects.get(effect, 0)
-            for effect in (
-                Effect.REJECTED,
-                Effect.FAILED,
-                Effect.CANCELLED,
-                Effect.SETTLING,
-                Effect.UNCLEAR,
-            )
-        },
+        "rejected": effects.get(Effect.REJECTED, 0),
+        "failed": effects.get(Effect.FAILED, 0),
+        "cancelled": effects.get(Effect.CANCELLED, 0),
+        "settling": effects.get(Effect.SETTLING, 0),
+        "unclear": effects.get(Effect.UNCLEAR, 0),
     }

@@ -1,16 +1,14 @@
 """The routes for probes, `/metrics`, reload and rejections."""
 
 import base64
-from http import HTTPStatus
-from typing import Any
+from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from receiver.config import ConfigError, Role
-from receiver.core.times import stamp
 from receiver.store.log_rows import KEPT_REJECTIONS
 from receiver.store.store import StoreUnavailable
 from receiver.store.views.rejections import Rejection
@@ -18,7 +16,9 @@ from receiver.telemetry import registry
 from receiver.web.auth import require, require_same_site
 from receiver.web.params import only
 from receiver.web.problems import Problem, unavailable
+from receiver.web.responses import answer
 from receiver.web.service import Service
+from receiver.web.shapes.process import RejectionJson, RejectionsJson, ReloadedJson
 
 
 class Probes:
@@ -67,34 +67,31 @@ class Probes:
                 f"nothing was changed; {error.path.name}: {problems}",
             ) from None
         config = self._service.loaded.config
-        return JSONResponse(
-            {
-                "config_hash": config.hash,
-                "warnings": list(config.warnings),
-                "needs_restart": needs_restart,
-            }
-        )
+        reloaded: ReloadedJson = {
+            "config_hash": config.hash,
+            "warnings": config.warnings,
+            "needs_restart": needs_restart,
+        }
+        return answer(reloaded)
 
     async def rejections(self, request: Request) -> Response:
         """Bodies that we could not accept, newest first."""
         require(request, self._service.loaded.tokens, Role.OPERATOR)
         only(request, ())
 
-        def read() -> list[dict[str, Any]]:
+        def read() -> RejectionsJson:
             with self._service.store.view() as view:
-                return [_rejection_json(row) for row in view.rejections.newest(KEPT_REJECTIONS)]
+                rows = view.rejections.newest(KEPT_REJECTIONS)
+                return {"rejections": [_rejection_json(row) for row in rows]}
 
-        return JSONResponse({"rejections": await run_in_threadpool(read)})
+        return answer(await run_in_threadpool(read))
 
 
-def _rejection_json(row: Rejection) -> dict[str, Any]:
-    try:
-        body, encoding = row.body.decode(), "utf-8"
-    except UnicodeDecodeError:
-        body, encoding = base64.b64encode(row.body).decode(), "base64"
+def _rejection_json(row: Rejection) -> RejectionJson:
+    body, encoding = _readable(row.body)
     return {
         "id": row.id,
-        "received_at": stamp(row.received_at),
+        "received_at": row.received_at,
         "sender": row.sender,
         "status_code": row.status_code,
         "detail": row.detail,
@@ -102,3 +99,10 @@ def _rejection_json(row: Rejection) -> dict[str, Any]:
         "body": body,
         "encoding": encoding,
     }
+
+
+def _readable(body: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
+    try:
+        return body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), "base64"

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from receiver.core.policies import shown
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log
+from receiver.web.shapes.process import ProblemJson
 
 COME_AGAIN = {"Retry-After": "5"}
 """A wish for when to come back, in seconds; it goes with a 503."""
@@ -27,7 +28,7 @@ class Problem(Exception):
 
 def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """One line of `application/problem+json`."""
-    body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body: ProblemJson = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return Response(
         json.dumps(body),
         status_code=status,

@@ -23,7 +23,9 @@ from receiver.web.answers import Answers
 from receiver.web.auth import Caller, require
 from receiver.web.bodies import Memory, TooLarge, announced, read_body
 from receiver.web.problems import COME_AGAIN, Problem, answer_to
+from receiver.web.responses import JSON
 from receiver.web.service import Service
+from receiver.web.shapes.notifications import BriefDecisionJson, ReceiptJson
 
 LARGE = 256 * 1024
 """Bodies from here on are parsed in a thread and decided one at a time: they take much memory."""
@@ -134,11 +136,14 @@ def _asked(request: Request) -> tuple[Source, bool]:
 
 def accepted(receipt: Receipt) -> Response:
     """The answer to a notification: one decision per alert, in the alerts' order."""
-    said = {"notification_id": receipt.notification_id, "decisions": _brief(receipt.decisions)}
-    return Response(encode(said), media_type="application/json")
+    said: ReceiptJson = {
+        "notification_id": receipt.notification_id,
+        "decisions": _brief(receipt.decisions),
+    }
+    return Response(encode(said), media_type=JSON)
 
 
-def _brief(decisions: Sequence[Decision]) -> list[dict[str, object]]:
+def _brief(decisions: Sequence[Decision]) -> list[BriefDecisionJson]:
     return [
         {
             "id": decision.id,

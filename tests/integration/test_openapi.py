@@ -34,7 +34,7 @@ def test_every_route_is_described_and_nothing_else(history, tmp_path):
     routes = [route for route in app.routes if route.include_in_schema]
 
     served = {
-        (route.path, method)
+        (route.path.replace(":name}", "}"), method)
         for route in routes
         if isinstance(route, Route)
         for method in route.methods - {"HEAD"}  # HTTP itself gives it to every GET
@@ -147,3 +147,93 @@ def test_only_the_page_is_left_out(history, tmp_path):
 
     assert "/" in paths
     assert all(path == "/" or path.startswith("/ui/") for path in paths)
+
+
+def operations():
+    """Every operation with its method and path."""
+    return [
+        (method, path, operation)
+        for path, item in DOCUMENT["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def test_names_of_operations_are_stable():
+    """Generated clients call them by these names: a change here breaks them."""
+    assert sorted(operation["operationId"] for _, _, operation in operations()) == [
+        "abandon_dispatch",
+        "approve_model",
+        "follow_events",
+        "get_decision",
+        "get_dispatch",
+        "get_health",
+        "get_metrics",
+        "get_model",
+        "get_openapi",
+        "get_readiness",
+        "list_announcements",
+        "list_decisions",
+        "list_dispatches",
+        "list_models",
+        "list_policies",
+        "list_rejections",
+        "pause_many",
+        "pause_model",
+        "post_notification",
+        "reject_model",
+        "reload",
+        "reload_by_put",
+        "resume_many",
+        "resume_model",
+        "retrain_model",
+        "retry_dispatch",
+    ]
+
+
+def test_every_operation_has_a_declared_tag():
+    """Documentation and generated clients are sorted by them."""
+    declared = {tag["name"] for tag in DOCUMENT["tags"]}
+
+    assert {tag for _, _, operation in operations() for tag in operation["tags"]} == declared
+    assert all(len(operation["tags"]) == 1 for _, _, operation in operations())
+
+
+def bodies():
+    """What is asked and answered as a whole: where, and its schema."""
+    for method, path, operation in operations():
+        contents = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in contents:
+            for media_type, media in content.get("content", {}).items():
+                if media_type.endswith("json"):
+                    yield f"{method} {path} {media_type}", media["schema"]
+    for name, response in DOCUMENT["components"]["responses"].items():
+        yield name, response["content"]["application/problem+json"]["schema"]
+
+
+def test_whole_bodies_have_a_name_and_an_example():
+    """Every JSON that is asked or answered is a component; each example is what it is one of."""
+    for where, schema in bodies():
+        name = schema["$ref"].removeprefix("#/components/schemas/")
+        examples = DOCUMENT["components"]["schemas"][name].get("examples", [])
+        assert examples, f"{where}: {name} has no example"
+        assert [problems_of(one, schema) for one in examples] == [[] for _ in examples]
+
+
+def objects_within(schema):
+    """Objects with fields of their own inside a schema, without a name."""
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key != "examples":
+                yield from objects_within(value)
+        if "properties" in schema:
+            yield schema
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from objects_within(value)
+
+
+def test_objects_are_named_and_answers_admit_more():
+    """No object hides in another; only what operators send is closed."""
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert list(objects_within(schema)) in ([], [schema]), name
+        assert (schema.get("additionalProperties") is False) == name.endswith("Body"), name

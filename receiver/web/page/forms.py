@@ -27,11 +27,12 @@ from receiver.web.page import actions, details, policies_page, rendering
 from receiver.web.page.actions import Offer
 from receiver.web.page.error_page import in_html
 from receiver.web.page.overview import Overviews
-from receiver.web.params import ActBody, bad, complaints, form_fields, only
+from receiver.web.params import bad, complaints, form_fields, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
+from receiver.web.shapes.acts import PauseBody
 
-Do: TypeAlias = Callable[[Store, PolicySet, Act, str, ActBody], int]
+Do: TypeAlias = Callable[[Store, PolicySet, Act, str, PauseBody], int]
 """Does one act on the named model, dispatch or policy. The decision's id."""
 
 Offering: TypeAlias = Callable[[Any], Offer]
@@ -209,7 +210,7 @@ def _scope(policy: str) -> tuple[PauseScope, str]:
     return (PauseScope.POLICY, policy) if policy else (PauseScope.EVERYTHING, "")
 
 
-def _body(said: Mapping[str, str], now: datetime) -> ActBody:
+def _body(said: Mapping[str, str], now: datetime) -> PauseBody:
     """What was filled in. Raises `Problem` 400."""
     asked: dict[str, Any] = {"comment": said.get("comment", "")}
     length = said.get("for", ENDLESS)
@@ -220,7 +221,7 @@ def _body(said: Mapping[str, str], now: datetime) -> ActBody:
     if not asked["comment"].strip():
         raise bad("say why: others will read it in the log")
     try:
-        return ActBody.model_validate(asked)
+        return PauseBody.model_validate(asked)
     except ValidationError as error:
         raise bad("; ".join(complaints(error))) from None
 

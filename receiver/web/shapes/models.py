@@ -1,0 +1,108 @@
+"""The shapes of how models stand."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from typing_extensions import TypedDict
+
+from receiver.core.models import ModelState, PauseScope
+from receiver.web.shapes.decisions import GateJson, ReasonWord
+from receiver.web.shapes.describing import About, Cursor, Labels, Moment, Words
+from receiver.web.shapes.dispatches import DispatchJson, RunEndJson, StateWord
+
+
+class FiringAlertJson(TypedDict):
+    """An alert of the model that fires."""
+
+    fingerprint: str
+    alertname: str
+    policy: str
+    labels: Labels
+    value: float | None
+    starts_at: Moment
+    confirmed_at: Moment
+    expires_at: Moment
+    stale_until: Moment | None
+
+
+class PauseJson(TypedDict):
+    """The pause in force that lasts longest."""
+
+    scope: Annotated[str, Words(PauseScope)]
+    until: Annotated[Moment | None, About("Null: until `resume`.")]
+    actor: str
+    comment: str
+
+
+class ApprovalJson(TypedDict):
+    """What a rung asks about the model, or was answered, in this episode."""
+
+    rung: ReasonWord
+    asked_at: Moment
+    expires_at: Annotated[
+        Moment | None,
+        About(
+            "Until then it can be answered, and once approved be used; null: while the episode "
+            "lasts."
+        ),
+    ]
+    answer: Annotated[str | None, About(enum=["approved", "rejected", None])]
+    answered_at: Moment | None
+    actor: str | None
+    comment: str | None
+
+
+class LatestDispatchJson(RunEndJson):
+    """The latest dispatch: the only one that can be in flight."""
+
+    id: str
+    state: StateWord
+    run_id: str | None
+    sent_at: Moment | None
+    ended_at: Moment | None
+    detail: str
+
+
+class ModelJson(TypedDict):
+    """How a model stands."""
+
+    model: str
+    state: Annotated[Annotated[str, Words(ModelState)], About("The first of them that applies.")]
+    policy: str | None
+    labels: Labels
+    firing_alerts: Sequence[FiringAlertJson]
+    episode_started_at: Moment | None
+    cooldown_until: Moment | None
+    observed_until: Moment | None
+    next_check_at: Annotated[
+        Moment | None,
+        About("When the timer decides its alerts again; null if only an event can."),
+    ]
+    paused: PauseJson | None
+    approval: ApprovalJson | None
+    dispatch: LatestDispatchJson | None
+
+
+class ExplanationJson(TypedDict):
+    """What an alert of the model would meet now."""
+
+    holds: Annotated[
+        ReasonWord | None, About("The first rung that applies; null if nothing holds the model.")
+    ]
+    detail: Annotated[str, About("One sentence: what holds it, and the next attempt.")]
+    next_check_at: Moment | None
+    gates: Sequence[GateJson]
+
+
+class WholeModelJson(ModelJson):
+    """How a model stands, its last runs, and what holds it."""
+
+    runs: Sequence[DispatchJson]
+    explain: ExplanationJson
+
+
+class ModelsJson(TypedDict):
+    """A page of models, by name."""
+
+    models: Sequence[ModelJson]
+    next_cursor: Cursor

@@ -1,0 +1,53 @@
+"""The shapes about the process itself: problems, rejections, reloads."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+from receiver.web.shapes.describing import About, Moment
+
+
+class ProblemJson(TypedDict):
+    """RFC 9457, in one line and without secrets."""
+
+    title: str
+    status: int
+    detail: str
+
+
+class RejectionJson(TypedDict):
+    """A body that we could not accept."""
+
+    id: int
+    received_at: Moment
+    sender: Annotated[str, About("The name of the token that it came with.")]
+    status_code: int
+    detail: str
+    size: int
+    body: Annotated[str, About("Its beginning.")]
+    encoding: Literal["utf-8", "base64"]
+
+
+class RejectionsJson(TypedDict):
+    """The newest rejections."""
+
+    rejections: Sequence[RejectionJson]
+
+
+class ReloadedJson(TypedDict):
+    """The configuration that is in force now."""
+
+    config_hash: str
+    warnings: Sequence[str]
+    needs_restart: Annotated[Sequence[str], About("Sections that wait for a restart.")]
+
+
+class OpenApiJson(TypedDict):
+    """This document."""
+
+    openapi: str
+    info: dict[str, Any]
+    tags: Sequence[dict[str, Any]]
+    paths: dict[str, Any]
+    components: dict[str, Any]

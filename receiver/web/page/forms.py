@@ -15,14 +15,11 @@ from starlette.routing import Route
 
 from receiver.config import Role
 from receiver.core.durations import format_duration
-from receiver.core.models import PauseScope
 from receiver.core.policies import shown
-from receiver.core.policy_set import PolicySet
-from receiver.flows.operator import approvals, controls, dispatches
 from receiver.flows.operator.acts import Act
-from receiver.store.store import Store
+from receiver.web import operator_acts
 from receiver.web.auth import Caller, require, require_same_site
-from receiver.web.operator_acts import carry_out, fingerprint_of
+from receiver.web.operator_acts import OperatorAct, carry_out, fingerprint_of
 from receiver.web.page import actions, details, policies_page, rendering
 from receiver.web.page.actions import Offer
 from receiver.web.page.error_page import in_html
@@ -32,66 +29,35 @@ from receiver.web.problems import Problem
 from receiver.web.service import Service
 from receiver.web.shapes.acts import PauseBody
 
-Do: TypeAlias = Callable[[Store, PolicySet, Act, str, PauseBody], int]
-"""Does one act on the named model, dispatch or policy. The decision's id."""
-
 Offering: TypeAlias = Callable[[Any], Offer]
 """What an act would do now to what it is about: a model, a dispatch, a policy."""
 
-Acts: TypeAlias = Mapping[str, tuple[Offering, Do]]
+Acts: TypeAlias = Mapping[str, tuple[Offering, OperatorAct[Any]]]
 
-ON_MODELS: Acts = {
-    "retrain": (
-        actions.retrain,
-        lambda store, policy_set, act, name, _: controls.retrain(store, policy_set, act, name),
-    ),
-    "pause": (
-        actions.pause,
-        lambda store, policy_set, act, name, body: controls.pause(
-            store, policy_set, act, PauseScope.MODEL, name, length=body.for_
-        ),
-    ),
-    "resume": (
-        actions.resume,
-        lambda store, policy_set, act, name, _: controls.resume(
-            store, policy_set, act, PauseScope.MODEL, name
-        ),
-    ),
-    "approve": (
-        actions.approve,
-        lambda store, policy_set, act, name, _: approvals.approve(store, policy_set, act, name),
-    ),
-    "reject": (
-        actions.reject,
-        lambda store, policy_set, act, name, _: approvals.reject(store, policy_set, act, name),
-    ),
-}
 
-ON_DISPATCHES: Acts = {
-    "retry": (
-        actions.retry,
-        lambda store, policy_set, act, name, _: dispatches.retry(store, policy_set, act, name),
-    ),
-    "abandon": (
-        actions.abandon,
-        lambda store, policy_set, act, name, _: dispatches.abandon(store, policy_set, act, name),
-    ),
-}
+def _offered(acts: Mapping[str, OperatorAct[Any]], offerings: Mapping[str, Offering]) -> Acts:
+    """The acts of the API, with what the page says about each."""
+    return {word: (offerings[word], act) for word, act in acts.items()}
 
-ON_MANY: Acts = {
-    "pause": (
-        actions.pause_many,
-        lambda store, policy_set, act, policy, body: controls.pause(
-            store, policy_set, act, *_scope(policy), length=body.for_
-        ),
-    ),
-    "resume": (
-        actions.resume_many,
-        lambda store, policy_set, act, policy, _: controls.resume(
-            store, policy_set, act, *_scope(policy)
-        ),
-    ),
-}
+
+ON_MODELS = _offered(
+    operator_acts.ON_MODELS,
+    {
+        "retrain": actions.retrain,
+        "pause": actions.pause,
+        "resume": actions.resume,
+        "approve": actions.approve,
+        "reject": actions.reject,
+    },
+)
+
+ON_DISPATCHES = _offered(
+    operator_acts.ON_DISPATCHES, {"retry": actions.retry, "abandon": actions.abandon}
+)
+
+ON_MANY = _offered(
+    operator_acts.ON_MANY, {"pause": actions.pause_many, "resume": actions.resume_many}
+)
 
 OURS = re.compile(r"/(?:ui/[A-Za-z0-9._~%:@-]+(?:/[A-Za-z0-9._~%:@-]+)?)?")
 """Pages that a form may lead back to: never another origin's."""
@@ -129,13 +95,15 @@ class Acting:
         only(request, ("policy",))
         said = await form_fields(request, FIELDS)
         offer = await run_in_threadpool(self._offer, request)
-        do, name = _doing(request)
+        table, name = _table(request)
+        _offering, operator_act = table[request.path_params["act"]]
         try:
-            body = _body(said, service.clock.now())
+            policy = name if table is ON_MANY and name else None
+            body = _body(said, policy, service.clock.now())
             act = Act(caller.name, body.comment, said.get("key"), fingerprint_of(request, said))
             policy_set = service.loaded.policy_set
             decision_id = await carry_out(
-                service, lambda: do(service.store, policy_set, act, name, body)
+                service, lambda: operator_act.do(service.store, policy_set, act, name, body)
             )
         except Problem as problem:
             return await self._form(offer, said, caller=caller, wrong=problem)
@@ -168,7 +136,7 @@ class Acting:
     def _offer(self, request: Request) -> Offer:
         """What the act would do now. Raises `Problem` 404."""
         table, name = _table(request)
-        offering, _do = table[request.path_params["act"]]
+        offering, _act = table[request.path_params["act"]]
         if table is ON_MANY:
             wide = policies_page.one(self._service.store, self._service.loaded.policy_set, name)
             if wide is None:
@@ -201,18 +169,9 @@ def _table(request: Request) -> tuple[Acts, str]:
     return table, name
 
 
-def _doing(request: Request) -> tuple[Do, str]:
-    table, name = _table(request)
-    return table[request.path_params["act"]][1], name
-
-
-def _scope(policy: str) -> tuple[PauseScope, str]:
-    return (PauseScope.POLICY, policy) if policy else (PauseScope.EVERYTHING, "")
-
-
-def _body(said: Mapping[str, str], now: datetime) -> PauseBody:
-    """What was filled in. Raises `Problem` 400."""
-    asked: dict[str, Any] = {"comment": said.get("comment", "")}
+def _body(said: Mapping[str, str], policy: str | None, now: datetime) -> PauseBody:
+    """What was filled in, in the body that has the fields of them all. Raises `Problem` 400."""
+    asked: dict[str, Any] = {"comment": said.get("comment", ""), "policy": policy}
     length = said.get("for", ENDLESS)
     if length == UNTIL:
         asked["for"] = _until(said.get("until", ""), now)

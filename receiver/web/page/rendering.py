@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from receiver import __version__
 from receiver.core.durations import show_duration
-from receiver.core.times import parse_time
 from receiver.web.page import labels, sparkline
 
 HEADERS = {
@@ -71,7 +70,6 @@ def environment() -> Environment:
         "number": labels.number,
         "ago": labels.ago,
         "clock": labels.clock,
-        "moment": parse_time,
         "span": show_duration,
         "seconds": lambda count: show_duration(timedelta(seconds=count)),
         "pretty": _pretty,

@@ -9,11 +9,14 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+# Dot segments are no names: whatever stands between may resolve them.
+SEGMENT = r"(?!\.{1,2}(?:/|$))[^/]+"
+
 
 class NameConvertor(Convertor[str]):
     """Segments of a path with something in each."""
 
-    regex = "[^/]+(?:/[^/]+)*"
+    regex = f"{SEGMENT}(?:/{SEGMENT})*"
 
     def convert(self, value: str) -> str:
         """The name as it was sent; what is percent-encoded was decoded before."""

@@ -85,8 +85,18 @@ def test_nothing_is_done_without_an_act(found, sent):
     assert found("POST", sent) is None
 
 
-@pytest.mark.parametrize("sent", ["/models/", "/models/42/", "/models//42", "/models/a//b"])
-def test_segments_are_not_empty(found, sent):
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "/models/",
+        "/models/42/",
+        "/models//42",
+        "/models/a//b",
+        "/models/..%2Fmodels",
+        "/models/a/..",
+    ],
+)
+def test_segments_are_neither_empty_nor_dots(found, sent):
     """No model has such a name."""
     assert found("GET", sent) is None
 

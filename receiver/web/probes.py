@@ -1,6 +1,7 @@
 """The routes for probes, `/metrics`, reload and rejections."""
 
 import base64
+from http import HTTPStatus
 from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

@@ -90,11 +90,12 @@ coverage: .venv/.installed .tools/openapi-client/.installed ## branch coverage o
 	@$(PYTEST) -q --cov --cov-branch --cov-report= tests/unit tests/integration
 	@$(BIN)/coverage report --include='receiver/core/*,receiver/flows/*' --fail-under=100
 
-lint: .venv/.installed ## ruff, mypy, import-linter
+lint: .venv/.installed ## ruff, mypy, import-linter, deptry
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry --no-ansi receiver
 
 format: .venv/.installed ## let ruff write what it can
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -3,25 +3,22 @@
 import json
 import ssl
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from receiver import __version__
+from receiver.http import Answer, Client, InDoubt, NoAnswer, NotSent, Request, bearer
 
 TIMEOUT_SECONDS = 30
 TRIES = 3
 """How often a refused connection is tried for an act: enough for a restart of the receiver."""
 
 TRY_AGAIN_SECONDS = 1.0
+LARGEST_ANSWER = 64 * 1024 * 1024
 LONGEST_PROBLEM = 64 * 1024
 MOST_ROWS = 500
 """The API's longest page."""
@@ -58,14 +55,14 @@ class Receiver:
     """
 
     url: str
-    opener: urllib.request.OpenerDirector
-    token: str | None = None
+    client: Client
+    token: str | None = field(default=None, repr=False)
     patience: float = TRY_AGAIN_SECONDS
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """What is at this path, read from JSON. Raises `AskError`."""
         with self._open(self._request(path, query)) as answer, _whole(self.url):
-            return json.load(answer)
+            return answer.read(largest=LARGEST_ANSWER).json()
 
     def page(self, name: str, query: Mapping[str, str], limit: int | None) -> dict[str, Any]:
         """The newest of a list, or for None all its pages as one. Raises `AskError`."""
@@ -84,7 +81,7 @@ class Receiver:
         """A long answer line by line, as it comes. Raises `AskError`."""
         request = self._request(path, query, {"Accept": media_type})
         with self._open(request) as answer, _whole(self.url):
-            for line in answer:
+            for line in answer.lines():
                 yield line.decode()
 
     def act(self, path: str, body: Mapping[str, Any], key: str) -> Any:
@@ -94,15 +91,13 @@ class Receiver:
             "; it may have been done: see `retrain-receiver decisions --source operator`, or "
             f"repeat the command with --idempotency-key {key}, which does it once"
         )
-        with self._open_patiently(request, doubt) as answer, _whole(self.url, doubt):
-            return json.load(answer)
+        return self._ask_patiently(request, doubt)
 
     def notify(self, body: bytes, query: Mapping[str, str]) -> Any:
         """Post a notification of our own, and read what was decided. Raises `AskError`."""
         request = self._request("/webhook", query, None, body)
         doubt = "; it may have been taken in: to run the command again does no harm"
-        with self._open_patiently(request, doubt) as answer, _whole(self.url, doubt):
-            return json.load(answer)
+        return self._ask_patiently(request, doubt)
 
     def ready(self) -> None:
         """Ask whether notifications can be stored. Raises `AskError`."""
@@ -115,40 +110,43 @@ class Receiver:
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> urllib.request.Request:
-        url = self.url + path + (f"?{urlencode(query)}" if query else "")
-        request = urllib.request.Request(url, body)  # noqa: S310  peer_at allows http(s) only
-        request.add_header("User-Agent", f"retrain-receiver/{__version__}")
-        if body is not None:
-            request.add_header("Content-Type", "application/json")
-        if self.token is not None:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
-        for name, value in (headers or {}).items():
-            request.add_header(name, value)
-        return request
+    ) -> Request:
+        described = {} if body is None else {"Content-Type": "application/json"}
+        return Request(
+            "GET" if body is None else "POST",
+            self.url + path,
+            query=query or {},
+            headers={**described, **(headers or {})},
+            body=body,
+            credentials=None if self.token is None else bearer(self.token),
+        )
 
-    def _open_patiently(self, request: urllib.request.Request, doubt: str) -> HTTPResponse:
-        """Open; a refused connection is tried again, for then surely nothing happened."""
+    def _ask_patiently(self, request: Request, doubt: str) -> Any:
+        """Ask; a refused connection is tried again, for then surely nothing happened."""
         for _ in range(TRIES - 1):
             try:
-                return self._open(request, doubt)
+                return self._ask(request, doubt)
             except NotSentError:
                 threading.Event().wait(self.patience)
-        return self._open(request, doubt)
+        return self._ask(request, doubt)
 
-    def _open(self, request: urllib.request.Request, doubt: str = "") -> HTTPResponse:
+    def _ask(self, request: Request, doubt: str = "") -> Any:
+        with self._open(request, doubt) as answer, _whole(self.url, doubt):
+            return answer.read(largest=LARGEST_ANSWER).json()
+
+    @contextmanager
+    def _open(self, request: Request, doubt: str = "") -> Iterator[Answer]:
         try:
-            answer: HTTPResponse = self.opener.open(request, timeout=TIMEOUT_SECONDS)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _problem(self.url, error) from None
-        except urllib.error.URLError as error:
-            refused = isinstance(error.reason, ConnectionRefusedError)
-            kind, left = (NotSentError, "") if refused else (AskError, doubt)
-            raise kind(_unreachable(self.url, error.reason) + left, UNREACHABLE) from None
-        except (OSError, HTTPException) as error:
-            raise AskError(_unreachable(self.url, error) + doubt, UNREACHABLE) from None
-        return answer
+            with self.client.open(request, seconds=TIMEOUT_SECONDS) as answer:
+                if not answer.is_success:
+                    raise _problem(self.url, answer)
+                yield answer
+        except NotSent as problem:
+            refused = isinstance(problem.reason, ConnectionRefusedError)
+            kind = NotSentError if refused else AskError
+            raise kind(_unreachable(self.url, problem), UNREACHABLE) from None
+        except InDoubt as problem:
+            raise AskError(_unreachable(self.url, problem) + doubt, UNREACHABLE) from None
 
 
 @contextmanager
@@ -156,23 +154,24 @@ def _whole(url: str, doubt: str = "") -> Iterator[None]:
     """Read an answer to its end, or say that it was not one."""
     try:
         yield
-    except (OSError, HTTPException) as error:
-        raise AskError(f"the answer of {url} was cut: {error or 'no more came'}{doubt}") from None
-    except (ValueError, RecursionError):
+    except InDoubt as problem:
+        raise AskError(f"the answer of {url} was cut: {problem}{doubt}") from None
+    except ValueError:
         raise AskError(_stranger(url, "no JSON")) from None
 
 
-def _problem(url: str, error: urllib.error.HTTPError) -> AskError:
+def _problem(url: str, answer: Answer) -> AskError:
     """What an error answer says, and the exit code that stands for it."""
-    if error.headers.get_content_type() != "application/problem+json":
-        where = error.headers.get("location")
-        what = f"{error.code}, a redirect to {where}" if where else str(error.code)
+    status = answer.status
+    if answer.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
+        where = answer.headers.get("location")
+        what = f"{status}, a redirect to {where}" if where else str(status)
         return AskError(_stranger(url, what))
     try:
-        detail = str(json.loads(error.read(LONGEST_PROBLEM))["detail"])
-    except (OSError, HTTPException, ValueError, LookupError, TypeError):
-        detail = f"{url} answered {error.code}"
-    match error.code:
+        detail = str(answer.read(largest=LONGEST_PROBLEM).json()["detail"])
+    except (InDoubt, ValueError, LookupError, TypeError):
+        detail = f"{url} answered {status}"
+    match status:
         case HTTPStatus.UNAUTHORIZED:
             cure = "; give --token-file or RETRAIN_RECEIVER_TOKEN_FILE"
         case HTTPStatus.FORBIDDEN:
@@ -181,15 +180,15 @@ def _problem(url: str, error: urllib.error.HTTPError) -> AskError:
             cure = "; try again soon"
         case _:
             cure = ""
-    codes = {HTTPStatus.BAD_REQUEST: USAGE, HTTPStatus.NOT_FOUND: NOT_FOUND}
-    return AskError(detail + cure, codes.get(HTTPStatus(error.code), FAILED))
+    codes: Mapping[int, int] = {HTTPStatus.BAD_REQUEST: USAGE, HTTPStatus.NOT_FOUND: NOT_FOUND}
+    return AskError(detail + cure, codes.get(status, FAILED))
 
 
-def _unreachable(url: str, error: object) -> str:
+def _unreachable(url: str, problem: NoAnswer) -> str:
     cure = "is it running? --server / RETRAIN_RECEIVER_URL"
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(problem.reason, ssl.SSLCertVerificationError):
         cure = "SSL_CERT_FILE names the file with its CA"
-    return f"{url} is unreachable: {error}; {cure}"
+    return f"{url} is unreachable: {problem}; {cure}"
 
 
 def _stranger(url: str, what: str) -> str:
@@ -198,13 +197,13 @@ def _stranger(url: str, what: str) -> str:
 
 def peer_at(server: str, token_file: Path | None) -> Receiver:
     """The receiver at this address. Raises `ValueError`, never with the token in it."""
-    url, opener = address(server, "--server", cure="; use --token-file")
+    url = address(server, "--server", cure="; use --token-file")
     token = None if token_file is None else token_in(token_file, "--token-file")
-    return Receiver(url, opener, token)
+    return Receiver(url, Client(), token)
 
 
-def address(url: str, option: str, *, cure: str = "") -> tuple[str, urllib.request.OpenerDirector]:
-    """An option's address, and who opens it. Raises `ValueError` that says how to write it."""
+def address(url: str, option: str, *, cure: str = "") -> str:
+    """An option's address. Raises `ValueError` that says how to write it."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -214,30 +213,7 @@ def address(url: str, option: str, *, cure: str = "") -> tuple[str, urllib.reque
         raise ValueError(f"{option} {url!r} is not an address; write http://HOST:PORT")
     if "@" in parts.netloc:
         raise ValueError(f"{option} can't hold a password{cure}")
-    return url.rstrip("/"), _opener(parts.hostname or "")
-
-
-def _opener(host: str) -> urllib.request.OpenerDirector:
-    """Follows no redirect: the token is for the server that was named."""
-    # The environment's proxy is for the outside; it can't know what listens on this machine.
-    proxies: dict[str, str] | None = {} if _is_loopback(host) else None
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(proxies),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return url.rstrip("/")
 
 
 def token_in(path: Path, option: str) -> str:

@@ -2,24 +2,21 @@
 
 import json
 import math
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPException
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import typer
 
-from receiver import __version__
 from receiver.cli.client import FAILED, UNREACHABLE, AskError, UsageError, address, token_in
 from receiver.core.policies import shown
+from receiver.http import Client, NoAnswer, Request, Response, bearer
 
 TIMEOUT_SECONDS = 30
-LONGEST_ANSWER = 64 * 1024 * 1024
+LARGEST_ANSWER = 64 * 1024 * 1024
 LONGEST_QUOTE = 300
 
 PROMETHEUS = "http://127.0.0.1:9090"
@@ -71,40 +68,41 @@ class Neighbour:
     name: str
     option: str
     url: str
-    opener: urllib.request.OpenerDirector
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """What is at this path, read from JSON. Raises `AskError`."""
-        text = self.read(path + (f"?{urlencode(query)}" if query else ""))
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return self._ask(path, query=query or {}).json()
+        except ValueError:
             raise AskError(self._stranger("no JSON")) from None
 
     def post(self, path: str, body: Any) -> None:
         """Post JSON. Raises `AskError`."""
-        self.read(path, json.dumps(body).encode())
+        self._ask(path, body=json.dumps(body).encode())
 
-    def read(self, path: str, body: bytes | None = None) -> bytes:
-        """Ask once; the answer's body. Raises `AskError`."""
-        request = urllib.request.Request(self.url + path, body)  # noqa: S310  address() allows http(s) only
-        request.add_header("User-Agent", f"retrain-receiver/{__version__}")
-        if body is not None:
-            request.add_header("Content-Type", "application/json")
-        if self.token is not None:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+    def read(self, path: str) -> bytes:
+        """What is at this path. Raises `AskError`."""
+        return self._ask(path).body
+
+    def _ask(
+        self, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Response:
+        request = Request(
+            "GET" if body is None else "POST",
+            self.url + path,
+            query=query or {},
+            headers={} if body is None else {"Content-Type": "application/json"},
+            body=body,
+            credentials=None if self.token is None else bearer(self.token),
+        )
         try:
-            with self.opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                text: bytes = answer.read(LONGEST_ANSWER)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise AskError(self._refused(error), FAILED) from None
-        except urllib.error.URLError as error:
-            raise AskError(self._unreachable(error.reason), UNREACHABLE) from None
-        except (OSError, HTTPException) as error:
-            raise AskError(self._unreachable(error), UNREACHABLE) from None
-        return text
+            answer = Client().send(request, seconds=TIMEOUT_SECONDS, largest=LARGEST_ANSWER)
+        except NoAnswer as problem:
+            raise AskError(self._unreachable(problem), UNREACHABLE) from None
+        if not answer.is_success:
+            raise AskError(self._refused(answer), FAILED)
+        return answer
 
     def _unreachable(self, why: object) -> str:
         return f"{self.name} at {self.url} is unreachable: {why}; is it running? {self.option}"
@@ -112,15 +110,15 @@ class Neighbour:
     def _stranger(self, what: str) -> str:
         return f"{self.url} answers, but not as {self.name} does ({what}); see {self.option}"
 
-    def _refused(self, error: urllib.error.HTTPError) -> str:
-        if error.code in {401, 403}:
+    def _refused(self, answer: Response) -> str:
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return f"{self.name} at {self.url} asks for a token; give {self.option}-token-file"
         try:
-            said = json.loads(error.read(LONGEST_ANSWER))
-        except (OSError, HTTPException, ValueError):
-            return self._stranger(str(error.code))
+            said = answer.json()
+        except ValueError:
+            return self._stranger(str(answer.status))
         told = said.get("error", said) if isinstance(said, dict) else said
-        return f"{self.name} refuses with {error.code}: {shown(str(told), LONGEST_QUOTE)}"
+        return f"{self.name} refuses with {answer.status}: {shown(str(told), LONGEST_QUOTE)}"
 
 
 class Prometheus(Neighbour):
@@ -163,15 +161,13 @@ def alertmanager_at(url: str, token_file: Path | None) -> Alertmanager:
     return Alertmanager("Alertmanager", *_placed("--alertmanager", url, token_file))
 
 
-def _placed(
-    option: str, url: str, token_file: Path | None
-) -> tuple[str, str, urllib.request.OpenerDirector, str | None]:
+def _placed(option: str, url: str, token_file: Path | None) -> tuple[str, str, str | None]:
     try:
-        place, opener = address(url, option, cure=f"; use {option}-token-file")
+        place = address(url, option, cure=f"; use {option}-token-file")
         token = None if token_file is None else token_in(token_file, f"{option}-token-file")
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return option, place, opener, token
+    return option, place, token
 
 
 def _sample(each: Any) -> Sample:

@@ -2,13 +2,15 @@
 
 import json
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from receiver.demo.evaluation import Quality
+from receiver.http import Client, NoAnswer, Request
+
+PATIENCE_SECONDS = 5
 
 
 class DemoError(Exception):
@@ -28,18 +30,15 @@ class Peer:
 
     def ask(self, path: str, *, method: str = "GET", body: bytes | None = None) -> bytes:
         """Ask once."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        headers = {"Content-Type": "application/json"}
+        request = Request(method, self.url + path, headers=headers, body=body)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, HTTPException) as error:
+            answer = Client().send(request, seconds=PATIENCE_SECONDS)
+        except NoAnswer as error:
             raise NoAnswerError(f"{self.url}{path}: {error}") from error
-        finally:
-            connection.close()
         if answer.status != HTTPStatus.OK:
             raise NoAnswerError(f"{self.url}{path} answered {answer.status}")
-        return text
+        return answer.body
 
     def ask_json(self, path: str, **query: str) -> Any:
         """Ask for JSON."""

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
@@ -10,11 +11,13 @@ from urllib.parse import quote
 from receiver.core.dispatches import Failure
 from receiver.core.policies import shown
 from receiver.dispatchers.github_answers import error, read_error
-from receiver.dispatchers.github_client import GithubClient, NoAnswer, Request
+from receiver.dispatchers.github_client import GithubClient
+from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
 from receiver.dispatchers.kfp_api import KfpApi
 from receiver.dispatchers.kfp_local import CURE
 from receiver.dispatchers.pipelines import is_package, read_package, refusal
+from receiver.http import NoAnswer
 
 PATIENCE = timedelta(seconds=20)
 SLOW_IMPORT = 60
@@ -30,12 +33,12 @@ def check_github(
     path = f"/repos/{quote(repository)}/actions/workflows/{quote(workflow, safe='')}"
     ends = monotonic() + PATIENCE.total_seconds()
     try:
-        answer = client.send(Request("GET", place["base_url"], path, ends))
+        answer = client.send(GithubRequest("GET", place["base_url"], path, ends))
     except NoAnswer as problem:
         said = f"{place['base_url']} can't be reached: {problem}"
         raise error(said, Failure.UNAVAILABLE) from problem
     state = answer.content.get("state")
-    if answer.status != 200 or state is None:  # noqa: PLR2004  OK
+    if answer.status != HTTPStatus.OK or state is None:
         raise read_error(answer, f"the workflow {workflow} of {repository}", client.credentials)
     if state != "active":
         raise refusal(

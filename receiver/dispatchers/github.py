@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,12 +22,15 @@ from receiver.core.policies import shown
 from receiver.core.reports import Report, report_in_names
 from receiver.core.runs import Run, RunState, RunStatus
 from receiver.dispatchers.github_answers import GithubAnswer, error, read_error, start_error
-from receiver.dispatchers.github_client import GithubClient, NoAnswer, Request
+from receiver.dispatchers.github_client import GithubClient
+from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
+from receiver.http import InDoubt, NoAnswer, NotSent, is_server_error
 
 __all__ = ["App", "GithubDispatcher", "TokenPath"]
 
 RUN_DETAILS = "return_run_details"
+UNKNOWN_FIELD = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 LONGEST_CALL = 40.0
 """Seconds for one method, with all its requests; the port promises less than a minute."""
 
@@ -82,14 +86,14 @@ class GithubDispatcher:
         ends = monotonic() + LONGEST_CALL
         details = base_url not in self._without_details
         answer = self._post(dispatch, ends, details=details)
-        if details and answer.status in {400, 422} and RUN_DETAILS in answer.body:
+        if details and answer.status in UNKNOWN_FIELD and RUN_DETAILS in answer.body:
             # GitHub Enterprise Server before 3.21 does not know the field and says so.
             self._without_details.add(base_url)
             answer = self._post(dispatch, ends, details=False)
-        if answer.status == 204:  # noqa: PLR2004  No Content: accepted
+        if answer.status == HTTPStatus.NO_CONTENT:  # accepted
             return Run(id=None, url=None)
         run_id = answer.content.get("workflow_run_id")
-        if answer.status == 200 and _is_id(run_id):  # noqa: PLR2004  OK
+        if answer.status == HTTPStatus.OK and _is_id(run_id):
             return Run(id=str(run_id), url=_link(answer.content))
         raise start_error(answer, dispatch, self._client.credentials)
 
@@ -111,10 +115,10 @@ class GithubDispatcher:
         """Ask for the run by its id."""
         path = f"{_repository(dispatch)}/actions/runs/{quote(str(dispatch.run_id), safe='')}"
         answer = self._get(dispatch, path, monotonic() + LONGEST_CALL, {})
-        if answer.status == 404:  # noqa: PLR2004  Not Found
+        if answer.status == HTTPStatus.NOT_FOUND:
             return RunStatus(RunState.GONE, "not found", dispatch.run_url)
         run = answer.content
-        if answer.status != 200 or not isinstance(run.get("status"), str):  # noqa: PLR2004  OK
+        if answer.status != HTTPStatus.OK or not isinstance(run.get("status"), str):
             raise read_error(answer, f"run {dispatch.run_id}", self._client.credentials)
         return RunStatus(_state(run), _words(run), _link(run), _shows(run, dispatch))
 
@@ -127,7 +131,7 @@ class GithubDispatcher:
             query = {"filter": "latest", "per_page": str(PAGE_SIZE), "page": str(page)}
             answer = self._get(dispatch, f"{run}/jobs", ends, query)
             jobs = answer.content.get("jobs")
-            if answer.status != 200 or not isinstance(jobs, list):  # noqa: PLR2004  OK
+            if answer.status != HTTPStatus.OK or not isinstance(jobs, list):
                 what = f"the jobs of run {dispatch.run_id}"
                 raise read_error(answer, what, self._client.credentials)
             names += _names_that_ran(jobs)
@@ -146,15 +150,17 @@ class GithubDispatcher:
         if details:
             body[RUN_DETAILS] = True
         base_url = dispatch.place["base_url"]
-        request = Request("POST", base_url, f"{_workflow(dispatch)}/dispatches", ends, body=body)
+        request = GithubRequest(
+            "POST", base_url, f"{_workflow(dispatch)}/dispatches", ends, body=body
+        )
         try:
             return self._client.send(request)
-        except NoAnswer as problem:
-            if problem.sent:
-                raise error(
-                    f"{base_url} got the dispatch, but its answer was lost: {problem}",
-                    Failure.UNKNOWN,
-                ) from problem
+        except InDoubt as problem:
+            raise error(
+                f"{base_url} got the dispatch, but its answer was lost: {problem}",
+                Failure.UNKNOWN,
+            ) from problem
+        except NotSent as problem:
             raise error(
                 f"{base_url} can't be reached: {problem}", Failure.UNAVAILABLE
             ) from problem
@@ -200,7 +206,7 @@ class GithubDispatcher:
     def _page(self, answer: GithubAnswer) -> tuple[int, list[dict[str, Any]]]:
         total, runs = (answer.content.get(key) for key in ("total_count", "workflow_runs"))
         if (
-            answer.status == 200  # noqa: PLR2004  OK
+            answer.status == HTTPStatus.OK
             and isinstance(total, int)
             and isinstance(runs, list)
             and all(isinstance(run, dict) and _is_id(run.get("id")) for run in runs)
@@ -212,7 +218,7 @@ class GithubDispatcher:
         self, dispatch: Dispatch, path: str, ends: float, query: Mapping[str, str]
     ) -> GithubAnswer:
         """Read, and again a little later if the network or a 5xx was in the way."""
-        request = Request("GET", dispatch.place["base_url"], path, ends, query=query)
+        request = GithubRequest("GET", dispatch.place["base_url"], path, ends, query=query)
         retrying = Retrying(
             retry=retry_if_exception_type(NoAnswer) | retry_if_result(_is_server_error),
             stop=stop_after_attempt(READS),
@@ -228,7 +234,7 @@ class GithubDispatcher:
 
 
 def _is_server_error(answer: GithubAnswer) -> bool:
-    return answer.status >= 500  # noqa: PLR2004  where HTTP's server errors begin
+    return is_server_error(answer.status)
 
 
 def _last_result(state: RetryCallState) -> GithubAnswer:

@@ -3,18 +3,20 @@
 import json
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
+from receiver.dispatchers.refusals import REFUSALS
 
-REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 413, 422})
-"""A dispatch answered so was not started and never will be. Any other 4xx stays in doubt."""
-
-READ_REFUSALS = frozenset({401, 403, 404})
+READ_REFUSALS: AbstractSet[int] = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+)
 
 LONGEST_MESSAGE = 500
 LONGEST_QUOTE = 200
@@ -65,8 +67,8 @@ class GithubAnswer:
     @property
     def limits_rate(self) -> bool:
         """Whether it was turned away only for now. GitHub says so with 429 or with 403."""
-        return self.status == 429 or (  # noqa: PLR2004  Too Many Requests
-            self.status == 403  # noqa: PLR2004  Forbidden
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or (
+            self.status == HTTPStatus.FORBIDDEN
             and (
                 "retry-after" in self.headers
                 or self.headers.get("x-ratelimit-remaining") == "0"
@@ -116,15 +118,17 @@ def _refusal(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> str:
     where = f"{place['workflow']} in {place['repository']}"
     refused = f"GitHub refused with {answer.status}: {answer.quoted}"
     match answer.status:
-        case 401:
+        case HTTPStatus.UNAUTHORIZED:
             return f"{refused}; renew {credentials}"
-        case 403:
+        case HTTPStatus.FORBIDDEN:
             return f"{refused}; {credentials} needs 'Actions: write' on {place['repository']}"
-        case 404:
+        case HTTPStatus.NOT_FOUND:
             return (
                 f"{refused}; {where} must be on the default branch, and {credentials} needs access"
             )
-        case 422 if "nexpected input" in answer.body or "workflow_dispatch" in answer.body:
+        case HTTPStatus.UNPROCESSABLE_ENTITY if (
+            "nexpected input" in answer.body or "workflow_dispatch" in answer.body
+        ):
             return (
                 f"GitHub refused with 422; {where} must hold: {_lines_to_add(dispatch)}; "
                 f"it said {answer.quoted}"

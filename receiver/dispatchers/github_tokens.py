@@ -1,23 +1,28 @@
 """Where tokens for GitHub come from: a file, or an installation of a GitHub App."""
 
-import json
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
-
-from github import Auth, BadAttributeException, GithubException
-from github.Requester import Requester
-from jwt.exceptions import PyJWTError
+from time import monotonic
+from typing import Any, Protocol
 
 from receiver.core.dispatches import Failure
-from receiver.core.policies import shown
-from receiver.dispatchers.github_answers import REFUSALS, GithubAnswer, error
+from receiver.dispatchers.github_answers import GithubAnswer, error
+from receiver.dispatchers.github_requests import GithubRequest, exchange
+from receiver.dispatchers.refusals import REFUSALS
+from receiver.http import Client, NoAnswer, bearer, words
 
 PERMISSIONS = {"actions": "write", "metadata": "read"}
 LONGEST_WAIT = 10.0
+
+PROOF_BEGINS = timedelta(minutes=-1)
+PROOF_ENDS = timedelta(minutes=5)
+"""GitHub's advice: from a minute ago, for its clock may be behind, to at most ten minutes."""
+
+TOO_SHORT = timedelta(seconds=20)
+"""What is left of a token's life must be enough for a request on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +65,24 @@ class FileTokens:
         return token
 
 
-class InstallationTokens:
-    """Keeps one installation token per server; PyGithub renews it before it expires."""
+@dataclass(frozen=True, slots=True)
+class InstallationToken:
+    """A token that was given for a private key, and when it ends."""
 
-    def __init__(
-        self, app: App, requester: Callable[[str, Auth.Auth, int], Requester], timeout: float
-    ) -> None:
+    private_key: str
+    token: str
+    ends_at: datetime
+
+
+class InstallationTokens:
+    """Keeps one installation token per server, and renews it before it expires."""
+
+    def __init__(self, app: App, client: Client, timeout: float) -> None:
         self._app = app
-        self._requester = requester
+        self._client = client
         self._timeout = min(timeout, LONGEST_WAIT)
         self._lock = Lock()
-        self._known: dict[str, tuple[str, Auth.AppInstallationAuth]] = {}
+        self._known: dict[str, InstallationToken] = {}
 
     def __str__(self) -> str:
         return f"installation {self._app.installation_id} of GitHub App {self._app.id}"
@@ -78,66 +90,89 @@ class InstallationTokens:
     def current(self, base_url: str, *, refused: str | None = None) -> str:
         """Give the known token, or ask for one if there is none or the key file changed."""
         private_key = _read_secret(self._app.private_key_file)
-        # PyGithub's auth object is not safe for threads; the others wait as long as one may ask.
+        # One asks for all; the others wait as long as one may ask.
         if not self._lock.acquire(timeout=self._timeout):
             raise error(f"GitHub is slow to give {self} a token", Failure.UNAVAILABLE)
         try:
-            known_key, known = self._known.pop(base_url, (None, None))
-            if known is None or known_key != private_key or refused == self._ask(known):
-                known = self._installation(base_url, private_key)
-            token = self._ask(known)
-            self._known[base_url] = (private_key, known)
-            return token
+            known = self._known.pop(base_url, None)
+            if known is None or not _serves(known, private_key, refused):
+                answer = self._ask(base_url, private_key)
+                token, ends_at = self._token_in(answer), _end_in(answer)
+                if ends_at is None:
+                    return token  # good for now, and not kept: nobody knows for how long
+                known = InstallationToken(private_key, token, ends_at)
+            self._known[base_url] = known
+            return known.token
         finally:
             self._lock.release()
 
-    def _installation(self, base_url: str, private_key: str) -> Auth.AppInstallationAuth:
-        auth = Auth.AppAuth(self._app.id, private_key)
+    def _ask(self, base_url: str, private_key: str) -> GithubAnswer:
+        request = GithubRequest(
+            "POST",
+            base_url,
+            f"/app/installations/{self._app.installation_id}/access_tokens",
+            monotonic() + self._timeout,
+            body={"permissions": PERMISSIONS},
+        )
+        proof = bearer(self._proof(private_key))
         try:
-            auth.create_jwt()
-        except (PyJWTError, ValueError, TypeError) as problem:
+            return exchange(self._client, request, proof, self._timeout)
+        except NoAnswer as problem:
+            raise error(
+                f"GitHub gives {self} no token: {problem}", Failure.UNAVAILABLE
+            ) from problem
+
+    def _proof(self, private_key: str) -> str:
+        """Sign that we are the App."""
+        import jwt  # noqa: PLC0415  with what it signs it takes 15 MiB, which a token file needs not
+
+        now = _now()
+        claims = {"iat": now + PROOF_BEGINS, "exp": now + PROOF_ENDS, "iss": str(self._app.id)}
+        try:
+            return jwt.encode(claims, private_key, algorithm="RS256")
+        except (jwt.PyJWTError, ValueError, TypeError) as problem:
             raise error(
                 f"{self._app.private_key_file} does not hold a plain RSA private key (PEM)",
                 Failure.UNAVAILABLE,
             ) from problem
-        requester = self._requester(base_url, auth, math.ceil(self._timeout))
-        return auth.get_installation_auth(self._app.installation_id, PERMISSIONS, requester)
 
-    def _ask(self, known: Auth.AppInstallationAuth) -> str:
-        try:
-            token = known.token
-        except GithubException as problem:
-            answer = GithubAnswer(problem.status, problem.headers or {}, json.dumps(problem.data))
-            final = answer.status in REFUSALS and not answer.limits_rate
-            raise error(
-                f"GitHub gives {self} no token ({answer.status}): {answer.quoted}",
-                Failure.REFUSED if final else Failure.UNAVAILABLE,
-                answer,
-            ) from problem
-        # A RuntimeError is a redirect elsewhere, a TypeError a token without an end.
-        except (OSError, ValueError, RuntimeError, TypeError, BadAttributeException) as problem:
-            raise error(
-                f"GitHub gives {self} no token: {innermost(problem)}", Failure.UNAVAILABLE
-            ) from problem
-        if not isinstance(token, str):
+    def _token_in(self, answer: GithubAnswer) -> str:
+        if answer.status == HTTPStatus.CREATED:
+            token = answer.content.get("token")
+            if isinstance(token, str):
+                return token
             raise error(f"GitHub answers {self} without a token", Failure.UNAVAILABLE)
-        return token
+        final = answer.status in REFUSALS and not answer.limits_rate
+        raise error(
+            f"GitHub gives {self} no token ({answer.status}): {answer.quoted}",
+            Failure.REFUSED if final else Failure.UNAVAILABLE,
+            answer,
+        )
+
+
+def _serves(known: InstallationToken, private_key: str, refused: str | None) -> bool:
+    """Whether a token can be used for another request."""
+    lives = known.ends_at - _now() > TOO_SHORT
+    return lives and known.private_key == private_key and known.token != refused
+
+
+def _end_in(answer: GithubAnswer) -> datetime | None:
+    ends_at: Any = answer.content.get("expires_at")
+    try:
+        return datetime.fromisoformat(ends_at).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  proofs and tokens end on the wall clock
 
 
 def _read_secret(path: Path) -> str:
     try:
         secret = path.read_text("utf-8").strip()
     except (OSError, ValueError) as problem:
-        raise error(
-            f"{path} can't be read: {innermost(problem)}", Failure.UNAVAILABLE
-        ) from problem
+        raise error(f"{path} can't be read: {words(problem)}", Failure.UNAVAILABLE) from problem
     if not secret:
         raise error(f"{path} is empty", Failure.UNAVAILABLE)
     return secret
-
-
-def innermost(problem: BaseException) -> str:
-    """Quote the innermost error; the outer ones repeat the address and hide it."""
-    while inner := problem.__cause__ or problem.__context__:
-        problem = inner
-    return shown(str(problem) or type(problem).__name__, 160)

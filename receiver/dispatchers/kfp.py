@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +35,7 @@ STATES = {
 }
 """The states that end a run. Any other, also one we never heard of, is still running."""
 
-NO_ID_OF_THAT_NAME = 404
+NO_ID_OF_THAT_NAME = HTTPStatus.NOT_FOUND
 
 BEFORE_THE_POST = {Failure.UNKNOWN: Failure.UNAVAILABLE}
 """Whatever went wrong, nothing was asked for yet."""

@@ -1,8 +1,10 @@
 """Questions to a KFP server, and what became of each."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -11,16 +13,16 @@ import kfp_server_api
 
 from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.policies import shown
-from receiver.dispatchers.kfp_client import LONGEST_QUOTE, KfpAnswer, KfpClient, words
+from receiver.dispatchers.kfp_client import KfpAnswer, KfpClient
+from receiver.dispatchers.refusals import REFUSALS
+from receiver.http import LONGEST_QUOTE, is_redirect, words
 
-REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 413, 422})
-"""A create answered so did not start a run and never will. Any other 4xx stays in doubt."""
-
-CURES = {
-    401: "give `token_file` a service account token for the audience pipelines.kubeflow.org",
-    403: "bind the ClusterRole kubeflow-pipelines-edit to the receiver's service account in the "
-    "run's namespace",
-    404: "check the target's endpoint, pipeline and experiment",
+CURES: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "give `token_file` a service account token for the audience "
+    "pipelines.kubeflow.org",
+    HTTPStatus.FORBIDDEN: "bind the ClusterRole kubeflow-pipelines-edit to the receiver's service "
+    "account in the run's namespace",
+    HTTPStatus.NOT_FOUND: "check the target's endpoint, pipeline and experiment",
 }
 
 TOGETHER = timedelta(seconds=30)
@@ -157,13 +159,13 @@ class KfpApi:
     def _send(self, call: Ask, *arguments: Any, **query: Any) -> KfpAnswer:
         """Send once, and once more if the token was not accepted: that proves nothing ran."""
         answer: KfpAnswer = call(*arguments, _preload_content=False, **query)
-        if answer.status == 401 and self._token_file is not None:  # noqa: PLR2004  Unauthorized
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._token_file is not None:
             answer = call(*arguments, _preload_content=False, **query)
         return answer
 
     def _content(self, answer: KfpAnswer) -> dict[str, Any]:
         content = answer.content
-        if answer.status == 200 and content is not None:  # noqa: PLR2004  OK
+        if answer.status == HTTPStatus.OK and content is not None:
             return content
         raise self._error(answer)
 
@@ -171,18 +173,18 @@ class KfpApi:
         status, said = answer.status, self._quoted(answer)
         failure, wait = Failure.UNKNOWN, None
         sentence = f"the KFP server answered {status}: {said}"
-        if status == 429:  # noqa: PLR2004  Too Many Requests
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
             failure, wait = Failure.UNAVAILABLE, _asked_wait(answer)
         elif status in REFUSALS:
             failure = Failure.REFUSED
             sentence += f"; {CURES[status]}" if status in CURES else ""
-        elif 300 <= status < 400:  # noqa: PLR2004  redirects
+        elif is_redirect(status):
             host = urlsplit(answer.getheader("location") or "").netloc
             sentence = (
                 f"the KFP server answered {status} and points to {shown(host)}: probably a login "
                 "page; use the endpoint inside the cluster, or `token_file`"
             )
-        elif status == 200:  # noqa: PLR2004  OK
+        elif status == HTTPStatus.OK:
             sentence = f"the KFP server answered 200 with something that is not its JSON: {said}"
         return DispatchError(sentence, failure, status_code=status, retry_after=wait)
 
@@ -235,6 +237,6 @@ def _id(found: Mapping[str, Any], name: str) -> str:
 
 def _asked_wait(answer: KfpAnswer) -> timedelta | None:
     seconds = (answer.getheader("retry-after") or "").strip()
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10):  # noqa: PLR2004
+    if not re.fullmatch("[0-9]{1,9}", seconds):
         return None
     return min(timedelta(seconds=int(seconds)), LONGEST_WAIT)

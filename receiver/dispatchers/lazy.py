@@ -13,7 +13,7 @@ from receiver.core.runs import Run, RunStatus
 class LateDispatcher:
     """Stands for the real one, which `build` makes once.
 
-    PyGithub and kfp-server-api take a third of a second to load: a quarter of the whole start.
+    The generated client of KFP takes a third of a second to load: a quarter of the whole start.
     """
 
     def __init__(

@@ -5,6 +5,8 @@ Whoever asks another program imports it from here; nothing else opens a connecti
 
 from receiver.http.client import Answer, Client
 from receiver.http.messages import (
+    LONGEST_QUOTE,
+    USER_AGENT,
     Credentials,
     InDoubt,
     NoAnswer,
@@ -13,9 +15,15 @@ from receiver.http.messages import (
     Response,
     basic,
     bearer,
+    is_redirect,
+    is_server_error,
+    is_success,
+    words,
 )
 
 __all__ = [
+    "LONGEST_QUOTE",
+    "USER_AGENT",
     "Answer",
     "Client",
     "Credentials",
@@ -26,4 +34,8 @@ __all__ = [
     "Response",
     "basic",
     "bearer",
+    "is_redirect",
+    "is_server_error",
+    "is_success",
+    "words",
 ]

@@ -1,6 +1,7 @@
 """Sends one request, once, and ends within its time whatever the other side does."""
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -31,9 +32,12 @@ LONGEST_CONNECT = 5.0
 
 LARGEST_BODY = 32 * 1024 * 1024
 CHUNK = 64 * 1024
+CLOSED = -1
+"""The number of a file that is none."""
 
-# It would write addresses, which may be secrets, beside headers that it can't parse.
-logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+# It would write addresses, which may be secrets, beside headers that it can't parse. Not its
+# parent: the generated client of KFP sets that one's level.
+logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL + 1)
 
 FAULTS = (OSError, HTTPError, HTTPException, ValueError)
 """What the network, the other side and an unspeakable request end with."""
@@ -137,6 +141,7 @@ class _Exchange:
         self._ends = monotonic() + seconds
         self._lock = Lock()
         self._socket: socket.socket | None = None
+        self._wire: socket.socket | None = None
         self._open: list[HTTPConnection | HTTPResponse] = []
         self._sent = self._ended = self._busy = False
 
@@ -154,6 +159,8 @@ class _Exchange:
             # Ended first, so that what was not sent by now never will be.
             self.end()
             raise self.failure(problem) from problem
+        finally:
+            del future  # else it and its exception keep each other
 
     def ask(self) -> HTTPResponse:
         """Connect, send, and wait for the answer's headers."""
@@ -166,13 +173,15 @@ class _Exchange:
         connection.connect()
         self._begin_to_send(connection.sock)
         connection.timeout = self._seconds
-        connection.request(
-            self._request.method,
-            route.target,
-            self._request.body,
-            {**headers, **route.headers},
-            preload_content=False,
-        )
+        # Whoever refuses a body may close before it is sent, and still says why.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(
+                self._request.method,
+                route.target,
+                self._request.body,
+                {**headers, **route.headers},
+                preload_content=False,
+            )
         answer = connection.getresponse()
         self._open.append(answer)
         return answer
@@ -183,9 +192,9 @@ class _Exchange:
             self._ended = True
             if not self._busy:
                 self._close()
-            elif self._socket is not None:
+            elif self._wire is not None:
                 with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                    self._wire.shutdown(socket.SHUT_RDWR)
 
     def wait_each(self, seconds: float) -> None:
         """Let each wait for more take so long."""
@@ -202,6 +211,8 @@ class _Exchange:
         """From here on the other side may have got something, unless the time was over before."""
         with self._lock:
             self._socket = connected
+            # Can be shut down whatever kind of TLS lies above it.
+            self._wire = socket.socket(fileno=os.dup(connected.fileno()))
             if self._ended:
                 raise TimeoutError
             self._sent = True
@@ -215,6 +226,8 @@ class _Exchange:
         else:
             self._rest()
             future.set_result(result)
+        finally:
+            del future  # else it and its exception keep each other
 
     def _rest(self) -> None:
         """Leave the connection to whoever asked, or close it if they are gone."""
@@ -226,6 +239,13 @@ class _Exchange:
     def _close(self) -> None:
         for each in self._open:
             each.close()
+        if isinstance(self._socket, socket.socket):
+            # An answer that broke off keeps it open for as long as its exception is kept.
+            fd = self._socket.detach()
+            if fd != CLOSED:
+                os.close(fd)
+        if self._wire is not None:
+            self._wire.close()
 
 
 def _headers(answer: HTTPResponse) -> dict[str, str]:

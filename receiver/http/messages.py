@@ -4,12 +4,15 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from receiver import __version__
 from receiver.core.policies import shown
 
 LONGEST_QUOTE = 200
+USER_AGENT = f"retrain-receiver/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Request:
 
     def sent_headers(self) -> dict[str, str]:
         """All headers that are sent. Raises `NotSent` if one can't be, without quoting it."""
-        headers = {"User-Agent": "retrain-receiver", "Accept-Encoding": "gzip", **self.headers}
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", **self.headers}
         if self.credentials is not None:
             headers["Authorization"] = f"{self.credentials.scheme} {self.credentials.secret}"
         for name, value in headers.items():
@@ -101,7 +104,17 @@ class Response:
 
 def is_success(status: int) -> bool:
     """Whether a status is a 2xx."""
-    return status // 100 == 2  # noqa: PLR2004  HTTP's class of successes
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def is_redirect(status: int) -> bool:
+    """Whether a status is a 3xx."""
+    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+
+
+def is_server_error(status: int) -> bool:
+    """Whether a status is a 5xx, or a stranger's higher one."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class NoAnswer(Exception):
@@ -133,5 +146,7 @@ def innermost(problem: BaseException) -> BaseException:
 
 
 def words(problem: BaseException) -> str:
-    """Quote an error, escaped and short enough for a sentence."""
-    return shown(str(problem) or type(problem).__name__, LONGEST_QUOTE)
+    """What an error says, short enough for a sentence, and escaped where it is not plain."""
+    text = str(problem) or type(problem).__name__
+    plain = text.isascii() and text.isprintable() and len(text) <= LONGEST_QUOTE
+    return text if plain else shown(text, LONGEST_QUOTE)

@@ -104,6 +104,19 @@ def test_certificates_are_checked(tmp_path, certificate):
         assert trusting.start(dispatch_to(peer)).id == "8001"
 
 
+def test_the_environments_proxy_is_used(peer, dispatcher, monkeypatch):
+    """`HTTP_PROXY` leads to a server that only the proxy knows, `NO_PROXY` goes past it."""
+    dispatch = dispatch_to(peer, place={**peer.place, "base_url": "http://github.invalid"})
+    monkeypatch.setenv("http_proxy", peer.place["base_url"])
+    assert dispatcher.start(dispatch).id == "8001"
+
+    monkeypatch.setenv("no_proxy", "other.example,.invalid")
+    error = failure_to_start(dispatcher, dispatch)
+
+    assert error.failure is Failure.UNAVAILABLE
+    assert peer.starts == 1
+
+
 def test_threads_never_mix_their_dispatches(peer, dispatcher):
     """Every dispatch is sent exactly once, with its own inputs, however the threads interleave."""
     dispatches = [

@@ -140,6 +140,18 @@ def test_a_server_that_speaks_no_tls_was_told_nothing(peer):
     assert peer.seen == []
 
 
+def test_the_environments_proxy_is_used(peer, monkeypatch):
+    """`HTTP_PROXY` leads to a server that only the proxy knows, `NO_PROXY` goes past it."""
+    monkeypatch.setenv("http_proxy", peer.url)
+    assert dispatcher().start(order("http://kfp.invalid")).id == run_of(1)
+
+    monkeypatch.setenv("no_proxy", "other.example,.invalid")
+    error = failure_of(dispatcher().start, order("http://kfp.invalid", attempt=2))
+
+    assert error.failure is Failure.UNAVAILABLE
+    assert peer.starts == 1
+
+
 def test_a_missing_certificate_file_is_named(peer, tmp_path):
     """The cure is in the sentence."""
     url = peer.url.replace("http:", "https:")

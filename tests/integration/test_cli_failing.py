@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from urllib.error import URLError
-from urllib.request import OpenerDirector, build_opener
 
 import pytest
 
 from receiver.cli.client import AskError, Receiver
+from receiver.http import Client, NotSent
 from tests.commands import EVIL, SHOWN, WHY, Peculiar, closed_port
 from tests.posts import entry, post
 from tests.serving import NO_AUTH, serve
@@ -51,21 +50,19 @@ def ask_guarded(cli, guarded, secrets):
     return ask
 
 
-class RefusedAtFirst(OpenerDirector):
+class RefusedAtFirst:
     """Meets a closed port some times before it gets through."""
 
     def __init__(self, times):
-        super().__init__()
-        self.asked = 0
+        self.asked = []
         self._times = times
-        self._real = build_opener()
 
     def open(self, *args, **more):
         """Refuse, or pass on."""
-        self.asked += 1
-        if self.asked <= self._times:
-            raise URLError(ConnectionRefusedError(111, "Connection refused"))
-        return self._real.open(*args, **more)
+        self.asked.append(args)
+        if len(self.asked) <= self._times:
+            raise NotSent("refused", ConnectionRefusedError(111, "Connection refused"))
+        return Client().open(*args, **more)
 
 
 class TestFailing:
@@ -149,23 +146,23 @@ class TestFailing:
 
     def test_a_refused_connection_is_tried_again(self, served):
         """An act survives the receiver's restart: refused twice, it is done at the third try."""
-        opener = RefusedAtFirst(2)
+        client = RefusedAtFirst(2)
 
-        decision = Receiver(served.url, opener, patience=0).act("/resume", {"comment": "x"}, "key")
+        decision = Receiver(served.url, client, patience=0).act("/resume", {"comment": "x"}, "key")
 
         assert decision["detail"] == "everything was not paused by anonymous: x"
-        assert opener.asked == 3
+        assert len(client.asked) == 3
 
     def test_patience_ends(self, served):
         """After three refusals an act is given up; no doubt is told, for nothing happened."""
-        opener = RefusedAtFirst(9)
+        client = RefusedAtFirst(9)
 
         with pytest.raises(AskError) as caught:
-            Receiver(served.url, opener, patience=0).act("/resume", {"comment": "x"}, "key")
+            Receiver(served.url, client, patience=0).act("/resume", {"comment": "x"}, "key")
 
         assert caught.value.exit_code == 4
         assert "may have been done" not in str(caught.value)
-        assert opener.asked == 3
+        assert len(client.asked) == 3
 
     def test_an_answer_that_is_lost(self, cli):
         """An act whose answer is lost is not repeated; its key is told, so that one can."""

@@ -213,7 +213,7 @@ def _accepted(
     raise DispatchError(
         f"the KFP server answered 200 without naming the run {wanted.run_id}, which may exist",
         Failure.UNKNOWN,
-        status_code=HTTPStatus.OK,
+        status_code=int(HTTPStatus.OK),
     )
 
 

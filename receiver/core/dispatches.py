@@ -182,6 +182,16 @@ class Dispatch:
     claim: int = 0
 
 
+def waited_for_send(dispatch: Dispatch) -> timedelta | None:
+    """How long an order waited for its first attempt; None at a later one, or before any.
+
+    Never negative: the clock may have been set back meanwhile.
+    """
+    if dispatch.attempt != 1 or dispatch.sent_at is None:
+        return None
+    return max(dispatch.sent_at - dispatch.created_at, timedelta(0))
+
+
 MAX_ATTEMPTS = 3
 """Attempts whose runs may each have existed; then a human looks."""
 

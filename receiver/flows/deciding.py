@@ -7,6 +7,7 @@ from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
 from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_of
+from receiver.core.deliveries import remembered_until
 from receiver.core.ladder import LADDER, Finding, Rung, decide
 from receiver.core.messages import question_asked
 from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
@@ -245,6 +246,6 @@ def _remember(
     """Remember something of this delivery for as long as a copy of it may come."""
     if alert.starts_at is None:
         return  # there is no time to know a copy by
-    forget_at = unit.now + max(policy.alert_expiry, 2 * policy.dedup_window)
+    forget_at = remembered_until(policy, unit.now)
     known = unit.delivery(alert) or Delivery(alert.fingerprint, alert.starts_at, forget_at)
     unit.remember(change(replace(known, forget_at=forget_at)))

@@ -13,6 +13,7 @@ from receiver.flows.operator.acts import Act
 from receiver.flows.transitions import LEASE, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker import dispatching, reconciling
+from receiver.telemetry import registry
 from tests.examples import DRIFT, alert, observing, policy_set, resolved
 from tests.fakes import (
     Killed,
@@ -24,9 +25,11 @@ from tests.fakes import (
     refused,
     unavailable,
 )
+from tests.histories import TARGET
 
 MINUTE = timedelta(minutes=1)
 ANA = Act("ana", "because")
+WAITED = "retrain_time_to_dispatch_seconds"
 
 
 def survive(history):
@@ -265,6 +268,39 @@ def test_a_move_that_is_not_in_the_table_is_refused(history, mover):
             save_moved(unit, waiting, skipped, mover)
 
     assert history.states() == [DispatchState.PENDING]
+
+
+def test_looking_again_at_a_paused_dispatch_leaves_no_trace(history):
+    """It is still pending, so neither its history nor the metrics hear of it."""
+    history.deliver(alert())
+    controls.pause(history.store, history.policy_set, ANA, PauseScope.EVERYTHING, "", length=None)
+    (before,) = history.dispatches()
+    entered = {"target": TARGET, "state": "pending"}
+    counted = registry.get_sample_value("retrain_dispatch_transitions_total", entered)
+
+    history.wait(2 * MINUTE)
+
+    (row,) = history.dispatches()
+    assert row.due_at > before.due_at
+    assert registry.get_sample_value("retrain_dispatch_transitions_total", entered) == counted
+    with history.store.view() as view:
+        assert [each.state for each in view.dispatches.transitions(row.id)] == ["pending"]
+
+
+@pytest.mark.parametrize("accidents", [(), (unavailable, unavailable)])
+def test_the_time_to_dispatch_is_counted_once(history, accidents):
+    """From the order to the first attempt, however many follow."""
+    history.target.accidents = list(accidents)
+    history.deliver(alert())
+    count, total = (registry.get_sample_value(f"{WAITED}_{part}") for part in ("count", "sum"))
+
+    history.clock.pass_(MINUTE)
+    history.send()
+    history.wait(MINUTE)
+
+    assert history.target.asked == len(accidents) + 1
+    assert registry.get_sample_value(f"{WAITED}_count") == count + 1
+    assert registry.get_sample_value(f"{WAITED}_sum") == pytest.approx(total + 60)
 
 
 def test_a_worker_that_comes_back_late_overwrites_nothing(history):

@@ -11,6 +11,7 @@ from receiver.core.dispatches import (
     Failure,
     Mover,
     next_attempt,
+    waited_for_send,
 )
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
@@ -54,9 +55,9 @@ def _attempt(
         dispatch = _prepare(tx, policy_set, claimed)
     if dispatch is None:
         return
-    if dispatch.attempt == 1 and dispatch.sent_at is not None:
-        waited = (dispatch.sent_at - dispatch.created_at).total_seconds()
-        time_to_dispatch.observe(max(waited, 0))
+    waited = waited_for_send(dispatch)
+    if waited is not None:
+        time_to_dispatch.observe(waited.total_seconds())
     try:
         run = dispatcher.start(dispatch)
     except DispatchError as error:

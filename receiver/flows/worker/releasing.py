@@ -1,13 +1,12 @@
 """Releases models whose hold an event ends: room in a budget, the end of a storm, a reload."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from receiver.core.budgets import Limit
 from receiver.core.decisions import Reason
 from receiver.core.models import FiringAlert
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
+from receiver.core.shared_room import SharedRoom
 from receiver.core.storms import gather
 from receiver.store.store import Store
 from receiver.store.views.budgets import Usages
@@ -28,7 +27,7 @@ def release_shared(store: Store, policy_set: PolicySet) -> None:
         waiting = view.holds.held_by(Reason.BUDGET) if capped else []
         names = view.holds.decided_otherwise(policy_set.config_hash)
         names += _shut_out(view, policy_set)
-        names += SharedRoom(view.usages).give_out(waiting, capped) if waiting else []
+        names += SharedRoom(view.usages.of).give_out(waiting, capped) if waiting else []
         held = view.holds.held_by(Reason.STORM) if stormy else []
         for policy in stormy:
             names += _calmed(view, policy, [one for one in held if one.policy == policy.name])
@@ -55,34 +54,3 @@ def _calmed(view: View, policy: Policy, held: Sequence[FiringAlert]) -> list[str
         for name in sorted(names & onsets.keys())
         if gather(onsets.values(), onsets[name].began_at, storm, view.now).count <= storm.models
     ]
-
-
-class SharedRoom:
-    """How much of each limit is left at one moment, and to whom it was given."""
-
-    def __init__(self, usages: Usages) -> None:
-        self._usages = usages
-        self._given: defaultdict[tuple[Limit, str], float] = defaultdict(float)
-
-    def give_out(
-        self, waiting: Sequence[FiringAlert], policies: Mapping[str, Policy]
-    ) -> list[str]:
-        """The models that fit, in the order of their alerts."""
-        woken: list[str] = []
-        for entry in waiting:
-            policy = policies.get(entry.policy)
-            if policy is not None and entry.model not in woken and self._give(policy, entry.model):
-                woken.append(entry.model)
-        return woken
-
-    def _give(self, policy: Policy, model: str) -> bool:
-        """Give room to one more run of this model; False if some limit has none left."""
-        asked = {
-            (usage.limit, usage.limit.whose(policy.name, model)): usage
-            for usage in self._usages.of(policy, model)
-        }
-        if not all(usage.fits(self._given[limit]) for limit, usage in asked.items()):
-            return False
-        for limit, usage in asked.items():
-            self._given[limit] += usage.needed
-        return True

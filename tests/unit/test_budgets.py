@@ -11,6 +11,7 @@ from receiver.core.budgets import (
     Limit,
     Scope,
     Spending,
+    Usage,
     real_cost,
     show_amount,
     usage,
@@ -45,6 +46,31 @@ def test_there_is_room_when_a_budget_says_so_and_not_before(ages, amounts, most,
     assert told.is_spent is not fits(NOON)
     if room is not None:
         assert (told.frees_at or NOON) == room
+
+
+@pytest.mark.parametrize(
+    ("scope", "whose"), [(Scope.MODEL, "42"), (Scope.POLICY, "drift"), (Scope.TOTAL, "")]
+)
+def test_a_limit_counts_the_runs_of_its_scope(scope, whose):
+    """Of the model, of the policy's models, or of all, which have no name."""
+    limit = Limit(scope, Counted.RUNS, 3, DAY)
+
+    assert limit.whose("drift", "42") == whose
+    assert limit.is_wide is (scope is not Scope.MODEL)
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        (Limit(Scope.TOTAL, Counted.RUNS, 3, DAY), "2 of 3 runs in 1d in total are ordered"),
+        (Limit(Scope.MODEL, Counted.COST, 3, DAY, "EUR"), "2 of 3 EUR in 1d per model are spent"),
+        (Limit(Scope.POLICY, Counted.IN_FLIGHT, 3), "2 of 3 in flight per policy"),
+    ],
+)
+def test_a_usage_says_how_much_of_what_is_used(limit, text):
+    """In the words of what is counted."""
+    assert str(Usage(limit, 2)) == text
+    assert Usage(limit, 1.5).share == 0.5
 
 
 def test_only_a_runs_end_makes_room_in_flight():

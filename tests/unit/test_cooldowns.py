@@ -63,6 +63,13 @@ def test_a_back_off_is_never_longer_than_the_cooldown(refusals, cooldown):
     assert NOON < model.backoff_until <= NOON + cooldown
 
 
+def test_a_back_off_stops_doubling_after_two_years():
+    """However long the cooldown is."""
+    model = cooldowns.back_off(replace(MODEL, refusals=99), None, timedelta(days=9999), NOON)
+
+    assert model.backoff_until == NOON + 2**20 * MINUTE
+
+
 def test_the_longest_cooldown_is_reached_and_not_passed():
     """30 days, or the policy's own if that is longer."""
     longest, most = cooldowns.LONGEST_GROWN, cooldowns.MOST_DOUBLINGS

@@ -9,6 +9,8 @@ from receiver.core.dispatches import (
     LATER_LOOKS,
     LOOKS,
     Dispatch,
+    DispatchError,
+    Failure,
     next_attempt,
     next_look,
     waited_for_send,
@@ -48,6 +50,16 @@ ORDERED = Dispatch(
 def test_an_order_waits_for_its_first_attempt_only(attempt, sent_at, waited):
     """A retry says nothing about how fast we are; a clock that was set back is no time machine."""
     assert waited_for_send(replace(ORDERED, attempt=attempt, sent_at=sent_at)) == waited
+
+
+def test_an_error_says_what_the_target_answered():
+    """Its status and its wish, if it answered at all."""
+    told = DispatchError("429", Failure.UNAVAILABLE, status_code=429, retry_after=SECOND)
+    silent = DispatchError("cut", Failure.UNKNOWN)
+
+    assert (told.failure, told.status_code, told.retry_after) == ("unavailable", 429, SECOND)
+    assert (silent.failure, silent.status_code, silent.retry_after) == ("unknown", None, None)
+    assert str(told) == "429"
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,7 @@ def test_the_timer_comes_at_the_first_moment_at_which_something_can_change(
         (Model("42", policy="drift"), [], [pause(PauseScope.POLICY, "drift")], ModelState.PAUSED),
         (Model("42"), [], [pause(PauseScope.MODEL, "42", NOON)], ModelState.QUIET),
         (Model("42"), [HELD], [], ModelState.HELD),
+        (Model("42"), [ENTRY], [pause(PauseScope.POLICY, "drift")], ModelState.HELD),
         (Model("42"), [replace(HELD, held_until=None)], [], ModelState.HELD),
         (Model("42"), [replace(HELD, held_until=NOON)], [], ModelState.FIRING),
         (Model("42"), [ENTRY], [], ModelState.FIRING),

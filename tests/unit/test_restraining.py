@@ -112,6 +112,27 @@ def test_the_detail_says_what_holds_the_model_and_what_a_human_can_do(policy, fa
     assert finding.asks is finding.gates[-1].saw["asks"] is asks
 
 
+@pytest.mark.parametrize(("calm_at", "calm"), [(None, ""), (NOON + HOUR, " (calm at 13:00 UTC)")])
+def test_a_storm_says_how_many_and_when_it_is_calm(calm_at, calm):
+    """If that can be told; then the timer comes, and else a human is waited for."""
+    finding = found(replace(DRIFT, storm=STORM), known(gathering=Gathering(6, calm_at)))
+
+    assert finding.next_check_at == calm_at
+    assert finding.detail == (
+        "6 models of policy drift began to fire within 10m of each other, more than 5"
+        f"{calm}: suspect the data; resume the policy to release all of them; "
+        "a human must look; approve one more run, or reject it"
+    )
+
+
+def test_as_many_models_as_a_storm_admits_are_none():
+    """One more is."""
+    gates = found(replace(DRIFT, storm=STORM), known(gathering=Gathering(5))).gates
+    details = {gate.rung.value: gate.detail for gate in gates}
+
+    assert details["storm"] == "5 of at most 5 models of policy drift fire together"
+
+
 def test_a_rung_that_lets_an_alert_pass_says_why():
     """Somebody approved it, or it is not so far yet."""
     gates = found(approving(THRICE), known(runs=3, approval=YES)).gates

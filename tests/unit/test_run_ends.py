@@ -1,6 +1,8 @@
 """What a run brought is told by one definition."""
 
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -51,6 +53,14 @@ def test_an_effect_is_told_to_the_microsecond():
     assert END.effect(END.settles_at) is Effect.NO_EFFECT
 
 
+def test_an_effect_is_told_from_what_is_remembered():
+    """The run's own verdict, and the recovery if there was one."""
+    assert replace(END, verdict=REJECTED).effect(NOON) is Effect.REJECTED
+    assert replace(END, recovered_at=NOON).effect(NOON) is Effect.RECOVERED
+    assert replace(END, fired=False).effect(NOON) is Effect.UNCLEAR
+    assert replace(END, state=DispatchState.CANCELLED).effect(NOON) is Effect.CANCELLED
+
+
 def test_a_rejected_model_helped_nobody():
     """`exhausted` and the metrics count it like a run without effect."""
     assert frozenset({Effect.NO_EFFECT, Effect.REJECTED}) == INEFFECTIVE
@@ -63,7 +73,8 @@ def test_a_report_is_tried_again_for_an_hour_and_a_half_at_most():
         moments.append(due)
         now = due
 
-    assert len(moments) == len(READ_AGAIN)
+    waits = [after - before for before, after in pairwise([NOON, *moments])]
+    assert waits == list(READ_AGAIN)
     assert now - NOON < timedelta(hours=1, minutes=30)
 
 

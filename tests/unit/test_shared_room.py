@@ -88,6 +88,15 @@ def test_a_run_takes_what_it_costs():
     assert let_go(usages, waits("cheaper"), waits("cheap"), waits("dear")) == ["cheaper", "cheap"]
 
 
+def test_each_policy_asks_for_its_own_limits():
+    """What one of them has used up holds none of the other's models."""
+
+    def usages(policy, _model):
+        return [Usage(PER_POLICY, 1 if policy.name == "drift" else 0)]
+
+    assert let_go(usages, waits("a"), waits("b", policy="other")) == ["b"]
+
+
 def test_a_policy_that_is_gone_lets_nobody_go():
     """And takes no room from those behind."""
     assert let_go(used(Usage(TOTAL, 2)), waits("a", policy="gone"), waits("b")) == ["b"]

@@ -36,6 +36,13 @@ def test_hours_are_read_and_shown(text, hours, shown):
     assert parse_hours(str(hours)) == hours
 
 
+def test_a_window_is_shown_as_it_is_written():
+    """Each of its hours, and where the clock hangs."""
+    hours = window("sat,sun", "20:00-06:00", zone="Europe/Berlin")
+
+    assert str(hours) == "sat,sun; daily 20:00-06:00 in Europe/Berlin"
+
+
 @pytest.mark.parametrize(
     ("at", "open_"),
     [

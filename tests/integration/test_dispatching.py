@@ -29,6 +29,7 @@ from tests.histories import TARGET
 
 MINUTE = timedelta(minutes=1)
 ANA = Act("ana", "because")
+NOTHING_FIRES = "no alert of the model fires any more"
 WAITED = "retrain_time_to_dispatch_seconds"
 
 
@@ -217,9 +218,29 @@ def test_a_model_that_recovered_while_its_dispatch_waited_is_left_alone(history)
     history.clock.pass_(MINUTE)
     history.send()
 
-    assert history.states() == [DispatchState.SUPERSEDED]
+    (row,) = history.dispatches()
+    assert row.state == DispatchState.SUPERSEDED
+    assert (row.ended_at, row.detail) == (history.now(), f"not sent: {NOTHING_FIRES}")
     assert history.target.starts == []
     assert history.model().cooldown_until is None
+
+
+def test_what_was_never_sent_gives_back_the_cooldown_before_it(history):
+    """The model is held by its earlier run only, as if nothing had been ordered since."""
+    history.deliver(alert())
+    history.run_to_its_end()
+    before = history.model().cooldown_until
+    history.clock.pass_(before - history.now())
+    history.target.accidents = [unavailable]
+    history.deliver(alert())
+    history.send()
+    history.deliver(resolved(ends_at=history.now()))
+
+    history.clock.pass_(MINUTE)
+    history.send()
+
+    assert history.states() == [DispatchState.SUCCEEDED, DispatchState.SUPERSEDED]
+    assert history.model().cooldown_until == before
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ def test_an_alert_relapses_in_the_episode_that_was_over(before, began, known, ba
 
 HELD = replace(ENTRY, held_by="window", held_until=NOON + HOUR)
 FLYING = Model("42", latest=run(DispatchState.RUNNING))
+OBSERVING = replace(ENTRY, observing=True)
 OBSERVED = Model("42", observed_until=NOON + HOUR)
 
 
@@ -206,8 +207,10 @@ OBSERVED = Model("42", observed_until=NOON + HOUR)
         (Model("42"), [ENTRY], [pause(PauseScope.MODEL, "42", NOON)], NOON),
         # ... a flight for an event, and only an observer for what it observed.
         (FLYING, [ENTRY], [], None),
+        (FLYING, [replace(ENTRY, stale_until=NOON)], [], None),
         (OBSERVED, [ENTRY], [], NOON),
-        (OBSERVED, [replace(ENTRY, observing=True)], [], NOON + HOUR),
+        (replace(OBSERVED, cooldown_until=NOON + 2 * HOUR), [OBSERVING], [], NOON + 2 * HOUR),
+        (OBSERVED, [OBSERVING], [], NOON + HOUR),
         # The first of several alerts; those that wait for an event don't count.
         (Model("42"), [HELD, replace(HELD, held_until=NOON + MOMENT)], [], NOON + MOMENT),
         (Model("42"), [replace(HELD, held_until=None), HELD], [], NOON + HOUR),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from receiver.core import cooldowns
 from receiver.core.approvals import UNUSED, in_force
+from receiver.core.decisions import Reason
 from receiver.core.dispatches import DispatchState
 from receiver.core.ladder import Case, decide
 from receiver.core.models import (
@@ -127,10 +128,13 @@ def test_a_storm_says_how_many_and_when_it_is_calm(calm_at, calm):
 
 def test_as_many_models_as_a_storm_admits_are_none():
     """One more is."""
-    gates = found(replace(DRIFT, storm=STORM), known(gathering=Gathering(5))).gates
-    details = {gate.rung.value: gate.detail for gate in gates}
+    few = Gathering(5, calm_at=NOON + HOUR)
+    gates = {
+        gate.rung: gate for gate in found(replace(DRIFT, storm=STORM), known(gathering=few)).gates
+    }
 
-    assert details["storm"] == "5 of at most 5 models of policy drift fire together"
+    assert gates[Reason.STORM].until is None
+    assert gates[Reason.STORM].detail == "5 of at most 5 models of policy drift fire together"
 
 
 def test_a_rung_that_lets_an_alert_pass_says_why():
@@ -146,6 +150,30 @@ def test_a_rung_that_lets_an_alert_pass_says_why():
     assert details["storm"] == "1 of at most 5 models of policy drift fire together"
     details = [gate.detail for gate in found(THRICE, known(runs=2)).gates]
     assert "2 of 3 runs of this episode are used" in details
+
+
+@pytest.mark.parametrize(
+    ("approval", "saw"),
+    [
+        (None, {"asked_at": None, "asked_by": None, "expires_at": None, "answer": None}),
+        (
+            NO,
+            {
+                "asked_at": "2026-11-22T11:00:00Z",
+                "asked_by": "approval",
+                "expires_at": None,
+                "answer": "rejected",
+                "actor": "ana",
+                "comment": "broken sensor",
+            },
+        ),
+    ],
+)
+def test_who_asked_and_what_was_answered_is_written_down(approval, saw):
+    """Enough to decide again from the log alone."""
+    gate = found(approving(), known(approval=approval)).gates[-1]
+
+    assert {name: value for name, value in gate.saw.items() if name in saw} == saw
 
 
 def test_a_repeat_does_not_prolong_a_question_and_each_rung_asks_its_own():

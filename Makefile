@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments simulate fuzz faults bench peers test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments simulate fuzz faults mutants bench peers test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +33,13 @@ install: .venv/.installed ## make the virtual environment with locked, hashed de
 	@echo "Preparing .venv-fuzz for the fuzzer (once; half a minute) ..."
 	@$(PYTHON) -m venv .venv-fuzz
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# The mutation tester copies what it breaks into mutants/ and keeps there what it found.
+.venv-mutants/.installed: requirements/mutants.txt
+	@echo "Preparing .venv-mutants for the mutation tester (once; a minute) ..."
+	@$(PYTHON) -m venv .venv-mutants
+	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/mutants.txt
 	@touch $@
 
 demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retraining run (ARGS=--once ends by itself)
@@ -64,6 +71,10 @@ fuzz: .venv/.installed .venv-fuzz/.installed ## RUNS=500000 fuzzed notifications
 	@.venv-fuzz/bin/python -m tests.fuzz.seeds .fuzz
 	@.venv-fuzz/bin/python -m tests.fuzz.notifications -runs=$(or $(RUNS),500000) -max_len=8192 -artifact_prefix=.fuzz- .fuzz
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),120) $(PYTEST) -q tests/integration/test_generated_requests.py
+
+mutants: .venv-mutants/.installed ## break core and flows in small ways that a test should see (hours; goes on where it was; ARGS=receiver.core.cooldowns*)
+	@.venv-mutants/bin/mutmut run $(ARGS)
+	@.venv-mutants/bin/mutmut results --all true | $(PYTHON) scripts/mutant_figures.py
 
 bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
 	@$(BIN)/python -m bench $(ARGS)
@@ -115,6 +126,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/pipelines/requirements-mlflow.in -c requirements/kfp-local.txt -o examples/pipelines/requirements-mlflow.txt
 	cp requirements/kfp-local.txt examples/pipelines/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/fuzz.in -c requirements/runtime.txt -o requirements/fuzz.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/mutants.in --extra postgresql -c requirements/dev.txt -o requirements/mutants.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .venv-fuzz .tools .demo .lab .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .venv-fuzz .venv-mutants mutants .tools .demo .lab .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

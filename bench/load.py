@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from receiver.alertmanager.fingerprints import fingerprint_of
+
 MODELS = 1000
 
 SCRIPT = """
@@ -23,17 +25,18 @@ end
 
 def alert(number: int) -> dict[str, object]:
     """One alert, as large as Alertmanager's usually are."""
+    labels = {
+        "action": "retrain",
+        "alertname": "HighModelMAE",
+        "cluster": "lab",
+        "instance": "127.0.0.1:19100",
+        "job": "model-metrics",
+        "severity": "warning",
+        "user_id": f"u{number}",
+    }
     return {
         "status": "firing",
-        "labels": {
-            "action": "retrain",
-            "alertname": "HighModelMAE",
-            "cluster": "lab",
-            "instance": "127.0.0.1:19100",
-            "job": "model-metrics",
-            "severity": "warning",
-            "user_id": f"u{number}",
-        },
+        "labels": labels,
         "annotations": {
             "description": "model_mae_score is 0.6200, threshold 0.45",
             "runbook_url": "https://runbooks.example.com/HighModelMAE",
@@ -43,7 +46,7 @@ def alert(number: int) -> dict[str, object]:
         "startsAt": "2026-11-22T04:31:17.1Z",
         "endsAt": "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus:9090/graph?g0.expr=model_mae_score+%3E+0.45",
-        "fingerprint": f"{number:016x}",
+        "fingerprint": fingerprint_of(labels),
     }
 
 

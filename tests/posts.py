@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from receiver.alertmanager.fingerprints import fingerprint_of
+
 
 def entry(
     user_id: str = "42",
@@ -15,15 +17,16 @@ def entry(
     value: str = "0.62",
     labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """One alert."""
+    """One alert, with Alertmanager's fingerprint unless another is said."""
+    told = {"alertname": name, "user_id": user_id, **(labels or {})}
     return {
         "status": status,
-        "labels": {"alertname": name, "user_id": user_id, **(labels or {})},
+        "labels": told,
         "annotations": {"value": value},
         "startsAt": starts_at,
         "endsAt": ends_at,
         "generatorURL": "http://prometheus:9090/graph",
-        "fingerprint": fingerprint or f"{name}-{user_id}",
+        "fingerprint": fingerprint or fingerprint_of(told),
     }
 
 

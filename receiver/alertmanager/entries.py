@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
+from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.alertmanager.tolerant import clean_all, members_by_name, readable, readables
 from receiver.core.alerts import Alert, AlertStatus
 from receiver.core.policies import shown
@@ -108,10 +109,13 @@ def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert
         ends_at = _time_or_problem("endsAt", entry.ends_at, problems)
     if entry.labels is None:
         problems.append("labels are missing")
-    fingerprint = entry.fingerprint or ("" if problems else fingerprint_of(entry.labels or {}))
+    fingerprint = entry.fingerprint or ""
     if fingerprint and FINGERPRINT.fullmatch(fingerprint) is None:
         problems.append(_unusable("fingerprint", fingerprint, "not 1 to 128 plain characters"))
         fingerprint = ""
+    if not problems:
+        # Scripts and adapters give many alerts one fingerprint, which would then be one alert.
+        fingerprint = fingerprint_of(entry.labels or {})
     annotations = entry.annotations or {}
     return Alert(
         status=status,
@@ -150,15 +154,6 @@ def crowded(text: bytes) -> bool:
     """Whether a text has far more members than Alertmanager sends."""
     commas = text.count(b",")
     return commas > MANY_MEMBERS and commas * LEAST_BYTES > len(text)
-
-
-def fingerprint_of(labels: Mapping[str, str]) -> str:
-    """Alertmanager's name for a set of labels: FNV-1a, 64 bits, over sorted names and values."""
-    value = 0xCBF29CE484222325
-    for name in sorted(labels):
-        for byte in b"%b\xff%b\xff" % (name.encode(), labels[name].encode()):
-            value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return f"{value:016x}"
 
 
 def _gather(text: bytes, outlined: bytes) -> Entry:

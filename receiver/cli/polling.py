@@ -132,7 +132,7 @@ def _find(
     extra: Mapping[str, str],
 ) -> Iterator[PolledAlert]:
     """What fires now, and what was firing and is over. One alert keeps its beginning."""
-    from receiver.alertmanager.entries import fingerprint_of  # noqa: PLC0415  pydantic is slow
+    from receiver.alertmanager.fingerprints import fingerprint_of  # noqa: PLC0415  pydantic is slow
 
     over = dict(known)
     now: datetime | None = None

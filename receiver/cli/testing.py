@@ -140,7 +140,7 @@ def send_through(
     alertmanager: Alertmanager, receiver: Receiver, labels: Mapping[str, str], wait: timedelta
 ) -> Delivered:
     """Tell Alertmanager the alert, and wait until the receiver has decided about it."""
-    from receiver.alertmanager.entries import fingerprint_of  # noqa: PLC0415  pydantic is slow
+    from receiver.alertmanager.fingerprints import fingerprint_of  # noqa: PLC0415  pydantic is slow
 
     query = {"fingerprint": fingerprint_of(labels), "limit": "1"}
     began, now = monotonic(), _now()

@@ -1,7 +1,7 @@
 """Validates settings against each other: names that must exist, fields that must be known."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from receiver.config.complaints import Complaint, Place, did_you_mean
@@ -26,7 +26,9 @@ from receiver.config.sections import (
     check_storage_url,
 )
 from receiver.config.subscribing import check_announcements
-from receiver.core.policies import template_parts
+from receiver.core.ambiguity import ambiguity_of, clear_separator
+from receiver.core.policies import fill, is_model_name, template_parts
+from receiver.core.regexes import Regex
 
 PACKAGES = frozenset({".yaml", ".yml", ".json"})
 """Suffixes of a compiled pipeline; other names are those of uploaded pipelines."""
@@ -183,10 +185,18 @@ def _check_model(place: Place, policy: PolicySection) -> Iterator[Complaint]:
             place, f"{name!r} is the same for every alert; name a label, as in '{{user_id}}'"
         )
     for text, _ in template_parts(name):
-        if re.fullmatch(r"[A-Za-z0-9._:@-]*", text) is None:
+        if re.fullmatch(r"[A-Za-z0-9._:@/-]*", text) is None:
             yield Complaint(
-                place, f"{text!r} can't be in a model's name; use letters, digits and . _ : @ -"
+                place, f"{text!r} can't be in a model's name; use letters, digits and . _ : @ / -"
             )
+            return
+    if not is_model_name(fill(name, dict.fromkeys(used, "x"))):
+        yield Complaint(
+            place,
+            f"{name!r} never gives a valid name; begin with a letter, a digit or a label, end "
+            "without /, and leave out // and /../",
+        )
+        return
     if policy.model.labels is not None:
         known = list(policy.model.labels)
         for field in dict.fromkeys(used):
@@ -194,6 +204,31 @@ def _check_model(place: Place, policy: PolicySection) -> Iterator[Complaint]:
                 yield Complaint(
                     place, f"{{{field}}} is not among model.labels; {did_you_mean(field, known)}"
                 )
+        yield from _check_joints(place, name, used, policy.model.labels)
+
+
+def _check_joints(
+    place: Place, name: str, used: list[str], labels: Mapping[str, str]
+) -> Iterator[Complaint]:
+    """Two sets of labels must not share a name: one of the two would never be retrained."""
+    try:
+        patterns = {field: Regex(labels[field]) for field in used}
+    except (KeyError, ValueError):
+        return  # told elsewhere
+    found = ambiguity_of(name, patterns)
+    if found is None:
+        return
+    one, other = (
+        ", ".join(f"{label}={value}" for label, value in values.items())
+        for values in (found.one, found.other)
+    )
+    separator = clear_separator(name, patterns)
+    cure = "take what joins them out of one of the patterns"
+    if separator is not None:
+        mended = separator.join(f"{{{field}}}" for field in used)
+        cure = f"write '{mended}', or {cure}"
+    shared = f"({one}) and ({other}) are both {found.name!r}"
+    yield Complaint(place, f"{name!r} gives two models one name: {shared}; {cure}")
 
 
 def _check_fields(policy: PolicySection, target: TargetSection) -> Iterator[Complaint]:

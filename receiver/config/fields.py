@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from receiver.core.announcements import Kind
 from receiver.core.durations import format_duration, parse_duration
 from receiver.core.matchers import parse_matchers
-from receiver.core.policies import MODEL_NAME, Mode, template_parts
+from receiver.core.policies import Mode, template_parts
 from receiver.core.regexes import Regex
 
 SIZES = {
@@ -24,6 +24,7 @@ SIZES = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]i?B|B|)")
 
 
@@ -96,7 +97,7 @@ def _literal(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if MODEL_NAME.fullmatch(text) is None:
+    if NAME.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a name; write letters, digits and . _ : @ - only")
     return text
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from receiver.config.churning import what_happens
 from receiver.config.complaints import show_place
 from receiver.config.files import SHORTEST_TOKEN, read_secret
 from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
 from receiver.core.durations import show_duration
 from receiver.core.matchers import Matcher
-from receiver.core.policies import APPROVAL_EXPIRY, Policy
+from receiver.core.policies import APPROVAL_EXPIRY, Policy, template_parts
 from receiver.core.targets import TargetKind
 
 SHORT_COOLDOWN = timedelta(minutes=10)
@@ -21,13 +22,15 @@ REPEAT_INTERVAL = timedelta(hours=4)
 SHORT_WAIT = timedelta(seconds=30)
 """`group_wait`: before it Alertmanager has not told of the first models of a storm."""
 
-CHURNING = frozenset(
-    {"container", "endpoint", "instance", "node", "pod", "prometheus", "replica"}
-    | {"pod_name", "prometheus_replica"}
+UNNAMED = (
+    "is not in model.name: of two alerts that differ in it, one is invalid while the other fires; "
+    "put it into the name, or leave it out here"
 )
-"""Labels that change when a pod moves: the same model would get another name."""
 
-HOSTILE = ("../..", "${{ x }}", "a b\n", "x; y")
+CODE = ("${{ x }}", "x; y")
+UPWARDS = "../.."
+HOSTILE = (*CODE, "a b\n", UPWARDS)
+"""What a workflow, a shell or a path would read otherwise than as a name."""
 
 SAFE_WINDOWS = {
     TargetKind.GITHUB: timedelta(seconds=120),
@@ -70,15 +73,7 @@ def _of_policy(policy: Policy, earlier: Sequence[Policy]) -> Iterator[Warning_]:
         if set(other.matchers) <= set(policy.matchers):
             yield ("match",), f"is never reached: policy {other.name!r} takes all of its alerts"
     yield from (_of_matcher(matcher) for matcher in policy.matchers if "'" in matcher.value[:1])
-    for label, pattern in policy.identity.items():
-        place = ("model", "labels", label)
-        if label in CHURNING:
-            yield (
-                place,
-                "changes when a pod moves, and the model's name with it; use another label",
-            )
-        if any(pattern.accepts(text) for text in HOSTILE):
-            yield place, f"{pattern.pattern!r} lets any text through; write [a-z0-9-]{{1,40}}"
+    yield from _of_model(policy)
     if policy.cooldown < SHORT_COOLDOWN:
         yield ("cooldown",), "is shorter than 10m, in which copies of one delivery still arrive"
     if policy.dedup_window > policy.cooldown:
@@ -88,6 +83,24 @@ def _of_policy(policy: Policy, earlier: Sequence[Policy]) -> Iterator[Warning_]:
         sentence = "is within Alertmanager's repeat_interval (4h): firing alerts will be forgotten"
         yield ("alert_expiry",), sentence
     yield from _of_restraints(policy)
+
+
+def _of_model(policy: Policy) -> Iterator[Warning_]:
+    named = {name for _, name in template_parts(policy.model_name)}
+    for label, pattern in policy.identity.items():
+        place = ("model", "labels", label)
+        happens = what_happens(label)
+        if happens is not None:
+            yield place, happens
+        elif label not in named:
+            yield place, UNNAMED
+        accepted = [text for text in HOSTILE if pattern.accepts(text)]
+        if accepted and accepted[0] in CODE:
+            yield place, f"{pattern.pattern!r} lets any text through; write [a-z0-9-]{{1,40}}"
+        elif accepted and (accepted[0] != UPWARDS or label not in named):
+            # What is in the name must make a valid one: there no path leads upwards.
+            said = f"{pattern.pattern!r} lets {accepted[0]!r} through"
+            yield place, f"{said}; write what a value may be"
 
 
 def _of_restraints(policy: Policy) -> Iterator[Warning_]:

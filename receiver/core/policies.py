@@ -16,7 +16,10 @@ from receiver.core.windows import Window
 
 APPROVAL_EXPIRY = timedelta(hours=24)
 
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
+
+UNSAFE_SEGMENT = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
+"""`//`, `/./`, `/../`, and a `/` at the end: what a path would not keep as it is."""
 
 
 class Mode(StrEnum):
@@ -116,9 +119,19 @@ def identify(policy: Policy, labels: Mapping[str, str]) -> Identity:
             )
         found[name] = value
     model = fill(policy.model_name, found)
-    if MODEL_NAME.fullmatch(model) is None:
+    if not is_model_name(model):
         raise NoIdentity(f"the model's name would be {shown(model)}, which is not a valid name")
     return Identity(model, found)
+
+
+def is_model_name(text: str) -> bool:
+    """Whether a model may be called so: org/model too, but nothing that leads a path away.
+
+    A name becomes part of addresses, of files and of what a run is told.
+    """
+    return MODEL_NAME.fullmatch(text) is not None and (
+        "/" not in text or UNSAFE_SEGMENT.search(text) is None
+    )
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
@@ -15,6 +16,7 @@ from receiver.web.announcements import Announcements
 from receiver.web.decisions import Decisions
 from receiver.web.dispatches import Dispatches
 from receiver.web.events import Events
+from receiver.web.misdirected import Misdirected
 from receiver.web.models import Models
 from receiver.web.operator_acts import ON_DISPATCHES, ON_MANY, ON_MODELS, endpoint
 from receiver.web.policies import Policies
@@ -23,7 +25,7 @@ from receiver.web.problems import HANDLERS
 from receiver.web.responses import answer
 from receiver.web.routing import ActRoute
 from receiver.web.service import Service
-from receiver.web.webhook import Webhook
+from receiver.web.webhook import WEBHOOK, Webhook
 
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -33,7 +35,8 @@ HEADERS = (
 )
 
 
-WEBHOOK = "/webhook"
+WEBHOOKS = (WEBHOOK, f"{WEBHOOK}/")
+"""Where notifications are taken; a slash too much is a usual slip, and no redirect may mend it."""
 
 
 class Hardened:
@@ -92,14 +95,15 @@ class Pages:
 class Routed(Starlette):
     """The routes; what is posted to the webhook goes to it without their middlewares."""
 
-    def __init__(self, webhook: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        super().__init__(routes=routes, exception_handlers=HANDLERS)
+    def __init__(self, webhook: Webhook, routes: Sequence[BaseRoute]) -> None:
+        handlers = {**HANDLERS, HTTPException: Misdirected(webhook).answer}
+        super().__init__(routes=routes, exception_handlers=handlers)
         self.router.redirect_slashes = False  # Alertmanager follows a redirect as GET, bodiless
         self._webhook = webhook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
-        if scope["path"] == WEBHOOK and scope["method"] == "POST":
+        if scope["path"] in WEBHOOKS and scope["method"] == "POST":
             await self._webhook(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -114,7 +118,8 @@ def build_app(service: Service) -> ASGIApp:
     probes = Probes(service)
     pages = Pages(service)
     routes = [
-        Route(WEBHOOK, webhook, methods=["POST"]),  # answers the other methods with 405
+        # Both answer the other methods with 405.
+        *(Route(path, webhook, methods=["POST"], name=path) for path in WEBHOOKS),
         Route("/decisions", decisions.list),
         Route("/decisions/{id}", decisions.one),
         Route("/models", models.list),

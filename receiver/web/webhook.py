@@ -20,12 +20,14 @@ from receiver.json_text import encode
 from receiver.store.store import StoreUnavailable
 from receiver.telemetry import log, rejected, webhook_answers, webhook_duration
 from receiver.web.answers import Answers
-from receiver.web.auth import Caller, require
+from receiver.web.auth import Caller, Tokens, require
 from receiver.web.bodies import Memory, TooLarge, announced, read_body
 from receiver.web.problems import COME_AGAIN, Problem, answer_to
 from receiver.web.responses import JSON
 from receiver.web.service import Service
 from receiver.web.shapes.notifications import BriefDecisionJson, ReceiptJson
+
+WEBHOOK = "/webhook"
 
 LARGE = 256 * 1024
 """Bodies from here on are parsed in a thread and decided one at a time: they take much memory."""
@@ -42,6 +44,11 @@ class Webhook:
         self._large = asyncio.Semaphore(1)
         self._memory = Memory()
         self._answers = Answers()
+
+    @property
+    def tokens(self) -> Tokens:
+        """Who may post."""
+        return self._service.loaded.tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, count and time one request."""
@@ -71,11 +78,11 @@ class Webhook:
                 body = await read_body(request, length, limit, "server.max_body")
                 return await self._take_in(body, caller, source, dry_run=dry_run)
         except TooLarge as error:
-            await self._reject(caller, error, error.start, error.size)
+            await self.reject(caller, error, error.start, error.size)
             raise
         except BadNotification as error:
             problem = Problem(HTTPStatus.BAD_REQUEST, str(error))
-            await self._reject(caller, problem, body, len(body))
+            await self.reject(caller, problem, body, len(body))
             raise problem from None
 
     async def _take_in(
@@ -96,7 +103,7 @@ class Webhook:
         # The commit is finished even if the client hangs up: the future is not ours to cancel.
         return await self._answers.of(self._service.committer.submit(arrival))
 
-    async def _reject(self, caller: Caller, problem: Problem, body: bytes, size: int) -> None:
+    async def reject(self, caller: Caller, problem: Problem, body: bytes, size: int) -> None:
         """Keep what we could not accept, so that an operator can see it."""
         rejected.labels(str(problem.status)).inc()
         log().warning(

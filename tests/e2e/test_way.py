@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from receiver.alertmanager.entries import fingerprint_of
+from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.cli.thresholds import DEFAULTS, parse_threshold
 from tests.commands import Peculiar, closed_port
 from tests.e2e.alerting import Alerting

@@ -140,7 +140,7 @@ class TestDecisions:
         while cursor is not None:
             answer = peer.get("/decisions", {"limit": "97", **cursor}).json()
             pages.append([one["id"] for one in answer["decisions"]])
-            peer.post("/webhook", post(entry("late", name="Other", fingerprint=str(len(pages)))))
+            peer.post("/webhook", post(entry(f"late-{len(pages)}", name="Other")))
             cursor = answer["next_cursor"] and {"cursor": answer["next_cursor"]}
 
         assert [one for page in pages for one in page] == [one["id"] for one in everything]
@@ -297,7 +297,9 @@ class TestModels:
         }
         assert [run["state"] for run in found["runs"]] == ["succeeded"]
         assert found["dispatch"]["id"] == found["runs"][0]["id"]
-        assert [alert["fingerprint"] for alert in found["firing_alerts"]] == ["HighModelMAE-42"]
+        assert [alert["fingerprint"] for alert in found["firing_alerts"]] == [
+            entry()["fingerprint"]
+        ]
 
     @pytest.mark.parametrize("name", ["unknown", "%00", "%ff", "..", "a" * 3000])
     def test_none_such(self, idle, name):

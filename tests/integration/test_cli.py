@@ -84,7 +84,7 @@ class TestShowing:
             ("--model", "42"),
             ("--policy", "drift"),
             ("--alertname", "LowModelR2"),
-            ("--fingerprint", "HighModelMAE-43"),
+            ("--fingerprint", entry("43")["fingerprint"]),
             ("--status", "firing"),
             ("--reason", "triggered"),
             ("--outcome", "hold"),
@@ -204,7 +204,7 @@ class TestShowing:
         assert ended.out.startswith(f"triggered: {one['detail']}\n")
         assert "✓ duplicate  this delivery is new" in ended.out
         assert f"dispatch      {one['dispatch_id']}" in ended.out
-        assert '"fingerprint": "HighModelMAE-42"' in ended.out
+        assert f'"fingerprint": "{entry()["fingerprint"]}"' in ended.out
         assert ask("decisions", str(one["id"]), "-o", "json").json["alert"]["status"] == "firing"
         assert ask("decisions", str(one["id"]), "-o", "csv").rows[0]["model"] == "42"
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.alertmanager import MAX_ALERTS, parse_notification, raw_alert
-from receiver.alertmanager.entries import fingerprint_of
+from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.core.alerts import AlertStatus, BadNotification
 from tests.hostile import BROKEN
 
@@ -377,6 +377,28 @@ def test_a_missing_fingerprint_is_computed(sent):
     assert only(fingerprint=sent).fingerprint == fingerprint_of(ENTRY["labels"])
 
 
+@pytest.mark.parametrize("sent", ["test-alert-1", "0000000000000000", "x" * 128])
+def test_a_fingerprint_that_is_no_hash_of_the_labels_is_replaced(sent):
+    """Scripts and adapters give all alerts one; two alerts would be taken for one."""
+    one, other = only(fingerprint=sent), only(fingerprint=sent, labels={"user_id": "2"})
+
+    assert one.fingerprint == fingerprint_of(ENTRY["labels"])
+    assert other.fingerprint == fingerprint_of({"user_id": "2"}) != one.fingerprint
+    assert one.problem is None
+
+
+@given(labels=st.dictionaries(st.text(max_size=99), st.text(max_size=99), max_size=9))
+def test_a_fingerprint_is_fnv_1a_of_the_sorted_labels(labels):
+    """Whatever was remembered of other labels, and whatever length they have."""
+    state = 0xCBF29CE484222325
+    for name in sorted(labels):
+        for byte in f"{name}\0{labels[name]}\0".encode().replace(b"\0", b"\xff"):
+            state = (state ^ byte) * 0x100000001B3 % 2**64
+
+    if not any("\0" in text for text in (*labels, *labels.values())):
+        assert fingerprint_of(labels) == f"{state:016x}"
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -467,13 +489,13 @@ PLACES = {
 def test_a_hostile_alert_leaves_its_neighbours_alone(place, hostile):
     """It stands in its place with a problem, in storable text; the others are as ever."""
     text = PLACES[place] % BROKEN[hostile]
-    before, after = {**ENTRY, "fingerprint": "before"}, {**ENTRY, "fingerprint": "after"}
+    before, after = {**ENTRY, "labels": {"user_id": "1"}}, {**ENTRY, "labels": {"user_id": "2"}}
     body = body_around(json.dumps(before).encode(), text, json.dumps(after).encode())
 
     first, bad, last = parse_notification(body).alerts
 
-    assert first == only(fingerprint="before")
-    assert (last.fingerprint, last.position, last.problem) == ("after", 2, None)
+    assert first == only(labels={"user_id": "1"})
+    assert (last.labels, last.position, last.problem) == ({"user_id": "2"}, 2, None)
     assert bad.problem.isprintable()
     assert len(bad.problem) < 300
     assert bad.position == 1
@@ -591,12 +613,12 @@ def test_damaged_notifications_never_surprise(at, cut, noise):
 @given(odd=ODD_ENTRY)
 def test_odd_alerts_mean_the_same_in_both_ways(odd):
     """An alert is read the same alone and among others, and never disturbs them."""
-    body = body_of(ENTRY, odd, {**ENTRY, "fingerprint": "last"})
+    body = body_of(ENTRY, odd, {**ENTRY, "labels": {"user_id": "last"}})
 
     fast, slow = parse_notification(body), parse_notification(body[:-1] + FORCE_SLOW)
 
     assert repr(fast.alerts) == repr(slow.alerts)  # NaN is not equal to itself
-    assert (fast.alerts[0], fast.alerts[2].fingerprint) == (only(), "last")
+    assert (fast.alerts[0], fast.alerts[2].labels) == (only(), {"user_id": "last"})
     assert len(fast.alerts) == 3
 
 

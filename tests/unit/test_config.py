@@ -510,7 +510,22 @@ def test_a_problem_is_told_with_place_and_cure(problems, tmp_path, text, problem
             "model: {name: '{v}', labels: {u: x}}",
             "model.name: {v} is not among model.labels; known",
         ),
-        ("model: {name: 'a/{u}', labels: {u: x}}", "model.name: 'a/' can't be in a model's name"),
+        ("model: {name: 'a+{u}', labels: {u: x}}", "model.name: 'a+' can't be in a model's name"),
+        ("model: {name: '{u}/', labels: {u: x}}", "model.name: '{u}/' never gives a valid name"),
+        (
+            "model: {name: 'a/../{u}', labels: {u: x}}",
+            "model.name: 'a/../{u}' never gives a valid name",
+        ),
+        (
+            "model: {name: '{n}-{u}', labels: {n: '[a-z0-9-]+', u: '[a-z0-9-]{1,40}'}}",
+            "model.name: '{n}-{u}' gives two models one name: (n=a-b, u=c) and (n=a, u=b-c) are "
+            "both 'a-b-c'; write '{n}.{u}', or take what joins them out of one of the patterns",
+        ),
+        (
+            "model: {name: '{n}-{u}', labels: {n: '.+', u: '.+'}}",
+            "model.name: '{n}-{u}' gives two models one name: (n=a-b, u=c) and (n=a, u=b-c) are "
+            "both 'a-b-c'; take what joins them out of one of the patterns",
+        ),
         (
             "model: {name: '{u', labels: {u: x}}",
             "model.name: '{u' has a brace without its partner",
@@ -806,6 +821,18 @@ def test_equal_configurations_have_equal_hashes(load, tmp_path):
         ),
         ("model: {name: '{u}', labels: {u: '.+'}}", "model.labels.u: '.+' lets any text through"),
         (r"model: {name: '{u}', labels: {u: '[^/]+'}}", "model.labels.u: '[^/]+' lets any text"),
+        (
+            r"model: {name: '{u}', labels: {u: '[a-z\s]+'}}",
+            r"model.labels.u: '[a-z\\s]+' lets 'a b\n' through",
+        ),
+        (
+            "model: {name: '{u}', labels: {u: '[a-z]+', p: '[a-z./]+'}}",
+            "model.labels.p: is not in model.name",
+        ),
+        (
+            "model: {name: '{u}', labels: {u: '[a-z]+', run_id: '[a-z]+'}}",
+            "model.labels.run_id: changes with each retraining",
+        ),
     ],
 )
 def test_a_dangerous_policy_is_warned_of(load, setting, warning):
@@ -823,6 +850,62 @@ def test_a_dangerous_policy_is_warned_of(load, setting, warning):
     config = load(f"{FIVE_LINES.partition('policies')[0]}policies:\n  -\n{lines}")
 
     assert config.warnings[0].startswith(f"policies[0].{warning}")
+
+
+NO_ENVIRONMENT = (
+    "targets.retrain: no .venv-kfp was found, so no run can start; set python or run 'make demo' "
+    "once"
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "happens"),
+    [
+        ("pod exported_pod kubernetes_pod_name pod_template_hash hostname uid", "a pod moves"),
+        ("exported_instance k8s.pod.name label_pod __meta_kubernetes_pod_name", "a pod moves"),
+        ("__replica__ ruler_replica prometheus_replica", "copies of the same alert"),
+        ("model_version modelVersion version run_id runId", "with each retraining"),
+        ("revision_name mlflow.run_id exported_model_version", "with each retraining"),
+        ("request request_id trace_id", "new for each request"),
+        ("severity priority", "two runs at once"),
+        ("feature feature_name le quantile drift_method", "one bad model would become many"),
+        ("alertgroup rule_name", "names the rule"),
+    ],
+)
+def test_a_label_that_makes_models_is_warned_of(load, labels, happens):
+    """In each of its spellings, with what would happen."""
+    for label in labels.split():
+        model = f"{{name: '{{{label}}}', labels: {{{label}: '[a-z]+'}}}}"
+        text = FIVE_LINES.partition("policies")[0]
+        text += f"policies: [{{name: q, match: ['alertname=A'], model: {model}, target: retrain}}]"
+
+        warning, *others = load(text).warnings
+
+        assert others == [NO_ENVIRONMENT]
+        assert label in warning.partition(": ")[0]
+        assert happens in warning
+
+
+@pytest.mark.parametrize("label", ["job", "monitor", "user_id", "model_name", "exported_job"])
+def test_a_label_that_a_team_may_call_its_models_by_is_no_danger(load, label):
+    """Nobody is warned of what may be right."""
+    model = f"{{name: '{{{label}}}', labels: {{{label}: '[A-Za-z0-9._/-]+'}}}}"
+    text = FIVE_LINES.partition("policies")[0]
+    text += f"policies: [{{name: q, match: ['alertname=A'], model: {model}, target: retrain}}]"
+
+    assert load(text).warnings == (NO_ENVIRONMENT,)
+
+
+def test_a_text_beside_the_name_is_not_checked_as_one(load):
+    """A label that is not in the name goes to a run as it is."""
+    model = "{name: '{u}', labels: {u: '[a-z]+', folder: '[a-z./]+'}}"
+    text = FIVE_LINES.partition("policies")[0]
+    text += f"policies: [{{name: q, match: ['alertname=A'], model: {model}, target: retrain}}]"
+
+    unnamed, upwards, _ = load(text).warnings
+    place = "policies[0].model.labels.folder: "
+    assert unnamed.startswith(f"{place}is not in model.name")
+    assert upwards == f"{place}'[a-z./]+' lets '../..' through; write what a value may be"
 
 
 def test_a_policy_that_is_never_reached_is_warned_of(load):

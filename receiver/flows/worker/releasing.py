@@ -9,7 +9,6 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.shared_room import SharedRoom
 from receiver.core.storms import gather
 from receiver.store.store import Store
-from receiver.store.views.budgets import Usages
 from receiver.store.views.view import View
 
 

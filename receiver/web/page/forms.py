@@ -78,8 +78,13 @@ class Acting:
 
     def routes(self) -> list[Route]:
         """Each form, and where it is sent."""
-        paths = ("/ui/models/{name}/{act}", "/ui/dispatches/{name}/{act}", "/ui/acts/{act}")
-        return [Route(path, in_html(self._answer), methods=["GET", "POST"]) for path in paths]
+        on_dispatches, on_many = "/ui/dispatches/{name}/{act}", "/ui/acts/{act}"
+        # A model's name may hold `/`: of what can be looked at, only an act's form ends so.
+        on_models = [f"/ui/models/{{name:path}}/{act}" for act in ON_MODELS]
+        paths = (*on_models, on_dispatches, on_many)
+        asked = [Route(path, in_html(self._answer), methods=["GET", "POST"]) for path in paths]
+        sent = Route("/ui/models/{name:path}/{act}", in_html(self._answer), methods=["POST"])
+        return [*asked, sent]
 
     async def _answer(self, request: Request) -> Response:
         caller = require(request, self._service.loaded.tokens, Role.OPERATOR)
@@ -96,7 +101,7 @@ class Acting:
         said = await form_fields(request, FIELDS)
         offer = await run_in_threadpool(self._offer, request)
         table, name = _table(request)
-        _offering, operator_act = table[request.path_params["act"]]
+        _offering, operator_act = table[_act_of(request)]
         try:
             policy = name if table is ON_MANY and name else None
             body = _body(said, policy, service.clock.now())
@@ -136,7 +141,7 @@ class Acting:
     def _offer(self, request: Request) -> Offer:
         """What the act would do now. Raises `Problem` 404."""
         table, name = _table(request)
-        offering, _act = table[request.path_params["act"]]
+        offering, _act = table[_act_of(request)]
         if table is ON_MANY:
             wide = policies_page.one(self._service.store, self._service.loaded.policy_set, name)
             if wide is None:
@@ -164,9 +169,14 @@ def _table(request: Request) -> tuple[Acts, str]:
         table = ON_MODELS
     elif path.startswith("/ui/dispatches/"):
         table = ON_DISPATCHES
-    if request.path_params["act"] not in table:
+    if _act_of(request) not in table:
         raise Problem(HTTPStatus.NOT_FOUND, f"the acts here are {', '.join(table)}")
     return table, name
+
+
+def _act_of(request: Request) -> str:
+    path: str = request.scope["path"]
+    return path.rpartition("/")[2]
 
 
 def _body(said: Mapping[str, str], policy: str | None, now: datetime) -> PauseBody:

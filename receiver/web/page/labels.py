@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from receiver.core.durations import show_duration
 
@@ -117,3 +117,8 @@ def clock(moment: datetime, now: datetime) -> str:
     if moment.year != now.year:
         form = "%Y-%m-%d %H:%M"
     return moment.strftime(form)
+
+
+def segment(name: str) -> str:
+    """A name as one segment of an address, whatever it holds: Jinja's own filter leaves `/`."""
+    return quote(name, safe="")

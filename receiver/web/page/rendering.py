@@ -66,6 +66,7 @@ def environment() -> Environment:
     made.filters |= {
         "visible": labels.visible,
         "link": labels.web_link,
+        "segment": labels.segment,
         "plain": labels.plain,
         "number": labels.number,
         "ago": labels.ago,

@@ -42,7 +42,7 @@ class Showing:
         """Each page, by its path."""
         return [
             self._route("/", self.overview),
-            self._route("/ui/models/{model}", self.model),
+            self._route("/ui/models/{model:path}", self.model),
             self._route("/ui/policies", self.policies),
             self._route("/ui/decisions", self.decisions),
             self._route("/ui/decisions/{id}", self.decision),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from receiver.core.claims import Claim, claimed
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 
 
@@ -85,6 +86,7 @@ class FiringAlert:
         asks: Whether that rung waits for a human.
         seen_in: Id of the notification that last brought it, and its `position` there.
         config_hash: The configuration by which it was last decided; None if nobody knows.
+        claims: Who says that it fires, the latest word first; None if an earlier release kept it.
 
     """
 
@@ -105,6 +107,34 @@ class FiringAlert:
     seen_in: str | None = None
     position: int | None = None
     config_hash: str | None = None
+    claims: tuple[Claim, ...] | None = None
+
+    @property
+    def said(self) -> tuple[Claim, ...]:
+        """Its claims; what an earlier release kept was said by somebody whom nobody knows."""
+        return self.claims or (Claim("", self.starts_at, self.confirmed_at),)
+
+    def may_fire_at(self, url: str, starts_at: datetime) -> bool:
+        """Whether this Alertmanager's earlier firing goes on beside the one of another."""
+        return bool(url) and all(c.url != url or c.starts_at <= starts_at for c in self.said)
+
+    def confirmed(
+        self, url: str, starts_at: datetime, now: datetime, expiry: timedelta
+    ) -> "FiringAlert":
+        """The same, after this Alertmanager said that it fires."""
+        claims = claimed(self.said, url, starts_at, now)
+        return replace(self, claims=claims, confirmed_at=now, expires_at=now + expiry)
+
+    def said_by(self, claims: tuple[Claim, ...]) -> "FiringAlert":
+        """The same, as far as these still say that it fires."""
+        said_at = max(claim.said_at for claim in claims)
+        return replace(
+            self,
+            claims=claims,
+            starts_at=max(claim.starts_at for claim in claims),
+            confirmed_at=said_at,
+            expires_at=said_at + (self.expires_at - self.confirmed_at),
+        )
 
     def counts(self, now: datetime) -> bool:
         """Whether it is evidence, now, that the model needs retraining."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
+from receiver.core.claims import claimed
+from receiver.core.clashes import clash
 from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_of
 from receiver.core.deliveries import remembered_until
 from receiver.core.ladder import LADDER, Finding, Rung, decide
 from receiver.core.messages import question_asked
 from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
-from receiver.core.policies import Mode, Policy
+from receiver.core.policies import Mode, Policy, shown
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
 from receiver.flows.unit_of_work import UnitOfWork, finite
@@ -31,12 +33,14 @@ class Origin:
     Attributes:
         notification_id: The notification that brought it; None for the timer.
         seen_in: The notification that holds the raw alert.
+        url: The `externalURL` of the Alertmanager that sent it.
 
     """
 
     source: Source
     notification_id: str | None = None
     seen_in: str | None = None
+    url: str = ""
 
 
 def decide_alert(
@@ -47,7 +51,10 @@ def decide_alert(
     decision = _decision(unit, matched, finding, origin)
     match finding.reason:
         case Reason.UNMATCHED | Reason.INVALID | Reason.RESOLVED:
-            _leave(unit, matched, origin)
+            others = _leave(unit, matched, origin)
+            if others:
+                detail = f"{decision.detail}, but {others} still says that it fires"
+                decision = replace(decision, detail=detail)
         case Reason.DUPLICATE:
             _confirm(unit, matched, finding, origin)
         case Reason.TRIGGERED:
@@ -82,11 +89,20 @@ def _facts(unit: UnitOfWork, matched: Matched) -> Facts:
     return facts_of(
         unit.models[name],
         unit.pause_of(name, policy),
-        problem=matched.problem,
+        problem=matched.problem or _clash(unit, matched),
         decided_at=delivery.decided_at if delivery else None,
         resolved_at=delivery.resolved_at if delivery else None,
         stale_until=entry.stale_until if entry else None,
     )
+
+
+def _clash(unit: UnitOfWork, matched: Matched) -> str | None:
+    """Whether the model is named by other labels now. What ended names nothing."""
+    if matched.alert.status is AlertStatus.RESOLVED:
+        return None
+    policy, identity = matched.named
+    alerts = unit.alerts_of(identity.model)
+    return clash(policy, identity, unit.models[identity.model], alerts)
 
 
 def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> Decision:
@@ -118,12 +134,16 @@ def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Orig
     )
 
 
-def _leave(unit: UnitOfWork, matched: Matched, origin: Origin) -> None:
-    """Take the alert out of its set if it ended, or if no policy names its model now."""
+def _leave(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
+    """Take the alert out of its set if it ended, or if no policy names its model now.
+
+    Who still says that it fires; empty if nobody does.
+    """
     if matched.alert.status is AlertStatus.RESOLVED:
-        _resolve(unit, matched)
-    elif origin.source is Source.TIMER:
+        return _resolve(unit, matched, origin)
+    if origin.source is Source.TIMER:
         unit.drop(matched.alert.fingerprint)
+    return ""
 
 
 def _order(unit: UnitOfWork, matched: Matched, decision: Decision) -> str:
@@ -157,8 +177,18 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
     """Put the alert into its model's firing set; an alert belongs to one model at a time."""
     alert, (policy, identity) = matched.alert, matched.named
     known = unit.entry(alert.fingerprint)
-    if alert.starts_at is None or (known and known.starts_at > alert.starts_at):
-        return  # a late copy of an earlier firing says nothing about the present one
+    if alert.starts_at is None:
+        return
+    if known is not None and known.starts_at > alert.starts_at:
+        # A late copy of an earlier firing says nothing about the present one, unless it is no
+        # copy: in another cluster the alert has been firing for longer.
+        if finding.reason is not Reason.STALE and known.may_fire_at(origin.url, alert.starts_at):
+            expiry = policy.alert_expiry
+            unit.keep(known.confirmed(origin.url, alert.starts_at, unit.now, expiry))
+        return
+    claims = known.claims if known is not None else None
+    if origin.source is not Source.TIMER:
+        claims = claimed(claims or (), origin.url, alert.starts_at, unit.now)
     entry = FiringAlert(
         fingerprint=alert.fingerprint,
         model=identity.model,
@@ -177,6 +207,7 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
         seen_in=origin.seen_in,
         position=alert.position,
         config_hash=unit.policy_set.config_hash,
+        claims=claims,
     )
     if known is not None and origin.source is Source.TIMER:  # which confirms nothing
         entry = replace(entry, confirmed_at=known.confirmed_at, expires_at=known.expires_at)
@@ -208,21 +239,28 @@ def _ask(
             unit.announce(question_asked(policy.name, asked, finding.detail))
 
 
-def _resolve(unit: UnitOfWork, matched: Matched) -> None:
-    """Take the alert's entry out, whatever policy matches now, unless it began later."""
+def _resolve(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
+    """End what this Alertmanager said, whatever policy matches now (`receiver.core.claims`).
+
+    Who still says that the alert fires; empty if nobody does.
+    """
     alert, entry = matched.alert, unit.entry(matched.alert.fingerprint)
-    if entry is not None and entry.starts_at > (alert.ends_at or unit.now):
-        entry = None
+    ended = (alert.starts_at, alert.ends_at or unit.now, origin.url)
+    left = () if entry is None else tuple(c for c in entry.said if not c.ends_with(*ended))
+    if entry is not None and left == entry.said:
+        entry = None  # it was another firing
     if entry is not None and alert.starts_at is None:  # then it is this one that ended
         alert = replace(alert, starts_at=entry.starts_at)
     if matched.policy is not None:
         _remember(unit, alert, matched.policy, lambda known: replace(known, resolved_at=unit.now))
-    if entry is None:
-        return
-    unit.drop(alert.fingerprint)
-    run = helping_run(unit.models[entry.model], entry)
-    if run is not None and not unit.alerts_of(entry.model):
-        unit.recovers(entry.model, run)
+    if left and entry is not None:
+        unit.keep(entry.said_by(left))
+    elif entry is not None:
+        unit.drop(alert.fingerprint)
+        run = helping_run(unit.models[entry.model], entry)
+        if run is not None and not unit.alerts_of(entry.model):
+            unit.recovers(entry.model, run)
+    return ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
 
 
 def _confirm(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:
@@ -234,8 +272,7 @@ def _confirm(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origi
     entry = unit.entry(alert.fingerprint)
     delivery = unit.delivery(alert)
     if entry is not None and entry.starts_at == alert.starts_at:
-        expires_at = unit.now + policy.alert_expiry
-        unit.keep(replace(entry, confirmed_at=unit.now, expires_at=expires_at))
+        unit.keep(entry.confirmed(origin.url, entry.starts_at, unit.now, policy.alert_expiry))
     elif delivery is not None and delivery.resolved_at is None and not alert.is_test:
         _join(unit, matched, finding, origin)
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator
 
+from receiver.core.claims import Claim
 from receiver.json_text import decode, encode
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,6 +101,31 @@ class Json(TypeDecorator[Any]):
         return None if value is None else decode(value)
 
 
+class Claims(TypeDecorator[tuple[Claim, ...]]):
+    """Who says that an alert fires, as JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Python to database."""
+        return None if value is None else claims_to_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Database to Python."""
+        return None if value is None else claims_of_text(value)
+
+
+def claims_to_text(claims: Sequence[Claim]) -> str:
+    """Moments as microseconds."""
+    return encode([[c.url, to_micros(c.starts_at), to_micros(c.said_at)] for c in claims])
+
+
+def claims_of_text(text: str) -> tuple[Claim, ...]:
+    """The opposite of `claims_to_text`."""
+    return tuple(Claim(u, from_micros(begin), from_micros(at)) for u, begin, at in decode(text))
+
+
 Converter: TypeAlias = Callable[[Any], Any]
 
 TO_DATABASE: Mapping[type, Converter] = {
@@ -108,11 +134,13 @@ TO_DATABASE: Mapping[type, Converter] = {
     Word: str,
     Plain: storable,
     Json: encode,
+    Claims: claims_to_text,
 }
 FROM_DATABASE: Mapping[type, Converter] = {
     Instant: from_micros,
     Span: lambda micros: timedelta(microseconds=micros),
     Json: decode,
+    Claims: claims_of_text,
     Boolean: bool,
 }
 """The same conversions for statements that run on the driver. None stays None."""

@@ -25,7 +25,7 @@ from receiver.core.decisions import Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
 from receiver.core.reports import Verdict
-from receiver.store.column_types import Instant, Json, Plain, Span, Word
+from receiver.store.column_types import Claims, Instant, Json, Plain, Span, Word
 
 FILTERS = (
     "model",
@@ -118,6 +118,7 @@ firing_alerts = Table(
     Column("seen_in", Text),
     Column("position", Integer),
     Column("config_hash", Text),
+    Column("claims", Claims),
     Index("ix_firing_alerts_model", "model"),
     Index("ix_firing_alerts_expires_at", "expires_at"),
 )

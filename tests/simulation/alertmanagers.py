@@ -211,7 +211,7 @@ class Alertmanager:
             receiver="retrain",
             group_key=f"{{}}:{key}",
             status="firing",
-            external_url=f"http://{self.name}:9093",
+            external_url="http://alertmanager:9093",  # of one cluster, behind one address
             truncated_alerts=len(alerts) - len(listed),
             notification_reason=None,
             route_labels=None,

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from receiver.core.alerts import Alert, Notification, Source
+from receiver.core.claims import LONGEST_URL
 from receiver.core.decisions import Decision, Reason
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.flows.deciding import Origin, decide_alert
@@ -83,7 +84,7 @@ def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
     )
     receipts = []
     for notification_id, arrival in zip(ids, arrivals, strict=True):
-        origin = Origin(arrival.source, notification_id, notification_id)
+        origin = _origin(arrival, notification_id)
         unit.policy_set = arrival.policy_set
         taken = _decide_in_slices(unit, arrival, origin)
         receipts.append(Receipt(notification_id, taken, tuple(unit.recovered)))
@@ -101,6 +102,11 @@ def _decide_in_slices(unit: UnitOfWork, arrival: Arrival, origin: Origin) -> tup
             unit.write_log()
             taken[-SLICE:] = map(_what_is_told, taken[-SLICE:])
     return tuple(taken)
+
+
+def _origin(arrival: Arrival, notification_id: str) -> Origin:
+    url = arrival.notification.external_url[:LONGEST_URL]
+    return Origin(arrival.source, notification_id, notification_id, url)
 
 
 def _what_is_told(decision: Decision) -> Decision:
@@ -127,7 +133,7 @@ def _decide_one_by_one(tx: Tx, arrival: Arrival) -> Receipt:
     tx.add_notifications(
         [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
     )
-    origin = Origin(arrival.source, notification_id, notification_id)
+    origin = _origin(arrival, notification_id)
     taken: list[Decision] = []
     recovered: list[str] = []
     for one in arrival.matched:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from receiver.config.churning import what_happens
 from receiver.config.complaints import Complaint, Place, did_you_mean
 from receiver.config.fields import fields_of
 from receiver.config.files import (
@@ -227,6 +228,9 @@ def _check_joints(
     if separator is not None:
         mended = separator.join(f"{{{field}}}" for field in used)
         cure = f"write '{mended}', or {cure}"
+    for label in dict.fromkeys(used):
+        if (happens := what_happens(label)) is not None:
+            cure = f"{cure}; {label} {happens}"
     shared = f"({one}) and ({other}) are both {found.name!r}"
     yield Complaint(place, f"{name!r} gives two models one name: {shared}; {cure}")
 

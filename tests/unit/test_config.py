@@ -522,6 +522,14 @@ def test_a_problem_is_told_with_place_and_cure(problems, tmp_path, text, problem
             "both 'a-b-c'; write '{n}.{u}', or take what joins them out of one of the patterns",
         ),
         (
+            "model: {name: '{u}-{model_version}', "
+            "labels: {u: '[a-z-]+', model_version: '[a-z-]+'}}",
+            "model.name: '{u}-{model_version}' gives two models one name: (u=a-b, "
+            "model_version=c) and (u=a, model_version=b-c) are both 'a-b-c'; write "
+            "'{u}.{model_version}', or take what joins them out of one of the patterns; "
+            "model_version changes with each retraining, which then makes a new model",
+        ),
+        (
             "model: {name: '{n}-{u}', labels: {n: '.+', u: '.+'}}",
             "model.name: '{n}-{u}' gives two models one name: (n=a-b, u=c) and (n=a, u=b-c) are "
             "both 'a-b-c'; take what joins them out of one of the patterns",

@@ -18,7 +18,7 @@ ever named the same beginning are members of one cluster, so the newer firing of
 other's claim along. What nobody repeats ends after `alert_expiry`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,12 +52,13 @@ class Claim:
 
 
 def claimed(
-    claims: Iterable[Claim], url: str, starts_at: datetime, now: datetime
+    claims: Sequence[Claim], url: str, starts_at: datetime, now: datetime
 ) -> tuple[Claim, ...]:
     """The claims after this Alertmanager's newest word, the newest first."""
     made = Claim(url, starts_at, now)
-    before = {claim.starts_at for claim in claims if claim.url == made.url}
-    others = [c for c in claims if c.url != made.url and c.starts_at not in before - {starts_at}]
-    return tuple(sorted([made, *others], key=lambda claim: claim.said_at, reverse=True))[
-        :MOST_CLAIMS
-    ]
+    before = {claim.starts_at for claim in claims if claim.url == url}
+    others = [c for c in claims if c.url != url and c.starts_at not in before - {starts_at}]
+    if not others:  # nearly always
+        return (made,)
+    others.sort(key=lambda claim: claim.said_at, reverse=True)
+    return (made, *others[: MOST_CLAIMS - 1])

@@ -177,14 +177,12 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
     """Put the alert into its model's firing set; an alert belongs to one model at a time."""
     alert, (policy, identity) = matched.alert, matched.named
     known = unit.entry(alert.fingerprint)
-    if alert.starts_at is None:
-        return
-    if known is not None and known.starts_at > alert.starts_at:
+    if alert.starts_at is None or (known is not None and known.starts_at > alert.starts_at):
         # A late copy of an earlier firing says nothing about the present one, unless it is no
         # copy: in another cluster the alert has been firing for longer.
-        if finding.reason is not Reason.STALE and known.may_fire_at(origin.url, alert.starts_at):
-            expiry = policy.alert_expiry
-            unit.keep(known.confirmed(origin.url, alert.starts_at, unit.now, expiry))
+        earlier = None if finding.reason is Reason.STALE else alert.starts_at
+        if known and earlier and known.may_fire_at(origin.url, earlier):
+            unit.keep(known.confirmed(origin.url, earlier, unit.now, policy.alert_expiry))
         return
     claims = known.claims if known is not None else None
     if origin.source is not Source.TIMER:

@@ -150,6 +150,19 @@ def test_a_sender_that_changes_its_url_fills_no_row(history):
     assert all(len(claim.url) == 200 for claim in entry.claims)
 
 
+def test_a_late_copy_of_an_earlier_firing_says_nothing(history):
+    """One Alertmanager knows one firing of an alert at a time."""
+    told(history, PROD, alert(starts_at=NOON))
+    history.clock.pass_(HOUR)
+    told(history, PROD, alert(starts_at=NOON + HOUR))
+    (before,) = history.firing()
+    history.clock.pass_(HOUR)
+
+    told(history, PROD, alert(starts_at=NOON))
+
+    assert history.firing() == [before]
+
+
 # --- clashes ---
 
 JOINED = replace(

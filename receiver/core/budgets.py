@@ -118,6 +118,15 @@ class Usage:
         return self.used + promised + self.needed <= self.limit.most
 
 
+def own_end(spent: Sequence[Usage]) -> datetime | None:
+    """Until when limits of the model itself hold it; None if only shared limits do.
+
+    Such a hold has an end of its own, whatever room the limits that models share have by then.
+    """
+    ends = [one.frees_at for one in spent if one.is_spent and not one.limit.is_wide]
+    return max((end for end in ends if end is not None), default=None)
+
+
 def show_amount(amount: float) -> str:
     """Write an amount for a sentence: `12.5`, `49.41`, `2000000`; tiny ones as they are."""
     text = f"{amount:.2f}" if amount >= HUNDREDTH else f"{amount:g}"

@@ -83,6 +83,7 @@ class Gate:
         until: When the answer can change by itself, if that is known.
         saw: The facts it looked at: enough to decide again from the log alone.
         asks: Whether a human can open it by approving one run.
+        own_end: When the part of the hold ends that is the model's own (`budget` only).
 
     """
 
@@ -92,6 +93,7 @@ class Gate:
     applies: bool = False
     until: datetime | None = None
     asks: bool = False
+    own_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

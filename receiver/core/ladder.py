@@ -24,6 +24,7 @@ class Finding:
     next_check_at: datetime | None
     gates: tuple[Gate, ...]
     asks: bool = False
+    own_end: datetime | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -37,7 +38,8 @@ def decide(case: Case, ladder: Sequence["Rung"] | None = None) -> Finding:
     for gate in climb(case, LADDER if ladder is None else ladder):
         gates.append(gate)
         if gate.applies:
-            return Finding(gate.rung, gate.detail, gate.until, tuple(gates), gate.asks)
+            seen = tuple(gates)
+            return Finding(gate.rung, gate.detail, gate.until, seen, gate.asks, gate.own_end)
     raise AssertionError("the last rung always applies")
 
 

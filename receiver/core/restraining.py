@@ -1,8 +1,10 @@
 """The optional rungs between `cooldown` and `observed`; a policy without the keys skips one."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from receiver.core.approvals import Approval
+from receiver.core.budgets import own_end
 from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, Scalar
 from receiver.core.durations import show_duration
@@ -114,8 +116,10 @@ def budget(case: Case) -> Gate | None:
     detail = f"the budget is used up: {used}; there is room again {free}"
     if all(usage.limit.asks for usage in over):
         detail += f", or now: {_asked(known)}"
-        return _asking(Reason.BUDGET, detail, saw, known, applies=True, until=until)
-    return Gate(Reason.BUDGET, detail, {**saw, "asks": False}, applies=True, until=until)
+        gate = _asking(Reason.BUDGET, detail, saw, known, applies=True, until=until)
+    else:
+        gate = Gate(Reason.BUDGET, detail, {**saw, "asks": False}, applies=True, until=until)
+    return replace(gate, own_end=own_end(known.spent) if gate.applies else None)
 
 
 def approval(case: Case) -> Gate | None:

@@ -1,6 +1,7 @@
 """Storms: many models that begin to fire together, which suggests bad data, not bad models."""
 
-from collections.abc import Collection
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,6 +47,21 @@ class Gathering:
 
 
 ALONE = Gathering()
+
+
+def calm_models(onsets: Mapping[str, Onset], storm: Storm, now: datetime) -> frozenset[str]:
+    """The models that few enough others began to fire close to: `gather` for all at once."""
+    counted = sorted(
+        onset.began_at
+        for onset in onsets.values()
+        if onset.emptied_at is None or onset.emptied_at + storm.calm > now
+    )
+
+    def count(began_at: datetime) -> int:
+        first = bisect_left(counted, began_at - storm.within)
+        return bisect_right(counted, began_at + storm.within) - first
+
+    return frozenset(name for name, one in onsets.items() if count(one.began_at) <= storm.models)
 
 
 def gather(

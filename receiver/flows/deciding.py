@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
@@ -21,9 +22,6 @@ from receiver.store.model_rows import Delivery
 
 UNHELD = frozenset({Reason.OBSERVED, Reason.TRIGGERED})
 """Reasons that a policy's own restraints come before."""
-
-TIMED = RESTRAINTS - {Reason.BUDGET}
-"""Rungs below `cooldown` whose hold the timer ends; `releasing` gives out room in a budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,7 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
         expires_at=unit.now + policy.alert_expiry,
         stale_until=finding.next_check_at if finding.reason is Reason.STALE else None,
         held_by=finding.reason.value if finding.reason in RESTRAINTS else None,
-        held_until=finding.next_check_at if finding.reason in TIMED else None,
+        held_until=_held_until(finding),
         asks=finding.asks,
         observing=policy.mode is Mode.OBSERVE,
         seen_in=origin.seen_in,
@@ -217,6 +215,13 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
     unit.update(changed)
     if finding.reason is not Reason.STALE and relapsed(model, changed, known):
         unit.relapses(identity.model)
+
+
+def _held_until(finding: Finding) -> datetime | None:
+    """When the timer ends the hold; room that models share is given out by `releasing`."""
+    if finding.reason is Reason.BUDGET:
+        return finding.own_end
+    return finding.next_check_at if finding.reason in RESTRAINTS else None
 
 
 def _ask(

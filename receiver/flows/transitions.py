@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from receiver.core.decisions import Reason
 from receiver.core.dispatches import MOVES, Dispatch, DispatchState, Mover, next_look
 from receiver.core.messages import dispatch_moved
 from receiver.core.runs import SOONEST_POLL, Run
@@ -57,6 +58,7 @@ def save_moved(
         unit.update(replace(model, latest=latest(dispatch)))
     if moved and dispatch.ended_at is not None and dispatch.state is not DispatchState.PARKED:
         unit.tx.correct_cost(dispatch)
+        unit.free(dispatch.model, Reason.BUDGET)  # it may have used less than it was to
     if moved:
         unit.announce(dispatch_moved(dispatch))
         transitions.labels(dispatch.target, dispatch.state.value).inc()

@@ -9,7 +9,7 @@ from receiver.core import cooldowns
 from receiver.core.alerts import Alert
 from receiver.core.announcements import Announcement, Kind
 from receiver.core.approvals import in_force
-from receiver.core.decisions import Decision
+from receiver.core.decisions import Decision, Reason
 from receiver.core.dispatches import Dispatch
 from receiver.core.inputs import fill_inputs, fill_place
 from receiver.core.messages import Message, model_recovered, run_ordered
@@ -219,10 +219,13 @@ class UnitOfWork:
         self.announce(run_ordered(dispatch, value))
         return dispatch
 
-    def free(self, name: str) -> None:
-        """Let a model's alerts be decided anew: what held them below `cooldown` changed."""
+    def free(self, name: str, *rungs: Reason) -> None:
+        """Let a model's alerts be decided anew: what held them below `cooldown` changed.
+
+        All of them, or those that one of these rungs holds.
+        """
         for entry in self.alerts_of(name):
-            if entry.held_by is not None:
+            if entry.held_by is not None and (not rungs or entry.held_by in rungs):
                 self.keep(entry.freed())
 
     def restraints(self, policy: Policy, name: str) -> Restraints:

@@ -4,10 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from receiver.core.budgets import Counted, Limit, Scope, Usage
-from receiver.core.models import FiringAlert
-from receiver.core.shared_room import SharedRoom
+from receiver.core.shared_room import Held, SharedRoom
 from tests.examples import DRIFT
-from tests.fakes import NOON
 
 DAY = timedelta(days=1)
 TOTAL = Limit(Scope.TOTAL, Counted.RUNS, 3, DAY)
@@ -17,24 +15,22 @@ EUROS = Limit(Scope.TOTAL, Counted.COST, 10, DAY, "EUR")
 POLICIES = {name: replace(DRIFT, name=name) for name in ("drift", "other")}
 
 
-def waits(model, policy="drift", alertname="HighModelMAE"):
-    return FiringAlert(
-        fingerprint=f"{alertname}-{model}",
-        model=model,
-        policy=policy,
-        alertname=alertname,
-        labels={},
-        value=None,
-        starts_at=NOON,
-        confirmed_at=NOON,
-        expires_at=NOON + DAY,
-        held_by="budget",
-    )
+def waits(model, policy="drift", *, is_due=False):
+    return Held(model, policy, is_due)
+
+
+def room(usages):
+    """What `usages` says of policies and models, and of no model what they share."""
+
+    def shared(policy):
+        return [one for one in usages(policy, "") if one.limit.is_wide]
+
+    return SharedRoom(usages, shared, POLICIES.values())
 
 
 def let_go(usages, *waiting):
     """The models that fit; each asks for what `usages` says of its policy and name."""
-    return SharedRoom(usages).give_out(waiting, POLICIES)
+    return room(usages).give_out(waiting)
 
 
 def used(*of):
@@ -52,7 +48,7 @@ def test_as_many_are_let_go_as_there_is_room_for_in_their_order():
 
 def test_a_model_with_two_alerts_takes_one_runs_room():
     """Both are decided by one check of the model, which starts one run."""
-    waiting = [waits("a"), waits("a", alertname="LowModelR2"), waits("b")]
+    waiting = [waits("a"), waits("a"), waits("b")]
 
     assert let_go(used(Usage(TOTAL, 1)), *waiting) == ["a", "b"]
 
@@ -80,7 +76,7 @@ def test_a_run_takes_what_it_costs():
     prices = {"dear": 6, "cheap": 3, "cheaper": 1}
 
     def usages(_policy, model):
-        return [Usage(EUROS, 1, needed=prices[model])]
+        return [Usage(EUROS, 1, needed=prices.get(model, 1))]
 
     waiting = [waits("dear"), waits("cheap"), waits("cheaper")]
     assert let_go(usages, *waiting) == ["dear", "cheap"]
@@ -100,3 +96,31 @@ def test_each_policy_asks_for_its_own_limits():
 def test_a_policy_that_is_gone_lets_nobody_go():
     """And takes no room from those behind."""
     assert let_go(used(Usage(TOTAL, 2)), waits("a", policy="gone"), waits("b")) == ["b"]
+
+
+def test_a_policy_without_room_is_passed_over():
+    """What its models share is spent: of those that wait none is asked about; others go."""
+    asked = []
+
+    def usages(policy, model):
+        asked.append(model)
+        return [Usage(PER_POLICY, 1 if policy.name == "drift" else 0)]
+
+    crowd = (waits(f"m{number}") for number in range(1000))
+    assert room(usages).give_out([*crowd, waits("b", policy="other")]) == ["b"]
+    assert set(asked) == {"", "b"}
+
+
+def test_no_more_is_read_once_no_policy_has_room():
+    """The rest of what waits may be long."""
+    unread = (waits(name) for name in "abc")
+
+    assert room(used(Usage(TOTAL, 2))).give_out(unread) == ["a"]
+    assert [one.model for one in unread] == ["c"]
+
+
+def test_what_is_due_already_takes_room_and_is_not_named():
+    """The timer decides it anyway; whoever comes behind it must not take its room."""
+    waiting = [waits("a", is_due=True), waits("b"), waits("c")]
+
+    assert let_go(used(Usage(TOTAL, 1)), *waiting) == ["b"]

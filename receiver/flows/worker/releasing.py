@@ -1,15 +1,17 @@
 """Releases models whose hold an event ends: room in a budget, the end of a storm, a reload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from receiver.core.decisions import Reason
-from receiver.core.models import FiringAlert
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.shared_room import SharedRoom
-from receiver.core.storms import gather
+from receiver.core.storms import calm_models
 from receiver.store.store import Store
 from receiver.store.views.view import View
+
+AT_ONCE = 500
+"""Models in one transaction."""
 
 
 def release_shared(store: Store, policy_set: PolicySet) -> None:
@@ -20,19 +22,20 @@ def release_shared(store: Store, policy_set: PolicySet) -> None:
     replicas load a file one after the other, and a step that began before does not see it. The
     clock was set back into the hours of a window.
     """
-    capped = {policy.name: policy for policy in policy_set.policies if policy.limits}
-    stormy = [policy for policy in policy_set.policies if policy.storm]
     with store.view() as view:
-        waiting = view.holds.held_by(Reason.BUDGET) if capped else []
         names = view.holds.decided_otherwise(policy_set.config_hash)
         names += _shut_out(view, policy_set)
-        names += SharedRoom(view.usages.of).give_out(waiting, capped) if waiting else []
-        held = view.holds.held_by(Reason.STORM) if stormy else []
-        for policy in stormy:
-            names += _calmed(view, policy, [one for one in held if one.policy == policy.name])
-    if names:
+        names += _given_room(view, [one for one in policy_set.policies if one.limits])
+        for policy in policy_set.policies:
+            names += _calmed(view, policy)
+    for few in batches(names):
         with store.begin() as tx:
-            tx.check_models(names, tx.now())
+            tx.check_models(few, tx.now())
+
+
+def batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many in one transaction that the webhook hardly waits."""
+    return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
 
 
 def _shut_out(view: View, policy_set: PolicySet) -> list[str]:
@@ -42,14 +45,21 @@ def _shut_out(view: View, policy_set: PolicySet) -> list[str]:
     return view.holds.waiting_for_hours(open_now) if open_now else []
 
 
-def _calmed(view: View, policy: Policy, held: Sequence[FiringAlert]) -> list[str]:
+def _given_room(view: View, policies: Sequence[Policy]) -> list[str]:
+    """The models that fit into what is left of the budgets, those first that wait longest."""
+    waiting = view.holds.policies_held_by(Reason.BUDGET) if policies else frozenset()
+    asking = [one for one in policies if one.name in waiting]
+    room = SharedRoom(view.usages.of, view.usages.shared, asking)
+    return room.give_out(view.holds.held_by(Reason.BUDGET, room.open)) if room.open else []
+
+
+def _calmed(view: View, policy: Policy) -> list[str]:
     """The models of a policy whose storm has calmed down."""
-    storm, names = policy.storm, {one.model for one in held if one.held_until is None}
-    if storm is None or not names:
+    if policy.storm is None:
         return []
-    onsets = view.holds.onsets(policy.name, storm)
-    return [
-        name
-        for name in sorted(names & onsets.keys())
-        if gather(onsets.values(), onsets[name].began_at, storm, view.now).count <= storm.models
-    ]
+    held = view.holds.held_by(Reason.STORM, [policy.name])
+    names = {one.model for one in held if not one.is_due}
+    if not names:
+        return []
+    onsets = view.holds.onsets(policy.name, policy.storm)
+    return sorted(names & calm_models(onsets, policy.storm, view.now))

@@ -1,13 +1,12 @@
 """What the timer reads: models whose hold has ended, or that something else releases."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 
 from receiver.core.decisions import Reason
-from receiver.core.models import FiringAlert
+from receiver.core.shared_room import Held
 from receiver.core.storms import Onset, Storm
-from receiver.store.compiled_select import columns_of
 from receiver.store.tables import configs, firing_alerts, models
 from receiver.store.views.moment import Reads
 from receiver.store.views.paging import MOST_ROWS
@@ -27,9 +26,14 @@ SILENT = (
     .limit(bindparam("most"))
 )
 
+NOT_DUE = or_(models.c.next_check_at.is_(None), models.c.next_check_at > bindparam("now"))
+"""Whom the timer is about to decide needs no release: so a page of released ones empties."""
+
 OTHERWISE = (
     select(firing_alerts.c.model)
+    .join(models, models.c.name == firing_alerts.c.model)
     .where(
+        NOT_DUE,
         firing_alerts.c.config_hash != bindparam("mine"),
         firing_alerts.c.expires_at > bindparam("now"),
         or_(
@@ -56,29 +60,48 @@ class HoldReads(Reads):
         """Models with an alert that nobody confirmed for too long."""
         return list(self._db.scalars(SILENT, {"now": self._moment.now, "most": limit}))
 
-    def held_by(self, rung: Reason) -> list[FiringAlert]:
-        """Alerts that this rung below `cooldown` holds, oldest first."""
+    def policies_held_by(self, rung: Reason) -> frozenset[str]:
+        """Policies with an alert that this rung holds without an end of its own."""
+        held = select(firing_alerts.c.policy).where(*self._without_end(rung)).distinct()
+        return frozenset(self._db.scalars(held))
+
+    def held_by(self, rung: Reason, policies: Collection[str]) -> Iterator[Held]:
+        """Alerts of these policies that this rung holds without an end of its own, oldest first.
+
+        All of them, row by row: a page would hide those behind it for as long as it stays full.
+        """
         query = (
-            select(*columns_of(firing_alerts, FiringAlert))
-            .where(firing_alerts.c.held_by == rung.value)
+            select(firing_alerts.c.model, firing_alerts.c.policy, models.c.next_check_at)
+            .join(models, models.c.name == firing_alerts.c.model)
+            .where(*self._without_end(rung), firing_alerts.c.policy.in_(sorted(policies)))
             .order_by(firing_alerts.c.starts_at, firing_alerts.c.fingerprint)
-            .limit(MOST_ROWS)
         )
-        return [FiringAlert(*row) for row in self._db.execute(query)]
+        now = self._moment.now
+        with self._db.execute(query, execution_options={"yield_per": MOST_ROWS}) as rows:
+            for model, policy, check_at in rows:
+                yield Held(model, policy, is_due=check_at is not None and check_at <= now)
+
+    def _without_end(self, rung: Reason) -> tuple[ColumnElement[bool], ...]:
+        """An end that has passed is none: the timer may have been away."""
+        until = firing_alerts.c.held_until
+        ended = or_(until.is_(None), until <= self._moment.now)
+        return (firing_alerts.c.held_by == rung.value, ended)
 
     def waiting_for_hours(self, policies: Collection[str]) -> list[str]:
         """Models of these policies that a window holds until later than now."""
         query = (
             select(firing_alerts.c.model)
+            .join(models, models.c.name == firing_alerts.c.model)
             .distinct()
             .where(
+                NOT_DUE,
                 firing_alerts.c.held_by == Reason.WINDOW.value,
                 firing_alerts.c.policy.in_(policies),
                 firing_alerts.c.held_until > self._moment.now,
             )
             .limit(MOST_ROWS)
         )
-        return list(self._db.scalars(query))
+        return list(self._db.scalars(query, {"now": self._moment.now}))
 
     def decided_otherwise(self, config_hash: str) -> list[str]:
         """Models with an alert that counts and was decided by another configuration.

@@ -34,7 +34,7 @@ QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
 COUNT = re.compile(rb"[0-9]{1,18}")
 
 
-class Message(BaseModel):
+class NotificationBody(BaseModel):
     """The webhook's JSON, version 4: the fields that we read."""
 
     version: Literal["4"]
@@ -84,7 +84,7 @@ def raw_alert(body: bytes, position: int) -> Any | None:
 
 
 def _in_one_go(body: bytes) -> Notification:
-    message = Message.model_validate_json(body)
+    message = NotificationBody.model_validate_json(body)
     alerts = tuple(map(read_alert, message.alerts, count()))
     if rb"\u0000" in body:
         alerts = tuple(without_nul(body, alert) for alert in alerts)
@@ -103,7 +103,7 @@ def _alert_by_alert(body: bytes) -> Notification:
     optional = {name: body[span] for name, span in spans.items() if name in OPTIONAL}
     truncated = optional.get("truncatedAlerts", b"")
     labels = optional.get("routeLabels", b"")
-    message = Message.model_construct(
+    message = NotificationBody.model_construct(
         version="4",
         group_key=_text_of("groupKey", body[spans["groupKey"]]),
         status=_text_of("status", body[spans["status"]]),
@@ -148,7 +148,9 @@ def _cut(body: bytes, outlined: bytes) -> dict[str, slice]:
     return spans
 
 
-def _notification(message: Message, alerts: tuple[Alert, ...], body: bytes) -> Notification:
+def _notification(
+    message: NotificationBody, alerts: tuple[Alert, ...], body: bytes
+) -> Notification:
     reason, labels = message.notification_reason, message.route_labels
     return Notification(
         receiver=QUOTED.sub(r"\1", clean(message.receiver)),

@@ -46,7 +46,7 @@ class NotSentError(AskError):
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class ReceiverClient:
     """The running receiver.
 
     Attributes:
@@ -195,11 +195,11 @@ def _stranger(url: str, what: str) -> str:
     return f"{url} answers, but not as a retrain-receiver does ({what}); see --server"
 
 
-def peer_at(server: str, token_file: Path | None) -> Receiver:
+def peer_at(server: str, token_file: Path | None) -> ReceiverClient:
     """The receiver at this address. Raises `ValueError`, never with the token in it."""
     url = address(server, "--server", cure="; use --token-file")
     token = None if token_file is None else token_in(token_file, "--token-file")
-    return Receiver(url, Client(), token)
+    return ReceiverClient(url, Client(), token)
 
 
 def address(url: str, option: str, *, cure: str = "") -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from receiver.cli.client import AskError, Receiver
+from receiver.cli.client import AskError, ReceiverClient
 from receiver.cli.metrics import Measured, measure
 from receiver.cli.testing import LOST, send_through
 from receiver.cli.upstream import Alertmanager, Prometheus
@@ -54,7 +54,7 @@ class Way:
 
     prometheus: Prometheus
     alertmanager: Alertmanager
-    receiver: Receiver
+    receiver: ReceiverClient
     config: Path | None
 
     def examine(self, labels: Mapping[str, str]) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from receiver.cli.client import FAILED, Receiver, UsageError
+from receiver.cli.client import FAILED, ReceiverClient, UsageError
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -163,7 +163,7 @@ def key_or_new(key: str | None) -> str:
 
 
 def _act(
-    receiver: Receiver, path: str, body: dict[str, Any], key: str | None, output: Format
+    receiver: ReceiverClient, path: str, body: dict[str, Any], key: str | None, output: Format
 ) -> dict[str, Any]:
     """Post an act, show the decision that it left, and return it."""
     decision: dict[str, Any] = receiver.act(path, body, key_or_new(key))

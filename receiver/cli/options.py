@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.client import MOST_ROWS, Receiver, UsageError, peer_at
+from receiver.cli.client import MOST_ROWS, ReceiverClient, UsageError, peer_at
 
 SERVER = "http://127.0.0.1:8080"
 
@@ -50,7 +50,7 @@ Key = Annotated[
 ]
 
 
-def peer(server: str, token_file: Path | None) -> Receiver:
+def peer(server: str, token_file: Path | None) -> ReceiverClient:
     """The receiver that the options name. A usage error if they can't."""
     try:
         return peer_at(server, token_file)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.client import FAILED, AskError, Receiver
+from receiver.cli.client import FAILED, AskError, ReceiverClient
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -116,7 +116,7 @@ def _samples(prometheus: Prometheus, threshold: Threshold) -> list[Sample]:
     return found
 
 
-def _ours(receiver: Receiver, alertnames: set[str]) -> dict[str, Mapping[str, Any]]:
+def _ours(receiver: ReceiverClient, alertnames: set[str]) -> dict[str, Mapping[str, Any]]:
     """What earlier checks found and the receiver still takes for firing, by fingerprint."""
     return {
         alert["fingerprint"]: alert
@@ -155,7 +155,7 @@ def _find(
 
 
 def _decide(
-    receiver: Receiver, findings: Sequence[PolledAlert], *, dry_run: bool
+    receiver: ReceiverClient, findings: Sequence[PolledAlert], *, dry_run: bool
 ) -> Iterator[dict[str, Any]]:
     from receiver.alertmanager.composing import (  # noqa: PLC0415  pydantic is slow
         composed_alert,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 
-from receiver.cli.client import MOST_ROWS, Receiver, UsageError
+from receiver.cli.client import MOST_ROWS, ReceiverClient, UsageError
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -152,7 +152,7 @@ def decisions(
         _print_decisions(receiver, {**query, "limit": str(limit)}, output)
 
 
-def _print_decisions(receiver: Receiver, query: Mapping[str, str], output: Format) -> None:
+def _print_decisions(receiver: ReceiverClient, query: Mapping[str, str], output: Format) -> None:
     page = receiver.get("/decisions", query)
     if output is Format.JSON:
         print_json(page)
@@ -161,13 +161,17 @@ def _print_decisions(receiver: Receiver, query: Mapping[str, str], output: Forma
     hint_at_more(page)
 
 
-def _print_decisions_csv(receiver: Receiver, query: Mapping[str, str], limit: int | None) -> None:
+def _print_decisions_csv(
+    receiver: ReceiverClient, query: Mapping[str, str], limit: int | None
+) -> None:
     rows = csv.reader(receiver.lines("/decisions", query, CSV))
     writer = csv.writer(sys.stdout)
     writer.writerows(islice(rows, None if limit is None else limit + 1))
 
 
-def _print_all_decisions(receiver: Receiver, query: Mapping[str, str], output: Format) -> None:
+def _print_all_decisions(
+    receiver: ReceiverClient, query: Mapping[str, str], output: Format
+) -> None:
     """Print the log page by page, so that memory stays bounded."""
     lines = receiver.lines("/decisions", query, NDJSON)
     if output is Format.JSON:

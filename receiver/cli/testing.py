@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.client import FAILED, AskError, Receiver, UsageError
+from receiver.cli.client import FAILED, AskError, ReceiverClient, UsageError
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -137,7 +137,10 @@ def span(wait: str) -> timedelta:
 
 
 def send_through(
-    alertmanager: Alertmanager, receiver: Receiver, labels: Mapping[str, str], wait: timedelta
+    alertmanager: Alertmanager,
+    receiver: ReceiverClient,
+    labels: Mapping[str, str],
+    wait: timedelta,
 ) -> Delivered:
     """Tell Alertmanager the alert, and wait until the receiver has decided about it."""
     from receiver.alertmanager.fingerprints import fingerprint_of  # noqa: PLC0415  pydantic is slow
@@ -160,7 +163,7 @@ def send_through(
         alertmanager.tell([_told(labels, now, _now())])
 
 
-def _send_directly(receiver: Receiver, labels: Mapping[str, str]) -> dict[str, Any]:
+def _send_directly(receiver: ReceiverClient, labels: Mapping[str, str]) -> dict[str, Any]:
     from receiver.alertmanager.composing import (  # noqa: PLC0415  pydantic is slow
         composed_alert,
         composed_notification,
@@ -186,7 +189,7 @@ def _annotations() -> dict[str, str]:
     return {"summary": "A test of the way to retrain-receiver: nothing is wrong.", "value": "1"}
 
 
-def _lost(labels: Mapping[str, str], receiver: Receiver, wait: timedelta) -> str:
+def _lost(labels: Mapping[str, str], receiver: ReceiverClient, wait: timedelta) -> str:
     shown = " ".join(f"{key}={text}" for key, text in labels.items() if key != "retrain_test_id")
     return (
         f"the test alert did not reach {receiver.url} within {show_duration(wait)}: no route "

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from receiver.cli.client import AskError, Receiver
+from receiver.cli.client import AskError, ReceiverClient
 from receiver.http import Client, NotSent
 from tests.commands import EVIL, SHOWN, WHY, Peculiar, closed_port
 from tests.posts import entry, post
@@ -148,7 +148,9 @@ class TestFailing:
         """An act survives the receiver's restart: refused twice, it is done at the third try."""
         client = RefusedAtFirst(2)
 
-        decision = Receiver(served.url, client, patience=0).act("/resume", {"comment": "x"}, "key")
+        decision = ReceiverClient(served.url, client, patience=0).act(
+            "/resume", {"comment": "x"}, "key"
+        )
 
         assert decision["detail"] == "everything was not paused by anonymous: x"
         assert len(client.asked) == 3
@@ -158,7 +160,7 @@ class TestFailing:
         client = RefusedAtFirst(9)
 
         with pytest.raises(AskError) as caught:
-            Receiver(served.url, client, patience=0).act("/resume", {"comment": "x"}, "key")
+            ReceiverClient(served.url, client, patience=0).act("/resume", {"comment": "x"}, "key")
 
         assert caught.value.exit_code == 4
         assert "may have been done" not in str(caught.value)

@@ -32,7 +32,8 @@ def fingerprint_of(labels: Mapping[str, str]) -> str:
 def _effect(name: str, value: str, low: int) -> tuple[int, int]:
     """What one label does to a state that ends with this byte: by what it multiplies, and adds."""
     state = low
-    text = b"%b\xff%b\xff" % (name.encode(), value.encode())
+    # JSON can say halves of a character, which no hash is defined for: any will do.
+    text = b"\xff".join(part.encode(errors="surrogatepass") for part in (name, value, ""))
     for byte in text:
         state = (state ^ byte) * PRIME & MASK
     return pow(PRIME, len(text), MASK + 1), state

@@ -118,8 +118,9 @@ def build_app(service: Service) -> ASGIApp:
     probes = Probes(service)
     pages = Pages(service)
     routes = [
-        # Both answer the other methods with 405.
-        *(Route(path, webhook, methods=["POST"], name=path) for path in WEBHOOKS),
+        # Both answer the other methods with 405; the second is what people write by mistake.
+        Route(WEBHOOK, webhook, methods=["POST"]),
+        Route(f"{WEBHOOK}/", webhook, methods=["POST"], include_in_schema=False),
         Route("/decisions", decisions.list),
         Route("/decisions/{id}", decisions.one),
         Route("/models", models.list),

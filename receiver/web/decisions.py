@@ -23,7 +23,7 @@ from receiver.web.auth import require
 from receiver.web.cells import cell
 from receiver.web.params import cursor, filters, limit, moment, number, only
 from receiver.web.problems import Problem
-from receiver.web.responses import answer, as_json
+from receiver.web.responses import answer, as_line
 from receiver.web.service import Service
 from receiver.web.shapes.decisions import (
     DecisionJson,
@@ -145,7 +145,7 @@ def decision_json(row: StoredDecision) -> DecisionJson:
 
 def as_ndjson(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[bytes]:
     """One JSON object a line."""
-    return (b"".join(as_json(decision_json(row)) + b"\n" for row in rows) for rows in pages)
+    return (b"".join(as_line(decision_json(row)) for row in rows) for rows in pages)
 
 
 def as_csv(pages: Iterable[Sequence[StoredDecision]]) -> Iterator[str]:

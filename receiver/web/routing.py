@@ -9,14 +9,15 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-# Dot segments are no names: whatever stands between may resolve them.
+# Dot segments are no part of a longer name: whatever stands between may resolve them.
 SEGMENT = r"(?!\.{1,2}(?:/|$))[^/]+"
+LONE_DOTS = r"\.{1,2}(?=/[a-z]+$|$)"
 
 
 class NameConvertor(Convertor[str]):
     """Segments of a path with something in each."""
 
-    regex = f"{SEGMENT}(?:/{SEGMENT})*"
+    regex = f"{SEGMENT}(?:/{SEGMENT})*|{LONE_DOTS}"
 
     def convert(self, value: str) -> str:
         """The name as it was sent; what is percent-encoded was decoded before."""

@@ -86,7 +86,7 @@ class TestRestart:
             for future in futures:
                 future.result()
 
-        with stores[0].read() as db:
+        with stores[0]._reading() as db:
             stored = set(db.scalars(text("SELECT id FROM decisions")))
         assert acknowledged <= stored
 

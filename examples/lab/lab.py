@@ -20,7 +20,7 @@ from receiver.demo import workspace
 from receiver.demo.asking import DemoError, NoAnswerError, Peer, ReceiverPeer
 from receiver.demo.children import Children
 from receiver.demo.evaluation import Quality
-from receiver.demo.screen import Screen
+from receiver.demo.screen import Steps
 from receiver.demo.transports import Monitoring
 
 EXAMPLES = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ class Lab:
         # It asks no more of the model server than where its metrics are.
         self._monitoring = Monitoring(programs, children, folder, self._exporter, self._receiver)  # type: ignore[arg-type]
         self._seen: dict[str, list[Quality]] = {tenant: [] for tenant in TENANTS}
-        self.screen = Screen(STEPS, children.check)
+        self.screen = Steps(STEPS, children.check)
 
     def play(self) -> None:
         """Play it from the empty folder to the hold that asks for a human."""

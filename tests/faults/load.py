@@ -75,7 +75,7 @@ class Load:
         count = 0
         while not self._ends.is_set():
             count += 1
-            alerts = self._alerts(f"{number}-{count}", random)
+            alerts = self._alerts(number, count, random)
             for _ in range(random.choice((1, 3))):
                 answer = self._api.try_ask("POST", "/webhook", post(*alerts))
                 if answer is not None:
@@ -86,10 +86,15 @@ class Load:
                 pause(0.02)
             pause(random.uniform(0, 0.03))
 
-    def _alerts(self, batch: str, random: Random) -> list[dict[str, Any]]:
+    def _alerts(self, number: int, count: int, random: Random) -> list[dict[str, Any]]:
+        """A notification whose alerts tell by their value which it is, and by how many it has.
+
+        A label would make each of them another alert.
+        """
         size = random.choice((1, 1, 2, 5))
+        batch = f"0.{number % 100:02}{count % 100_000:05}{size}"
         pairs = random.sample([(m, n) for m in self._models for n in NAMES], size)
-        return [self._alert(pair, f"{batch}/{size}", random) for pair in pairs]
+        return [self._alert(pair, batch, random) for pair in pairs]
 
     def _alert(self, pair: tuple[str, str], batch: str, random: Random) -> dict[str, Any]:
         """Fire again, mostly with the same beginning; or end, and later begin anew."""
@@ -100,7 +105,7 @@ class Load:
                 self._beginnings[pair] = now()
         end = {"status": "resolved", "ends_at": now()} if ends else {}
         model, name = pair
-        return entry(model, name=name, starts_at=began, labels={"batch": batch}, **end)
+        return entry(model, name=name, starts_at=began, value=batch, **end)
 
     def _note(self, answer: Answer, alerts: Sequence[dict[str, Any]]) -> None:
         if answer.status != 200:

@@ -14,6 +14,7 @@ import pytest
 
 from receiver.core.durations import show_duration
 from receiver.web.page import rendering
+from receiver.web.page.forms import ON_MODELS
 from receiver.web.page.labels import clock
 from receiver.web.page.routes import routes_of
 from tests.page.corpus import HOSTILE
@@ -307,14 +308,14 @@ def test_every_page_has_its_route(peer):
 
     assert paths == {
         "/",
-        "/ui/models/{model}",
+        "/ui/models/{model:path}",
         "/ui/policies",
         "/ui/decisions",
         "/ui/decisions/{id}",
         "/ui/dispatches/{id}",
         "/ui/rejections/{id}",
         "/ui/static/{name}",
-        "/ui/models/{name}/{act}",
+        *(f"/ui/models/{{name:path}}/{act}" for act in (*ON_MODELS, "{act}")),
         "/ui/dispatches/{name}/{act}",
         "/ui/acts/{act}",
     }

@@ -1,12 +1,13 @@
 """Storms: who fired together, and when it is calm again."""
 
 from datetime import timedelta
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.core.storms import Gathering, Onset, Storm, gather
+from receiver.core.storms import Gathering, Onset, Storm, calm_models, gather
 from tests.fakes import NOON
 
 MINUTE = timedelta(minutes=1)
@@ -60,3 +61,22 @@ def test_it_is_calm_when_it_was_said_to_be(ends, most):
     later = [now + n * MINUTE for n in range(10)]
     calm = next((at for at in later if gather(onsets, NOON, storm, at).count <= most), None)
     assert (told.calm_at or now if told.count <= most or told.calm_at else None) == calm
+
+
+def test_all_at_once_are_as_calm_as_one_by_one():
+    """`calm_models` finds at once whom `gather` would find one after the other."""
+    random = Random(7)  # noqa: S311  the same world each time
+    storm = Storm(2, timedelta(minutes=3), timedelta(0), timedelta(minutes=5))
+    for _ in range(200):
+        onsets = {}
+        for number in range(random.randrange(9)):
+            began = NOON - timedelta(minutes=random.randrange(20))
+            ended = random.choice((None, NOON - timedelta(minutes=random.randrange(9))))
+            onsets[f"m{number}"] = Onset(began, ended)
+
+        one_by_one = {
+            name
+            for name, one in onsets.items()
+            if gather(onsets.values(), one.began_at, storm, NOON).count <= storm.models
+        }
+        assert calm_models(onsets, storm, NOON) == one_by_one

@@ -28,12 +28,12 @@ def release_shared(store: Store, policy_set: PolicySet) -> None:
         names += _given_room(view, [one for one in policy_set.policies if one.limits])
         for policy in policy_set.policies:
             names += _calmed(view, policy)
-    for few in batches(names):
+    for few in _batches(names):
         with store.begin() as tx:
             tx.check_models(few, tx.now())
 
 
-def batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     """So many in one transaction that the webhook hardly waits."""
     return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
 

@@ -209,11 +209,12 @@ def resolved_clears(patch: Patch) -> Parts:
     """A resolved alert ends the cooldown."""
     real = deciding._resolve
 
-    def resolve(unit: Any, matched: Any) -> None:
-        real(unit, matched)
+    def resolve(unit: Any, matched: Any, origin: Any) -> str:
+        others: str = real(unit, matched, origin)
         if matched.identity is not None:
             model = unit.models[matched.identity.model]
             unit.update(replace(model, cooldown_until=None))
+        return others
 
     patch.setattr(deciding, "_resolve", resolve)
     return Parts()

@@ -53,6 +53,31 @@ def _what_is_read(annotations: Mapping[str, str]) -> Mapping[str, str]:
 Annotations = Annotated[Texts, AfterValidator(_what_is_read)]
 """Annotations; only `value` is kept. The rest is half of what a usual alert takes in memory."""
 
+
+def _the_only_number(values: object) -> float | None:
+    """The number of an alert that Grafana manages, if there is one only.
+
+    Of several it can't be told which is the metric and which a threshold's yes or no: then the
+    annotation `value` says it.
+    """
+    if not isinstance(values, dict) or len(values) != 1:
+        return None
+    (number,) = values.values()
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return _finite(number) if is_number else None
+
+
+def _finite(number: float) -> float | None:
+    try:
+        read = float(number)
+    except OverflowError:
+        return None
+    return read if math.isfinite(read) else None
+
+
+Values = Annotated[Any, AfterValidator(_the_only_number)]
+"""What Grafana calls the numbers of an alert's queries, by their names."""
+
 STATUSES = {str(status): status for status in AlertStatus}
 
 TIME = re.compile(
@@ -90,6 +115,7 @@ class Entry:
     starts_at: str | None = Field(default=None, validation_alias="startsAt")
     ends_at: str | None = Field(default=None, validation_alias="endsAt")
     fingerprint: str | None = None
+    values: Values = None
 
 
 ENTRY = TypeAdapter(Entry)
@@ -123,7 +149,7 @@ def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert
         starts_at=starts_at,
         ends_at=None if status is AlertStatus.FIRING else ends_at,
         fingerprint=fingerprint,
-        value=_read_number(annotations["value"]) if "value" in annotations else None,
+        value=_read_number(annotations["value"]) if "value" in annotations else entry.values,
         position=position,
         problem=problems[0] if problems else None,
     )
@@ -211,8 +237,7 @@ def _read_number(text: str) -> float | None:
     """Read a number as Go prints it; None for `300m`, `<error expanding template: ...>`."""
     if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
         return SPECIAL_NUMBERS.get(text.strip())
-    number = float(text)
-    return number if math.isfinite(number) else None
+    return _finite(float(text))
 
 
 def _unusable(name: str, text: str | None, why: str) -> str:

@@ -3,9 +3,9 @@
 import json
 import re
 from itertools import count, islice
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
-from pydantic import BaseModel, FailFast, Field, ValidationError
+from pydantic import BaseModel, FailFast, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
 from receiver.alertmanager.entries import (
@@ -28,6 +28,11 @@ Without a bound the same 10 MiB could hold five million `0`, each an alert with 
 MOST_BROKEN = 1000  # of one body; of further broken alerts we keep nothing but the problem
 MAX_MEMBERS = 1000  # of the whole body; version 4 has 13
 
+ALERTMANAGER: Final = "4"
+GRAFANA: Final = "1"
+"""The version that Grafana's own Alertmanager writes: the same body, with `orgId` and, in each
+alert, `values` (Grafana's documentation of webhook contact points)."""
+
 REQUIRED = ("alerts", "groupKey", "status", "version")
 OPTIONAL = ("receiver", "externalURL", "truncatedAlerts", "notification_reason", "routeLabels")
 QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
@@ -37,7 +42,7 @@ COUNT = re.compile(rb"[0-9]{1,18}")
 class NotificationBody(BaseModel):
     """The webhook's JSON, version 4: the fields that we read."""
 
-    version: Literal["4"]
+    version: Literal["4", "1"]
     group_key: str = Field(alias="groupKey")
     status: str
     alerts: Annotated[list[Entry], FailFast(), Field(max_length=MAX_ALERTS)]
@@ -46,13 +51,21 @@ class NotificationBody(BaseModel):
     truncated_alerts: int = Field(default=0, alias="truncatedAlerts", strict=True, ge=0, lt=10**18)
     notification_reason: str | None = None
     route_labels: Texts | None = Field(default=None, alias="routeLabels")
+    org_id: int | None = Field(default=None, alias="orgId")
+
+    @model_validator(mode="after")
+    def _is_grafana_by_more_than_its_version(self) -> Self:
+        if self.version != ALERTMANAGER and self.org_id is None:
+            raise ValueError("version 1 without orgId")
+        return self
 
 
 def parse_notification(body: bytes) -> Notification:
     """Parse a webhook's body.
 
     An alert that can't be understood has a `problem`; it stands in its place among the others.
-    Raises `BadNotification` if this is no Alertmanager notification of version 4 at all.
+    Raises `BadNotification` if this is no Alertmanager notification of version 4 at all, nor one
+    of Grafana's.
     """
     if not crowded(body):
         try:
@@ -98,13 +111,13 @@ def _alert_by_alert(body: bytes) -> Notification:
     if missing:
         _reject(_what_is_missing(missing))
     version = _text_of("version", body[spans["version"]])
-    if version != "4":
-        _reject(f"`version` is {shown(version)}, not '4'")
+    if version != ALERTMANAGER and (version != GRAFANA or "orgId" not in spans):
+        _reject(f"`version` is {shown(version)}, not '4'{_of_grafana(version)}")
     optional = {name: body[span] for name, span in spans.items() if name in OPTIONAL}
     truncated = optional.get("truncatedAlerts", b"")
     labels = optional.get("routeLabels", b"")
     message = NotificationBody.model_construct(
-        version="4",
+        version=ALERTMANAGER,
         group_key=_text_of("groupKey", body[spans["groupKey"]]),
         status=_text_of("status", body[spans["status"]]),
         receiver=readable(optional.get("receiver", b"")) or "",
@@ -179,6 +192,12 @@ def _what_is_missing(names: list[str]) -> str:
     hint = "; remove the custom `payload` from the webhook_config"
     custom = "groupKey" in names or "version" in names
     return f"{listed} {'is' if len(names) == 1 else 'are'} missing{hint if custom else ''}"
+
+
+def _of_grafana(version: str) -> str:
+    if version != GRAFANA:
+        return ""
+    return "; Grafana's has `orgId` besides: remove the custom payload from its contact point"
 
 
 def _reject(what: str) -> NoReturn:

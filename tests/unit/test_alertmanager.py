@@ -175,6 +175,60 @@ def test_fields_of_later_versions_are_kept():
     assert newest.route_labels == {"team": "ml"}
 
 
+# --- Grafana's own Alertmanager ---
+
+GRAFANA = {"version": "1", "orgId": 1, "title": "[FIRING:1]", "state": "alerting", "message": "m"}
+OF_GRAFANA = {
+    **ENTRY,
+    "annotations": {},
+    "values": {"A": 0.62},
+    "valueString": "[ var='A' labels={} value=0.62 ]",
+    "silenceURL": "https://grafana.example.com/alerting/silence/new",
+    "dashboardURL": "",
+    "panelURL": "",
+    "imageURL": "",
+}
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_notification_of_grafana_is_understood(slow):
+    """It is version 4 with another number; the parser that is told of a broken one agrees."""
+    body = body_of(OF_GRAFANA, **GRAFANA)
+    body = body[:-1] + FORCE_SLOW if slow else body
+    (alert,) = parse_notification(body).alerts
+
+    assert alert.problem is None
+    assert (alert.alertname, alert.labels["user_id"], alert.value) == ("HighModelMAE", "42", 0.62)
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ({"A": 3}, 3.0),
+        ({"A": 0.62, "C": 1}, None),
+        ({}, None),
+        (None, None),
+        ({"A": None}, None),
+        ({"A": True}, None),
+        ({"A": "0.62"}, None),
+        ({"A": 1e999}, None),
+        ({"A": 10**400}, None),
+        ([0.62], None),
+        (0.62, None),
+    ],
+)
+def test_the_only_number_of_an_alert_is_its_value(values, value):
+    """Of several nobody can tell which is the metric; nonsense breaks no alert."""
+    (alert,) = parse_notification(body_of({**OF_GRAFANA, "values": values}, **GRAFANA)).alerts
+    assert (alert.problem, alert.value) == (None, value)
+
+
+def test_the_annotation_comes_before_grafanas_numbers():
+    entry = {**OF_GRAFANA, "annotations": {"value": "0.7"}}
+    (alert,) = parse_notification(body_of(entry, **GRAFANA)).alerts
+    assert alert.value == 0.7
+
+
 # --- what is no notification ---
 
 REMOVE = "remove the custom `payload` from the webhook_config"
@@ -201,7 +255,12 @@ REMOVE = "remove the custom `payload` from the webhook_config"
             f"`alerts`, `groupKey`, `status` and `version` are missing; {REMOVE}",
         ),
         (b'{"alerts": [], "groupKey": "", "version": "4"}', "`status` is missing"),
-        (body_of(version="1"), "`version` is '1', not '4'"),
+        (body_of(version="3"), "`version` is '3', not '4'"),
+        (
+            body_of(version="1"),
+            "`version` is '1', not '4'; Grafana's has `orgId` besides: remove the custom payload "
+            "from its contact point",
+        ),
         (body_of(version=4), "`version` is '4', which is not a string"),
         (body_of(groupKey=None), "`groupKey` is 'null', which is not a string"),
         (body_of(status=["firing"]), "`status` is '[\"firing\"]', which is not a string"),

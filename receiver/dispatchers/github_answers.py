@@ -18,6 +18,9 @@ READ_REFUSALS: AbstractSet[int] = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 )
 
+REQUIRED_INPUT = re.compile(r"[Rr]equired input '([^']+)' not provided")
+"""GitHub's sentence about an input without a default that a request does not have."""
+
 LONGEST_MESSAGE = 500
 LONGEST_QUOTE = 200
 LONGEST_LIST = 120
@@ -126,6 +129,12 @@ def _refusal(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> str:
             return (
                 f"{refused}; {where} must be on the default branch, and {credentials} needs access"
             )
+        case HTTPStatus.UNPROCESSABLE_ENTITY if _left_out(answer, dispatch):
+            return (
+                f"{refused}; it was left out of what is sent: the target's `inputs` do not name "
+                "it, or it is the value of an alert that has none (give the rule an annotation "
+                f"`value`, or {place['workflow']} a default and `required: false`)"
+            )
         case HTTPStatus.UNPROCESSABLE_ENTITY if (
             "nexpected input" in answer.body or "workflow_dispatch" in answer.body
         ):
@@ -135,6 +144,12 @@ def _refusal(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> str:
             )
         case _:
             return refused
+
+
+def _left_out(answer: GithubAnswer, dispatch: Dispatch) -> bool:
+    """Whether the workflow requires an input that was not sent."""
+    required = REQUIRED_INPUT.search(str(answer.content.get("message", "")))
+    return required is not None and required[1] not in dispatch.inputs
 
 
 def _lines_to_add(dispatch: Dispatch) -> str:

@@ -248,6 +248,19 @@ def test_a_workflow_that_can_not_be_dispatched_is_told_what_to_add(peer, dispatc
     assert str(error).endswith('trigger"')
 
 
+def test_an_input_that_was_left_out_is_told_with_why(peer, dispatcher):
+    """Nobody is sent to a workflow that is right: the alert has no value."""
+    said = answering(422, {"message": "Required input 'drift_score' not provided"})
+    peer.answer_next(said, said)
+
+    left_out = failure_to_start(dispatcher, dispatch_to(peer, inputs={"user_id": "42"}))
+    sent = failure_to_start(dispatcher, dispatch_to(peer, inputs={"drift_score": "0.62"}))
+
+    assert "it was left out of what is sent" in str(left_out)
+    assert "annotation `value`" in str(left_out)
+    assert "left out" not in str(sent)
+
+
 @pytest.mark.parametrize(
     ("status", "cure"),
     [

@@ -10,15 +10,16 @@ from receiver.web.shapes.describing import About
 
 
 class NotificationJson(TypedDict):
-    """Alertmanager's webhook payload, version 4.
+    """Alertmanager's webhook payload, version 4, or Grafana's: version 1 with `orgId`.
 
     Unknown fields are ignored; an alert that can't be understood is decided `invalid` and its
     neighbours as usual.
     """
 
-    version: Literal["4"]
+    version: Literal["4", "1"]
     groupKey: str
     status: str
+    orgId: NotRequired[int]
     receiver: NotRequired[str]
     alerts: Annotated[
         Sequence[dict[str, Any]], About("As Alertmanager documents them; each becomes a decision.")

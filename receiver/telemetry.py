@@ -231,7 +231,7 @@ def set_up_logging(*, stream: Any = None) -> None:
     human = stream.isatty()
     stream = Forgiving(stream)
     renderer: Any = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if human
         else structlog.processors.JSONRenderer(serializer=lambda line, **_: encode(line))
     )
@@ -241,7 +241,7 @@ def set_up_logging(*, stream: Any = None) -> None:
             structlog.processors.add_log_level,
             stamped,
             structlog.processors.ExceptionRenderer(
-                # A frame's local variables may be tokens.
+                # A frame's local variables may be tokens; the other renderer is told so, too.
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             )
             if not human

@@ -1,6 +1,16 @@
-"""How tests are run where many broken programs are tried: `make mutants`."""
+"""What all tests share: a quick log, and how `make mutants` runs them."""
 
+import structlog
 from hypothesis import Phase, settings
+
+# Whatever logs thousands of tracebacks draws none in colour, with every variable of every frame.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 PROFILE = "mutants"
 

@@ -25,6 +25,7 @@ def postgres_stores():
 
 @pytest.fixture(autouse=True)
 def silence():
+    usual = structlog.get_config()
     silence_the_log()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**usual)

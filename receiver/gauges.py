@@ -69,6 +69,16 @@ _DEFINITIONS: Mapping[str, _Defined] = {
         ("policy", "limit"),
     ),
     "retrain_budget_limit": _Defined("How much it allows.", ("policy", "limit")),
+    "retrain_source_up": _Defined(
+        "Whether a source's last answer could be read: what it says is believed.", ("source",)
+    ),
+    "retrain_source_last_answer_timestamp_seconds": _Defined(
+        "When a source last said which alerts fire; 0 if it never did.", ("source",)
+    ),
+    "retrain_entries_unconfirmed": _Defined(
+        "Firing alerts that nobody has confirmed for sources.confirm_within: no run is ordered "
+        "for them. Absent without sources."
+    ),
     "retrain_announcements_pending": _Defined(
         "Announcements that a subscriber has not said yes to. Absent if there are none.",
         ("subscriber",),
@@ -159,6 +169,11 @@ Show: TypeAlias = Callable[[str, list[str], float | datetime | None], None]
 
 
 def _show_outside(show: Show, snapshot: Snapshot) -> None:
+    for source in snapshot.sources:
+        show("retrain_source_up", [source.name], source.error is None)
+        answered = source.last_answer_at or 0
+        show("retrain_source_last_answer_timestamp_seconds", [source.name], answered)
+    show("retrain_entries_unconfirmed", [], snapshot.unconfirmed)
     for subscriber, (count, since) in snapshot.announcements.items():
         show("retrain_announcements_pending", [subscriber], count)
         show("retrain_announcement_oldest_timestamp_seconds", [subscriber], since)

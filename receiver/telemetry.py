@@ -137,6 +137,12 @@ announcement_tries = Counter(
     ["subscriber", "result"],
     registry=registry,
 )
+source_answers = Counter(
+    "retrain_source_answers_total",
+    "Tries to ask a source which alerts fire, by what came of them: answered or failed.",
+    ["source", "result"],
+    registry=registry,
+)
 worker_errors = Counter(
     "retrain_worker_errors_total",
     "Unexpected errors that a worker's loop survived.",
@@ -174,7 +180,7 @@ ENDS = (
 """How a run that was followed can end."""
 
 # A counter that begins at 1 hides its first increase from every rate.
-for _loop in ("committer", "timer", "retention", "send", "follow", "announce"):
+for _loop in ("committer", "timer", "retention", "send", "follow", "announce", "ask"):
     worker_errors.labels(_loop)
 for _code in ("401", "403"):
     auth_failures.labels(_code)
@@ -191,6 +197,13 @@ def know_subscribers(names: Iterable[str]) -> None:
     for name in names:
         for result in TRIED:
             announcement_tries.labels(name, result)
+
+
+def know_sources(names: Iterable[str]) -> None:
+    """Let the counters of these sources begin at zero."""
+    for name in names:
+        for result in ("answered", "failed"):
+            source_answers.labels(name, result)
 
 
 def know_targets(run_timeouts: Mapping[str, timedelta]) -> None:

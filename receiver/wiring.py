@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from receiver.announcers.making import announcer_of
-from receiver.config import Config, ConfigError, TargetSettings, load_config
+from receiver.config import Config, ConfigError, PeerSettings, TargetSettings, load_config
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Announcer, Dispatcher
 from receiver.core.snapshot import Snapshot
+from receiver.core.sources import Asking
 from receiver.core.targets import TargetKind
 from receiver.dispatchers.lazy import LateDispatcher
 from receiver.dispatchers.unconfigured import UnconfiguredTarget
@@ -21,6 +22,7 @@ from receiver.flows.intake.committer import Committer
 from receiver.flows.intake.taking_in import take_in
 from receiver.flows.operator.reloading import apply_configuration
 from receiver.flows.worker.loops import Setup, Worker
+from receiver.flows.worker.polling import Asked
 from receiver.flows.worker.retention import Ages
 from receiver.gauges import watch_store
 from receiver.store.migrate_subprocess import migrate_apart
@@ -28,6 +30,7 @@ from receiver.store.store import Store
 from receiver.telemetry import (
     config_reload_successful,
     config_reload_timestamp,
+    know_sources,
     know_subscribers,
     know_targets,
     log,
@@ -39,6 +42,7 @@ from receiver.web.service import Loaded, Service
 
 if TYPE_CHECKING:
     from receiver.dispatchers.github_tokens import App, TokenPath
+    from receiver.sources.fetching import Peer
 
 LOCAL_PYTHON = Path(".venv-kfp/bin/python")
 """A missing interpreter is told with its cure when a run is started."""
@@ -91,7 +95,8 @@ class Receiver:
         watch_store(self._standing, free, config.storage.min_free)
 
     def _standing(self) -> Snapshot | None:
-        return self.store.snapshot(self.service.loaded.policy_set.policies)
+        loaded = self.service.loaded.policy_set
+        return self.store.snapshot(loaded.policies, loaded.asking)
 
     def load_clients(self) -> None:
         """Load the targets' client libraries now, so that the first dispatch does not wait."""
@@ -103,6 +108,7 @@ class Receiver:
         if self.store.alone:  # else other replicas hold leases, and those of the dead end
             with self.store.begin() as tx:
                 tx.release_leases(tx.now())
+                tx.free_sources(tx.now())
         self._apply(self._config)
         with self.store.view() as view:
             targets = view.dispatches.live_targets()
@@ -141,6 +147,7 @@ class Receiver:
     def _apply(self, config: Config) -> None:
         changed = apply_configuration(self.store, self.service.loaded.policy_set, config.text)
         know_subscribers(told.subscriber.name for told in config.subscribers)
+        know_sources(asking.everybody if (asking := policy_set_of(config).asking) else ())
         know_targets({name: target.run_timeout for name, target in config.targets.items()})
         config_reload_successful.set(1)
         config_reload_timestamp.set(self.service.clock.now().timestamp())
@@ -153,7 +160,12 @@ def policy_set_of(config: Config) -> PolicySet:
     """What the flows need of a configuration."""
     targets = {name: settings.target for name, settings in config.targets.items()}
     subscribers = tuple(settings.subscriber for settings in config.subscribers)
-    return PolicySet(config.policies, targets, config.hash, subscribers)
+    asking = None
+    if config.sources is not None:
+        names = frozenset(source.name for source in config.sources.alertmanagers)
+        asks_prometheus = config.sources.prometheus is not None
+        asking = Asking(names, config.sources.confirm_within, prometheus=asks_prometheus)
+    return PolicySet(config.policies, targets, config.hash, subscribers, asking)
 
 
 def loaded(config: Config) -> Loaded:
@@ -165,7 +177,36 @@ def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
     """What the workers need of a configuration."""
     kept = config.retention
     ages = Ages(kept.decisions, kept.skips, kept.notifications, kept.runs, kept.announcements)
-    return Setup(policy_set_of(config), dispatchers, ages, announcers_of(config))
+    return Setup(policy_set_of(config), dispatchers, ages, announcers_of(config), asked_of(config))
+
+
+def asked_of(config: Config) -> dict[str, Asked]:
+    """Who is asked which alerts fire."""
+    sources = config.sources
+    if sources is None:
+        return {}
+    from receiver.sources.alertmanager import AlertmanagerSource  # noqa: PLC0415
+    from receiver.sources.prometheus import PrometheusSource  # noqa: PLC0415
+
+    objects = PrometheusSource(_peer(sources.prometheus)) if sources.prometheus else None
+    return {
+        one.name: Asked(
+            one.name, AlertmanagerSource(_peer(one.peer), one.receiver), one.poll, objects
+        )
+        for one in sources.alertmanagers
+    }
+
+
+def _peer(settings: PeerSettings) -> "Peer":
+    from receiver.sources.fetching import Peer  # noqa: PLC0415  its client is slow to load
+
+    return Peer(
+        url=settings.url,
+        token_file=settings.token_file,
+        username=settings.username,
+        password_file=settings.password_file,
+        ca_file=settings.ca_file,
+    )
 
 
 def announcers_of(config: Config) -> dict[str, Announcer]:

@@ -112,9 +112,13 @@ class Lab:
     def _watch(self) -> None:
         config = self._folder / "receiver.yaml"
         text = (EXAMPLES / "lab" / "receiver.yaml").read_text(encoding="utf-8")
-        text = text.replace("PYTHON", json.dumps(self._python), 2).replace(
-            "WORKDIR", json.dumps(str(self._data)), 2
-        )
+        fills = {
+            "PYTHON": self._python,
+            "WORKDIR": str(self._data),
+            "ALERTMANAGER": self._monitoring.alertmanager,
+        }
+        for name, value in fills.items():
+            text = text.replace(name, json.dumps(value), 2)
         config.write_text(_without_comments(text), encoding="utf-8")
         shutil.copyfile(EXAMPLES / "pipelines" / "retrain.yaml", self._folder / "retrain.yaml")
         listen = f"127.0.0.1:{self._receiver.port}"

@@ -79,6 +79,8 @@ def check_config(config: ConfigPath = Path("receiver.yaml")) -> None:
     loaded = _load(config)
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}")
+    for hint in loaded.hints:
+        typer.echo(f"missing: {hint}")
     typer.echo(f"{config} is valid")
 
 

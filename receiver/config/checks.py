@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from receiver.config.asking import check_sources
 from receiver.config.churning import what_happens
 from receiver.config.complaints import Complaint, Place, did_you_mean
 from receiver.config.fields import fields_of
@@ -69,6 +70,7 @@ def check(file: FileSection, folder: Path) -> Iterator[Complaint]:
         elif policy.target is not None:
             yield from _check_fields(policy, file.targets[policy.target])
     yield from check_announcements(file, folder)
+    yield from check_sources(file.sources, folder)
 
 
 def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Iterator[Complaint]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from receiver.config.asking import source_hints, source_warnings, sources_of
 from receiver.config.checks import is_package
 from receiver.config.fields import compile_pattern
 from receiver.config.files import in_folder, read_secret
@@ -58,6 +59,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
     policies = tuple(_policy(section, file.budget) for section in file.policies)
     auth = None if file.auth is None else _auth(file.auth, folder)
     subscribers = tuple(subscriber_of(section, folder) for section in file.announcements)
+    sources = sources_of(file.sources, folder)
     text = _text(file, targets)
     return Config(
         server=ServerSettings(
@@ -79,8 +81,13 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
         path=path,
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
-        warnings=tuple(warnings_of(policies, targets, auth, subscribers)),
+        warnings=(
+            *warnings_of(policies, targets, auth, subscribers),
+            *source_warnings(sources),
+        ),
         subscribers=subscribers,
+        sources=sources,
+        hints=tuple(source_hints(sources, policies)),
     )
 
 
@@ -217,6 +224,7 @@ def _policy(section: PolicySection, total: TotalBudgetSection | None) -> Policy:
         settle=section.settle,
         dedup_window=section.dedup_window,
         alert_expiry=section.alert_expiry,
+        silenced=section.silenced,
         attempts=section.attempts,
         backoff=section.backoff or 1,
         window=window_of(section.window),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from receiver.core.announcements import Kind
 from receiver.core.durations import format_duration, parse_duration
 from receiver.core.matchers import parse_matchers
-from receiver.core.policies import Mode, template_parts
+from receiver.core.policies import Mode, WhenSilenced, template_parts
 from receiver.core.regexes import Regex
 
 SIZES = {
@@ -177,6 +177,14 @@ def _match(matchers: list[str]) -> list[str]:
     return matchers
 
 
+def _when_silenced(value: object) -> WhenSilenced:
+    if isinstance(value, str) and value in set(WhenSilenced):
+        return WhenSilenced(value)
+    raise ValueError(
+        f"{value!r} says nothing about silences; write hold (a silence holds the model) or act"
+    )
+
+
 def _mode(value: object) -> Mode:
     try:
         return Mode(str(value))
@@ -208,3 +216,4 @@ Match = Annotated[list[MatcherText], AfterValidator(_match)]
 Labels = Annotated[dict[str, Annotated[str, checked_by(compile_pattern)]], AfterValidator(_labels)]
 KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]
+WhenSilencedName = Annotated[WhenSilenced, BeforeValidator(_when_silenced)]

@@ -20,6 +20,7 @@ from receiver.config.fields import (
     Span,
     Template,
     Url,
+    WhenSilencedName,
     Workflow,
 )
 from receiver.config.restraint_fields import (
@@ -33,7 +34,7 @@ from receiver.config.restraint_fields import (
     Unit,
     WhenSpent,
 )
-from receiver.core.policies import APPROVAL_EXPIRY, Mode
+from receiver.core.policies import APPROVAL_EXPIRY, Mode, WhenSilenced
 
 MIB = 1024**2
 LOCAL = "local"
@@ -244,6 +245,7 @@ class PolicySection(Section):
     settle: Duration = timedelta(hours=1)
     dedup_window: Span = timedelta(minutes=10)
     alert_expiry: Span = timedelta(hours=13)
+    silenced: WhenSilencedName = WhenSilenced.HOLD
     attempts: Attempts | None = None
     backoff: Backoff | None = None
     approval: ApprovalSection | None = None
@@ -278,6 +280,42 @@ class AnnouncementSection(Section):
     policies: list[str] | None = None
 
 
+class BasicSection(Section):
+    """A name and a password, as HTTP's Basic authentication has them."""
+
+    username: Literal = Field(examples=["retrain-receiver"])
+    password_file: Literal = Field(examples=["secrets/alertmanager"])
+
+
+class PrometheusSection(Section):
+    """The Prometheus whose rules make the alerts."""
+
+    url: Url = Field(examples=["http://prometheus:9090"])
+    token_file: Literal | None = None
+    basic: BasicSection | None = None
+    ca_file: Literal | None = None
+
+
+class AlertmanagerSection(Section):
+    """One Alertmanager that is asked which alerts fire."""
+
+    name: Name = Field(examples=["main"])
+    url: Url = Field(examples=["http://alertmanager:9093"])
+    receiver: Literal = Field(examples=["the name of Alertmanager's receiver that posts to us"])
+    poll: Span = timedelta(minutes=1)
+    token_file: Literal | None = None
+    basic: BasicSection | None = None
+    ca_file: Literal | None = None
+
+
+class SourcesSection(Section):
+    """Who is asked whether an alert still fires."""
+
+    confirm_within: Span = timedelta(minutes=5)
+    alertmanagers: list[AlertmanagerSection] = []
+    prometheus: PrometheusSection | None = None
+
+
 class FileSection(Section):
     """The whole file."""
 
@@ -286,6 +324,7 @@ class FileSection(Section):
     retention: RetentionSection = RetentionSection()
     auth: AuthSection | None = None
     budget: TotalBudgetSection | None = None
+    sources: SourcesSection | None = None
     targets: dict[Name, TargetSection] = {}
     policies: list[PolicySection] = []
     announcements: list[AnnouncementSection] = []

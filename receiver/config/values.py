@@ -130,6 +130,54 @@ class SubscriberSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSettings:
+    """Another program's API, and what lets us in.
+
+    Attributes:
+        token_file: Holds a bearer token.
+        username: For Basic authentication, with `password_file`.
+        ca_file: Certificates to trust instead of the system's.
+
+    """
+
+    url: str
+    token_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether something secret is sent with each request."""
+        return self.token_file is not None or self.password_file is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """An Alertmanager that is asked which alerts fire.
+
+    Attributes:
+        receiver: The name of its receiver that posts to us.
+        poll: How often it is asked.
+
+    """
+
+    name: str
+    receiver: str
+    poll: timedelta
+    peer: PeerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesSettings:
+    """Who is asked whether an alert still fires."""
+
+    confirm_within: timedelta
+    alertmanagers: tuple[SourceSettings, ...]
+    prometheus: PeerSettings | None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole, valid configuration.
 
@@ -140,6 +188,8 @@ class Config:
         text: Canonical JSON of everything but secrets, defaults filled in.
         hash: SHA-256 of `text`, 64 hex digits.
         warnings: What is legal but dangerous, one sentence each, with its place.
+        sources: None where nobody can be asked.
+        hints: What is missing that would make it better, one sentence each, with its place.
 
     """
 
@@ -154,6 +204,8 @@ class Config:
     hash: str
     warnings: tuple[str, ...] = ()
     subscribers: tuple[SubscriberSettings, ...] = ()
+    sources: SourcesSettings | None = None
+    hints: tuple[str, ...] = ()
 
 
 class ConfigError(Exception):

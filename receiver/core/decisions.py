@@ -9,6 +9,7 @@ from typing import TypeAlias
 from receiver.core.alerts import AlertStatus, Source
 from receiver.core.models import LatestDispatch, Model, Pause
 from receiver.core.restraints import Restraints
+from receiver.core.sources import Belief
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -24,6 +25,8 @@ class Reason(StrEnum):
     PAUSED = "paused"  # an operator holds it back
     IN_FLIGHT = "in_flight"  # the model is being retrained now
     COOLDOWN = "cooldown"  # the model was retrained too recently
+    SILENCED = "silenced"  # Alertmanager keeps it to itself: somebody said "don't act"
+    UNCONFIRMED = "unconfirmed"  # nobody has said lately that it still fires
     WINDOW = "window"  # outside the policy's hours
     STORM = "storm"  # many models at once: suspect the data
     EXHAUSTED = "exhausted"  # retrained often in this episode, and it still fires
@@ -53,6 +56,8 @@ OUTCOMES: Mapping[Reason, Outcome] = {
     Reason.PAUSED: Outcome.HOLD,
     Reason.IN_FLIGHT: Outcome.HOLD,
     Reason.COOLDOWN: Outcome.HOLD,
+    Reason.SILENCED: Outcome.HOLD,
+    Reason.UNCONFIRMED: Outcome.HOLD,
     Reason.WINDOW: Outcome.HOLD,
     Reason.STORM: Outcome.HOLD,
     Reason.EXHAUSTED: Outcome.HOLD,
@@ -67,7 +72,10 @@ OUTCOMES: Mapping[Reason, Outcome] = {
 RESTRAINTS = frozenset(
     {Reason.WINDOW, Reason.STORM, Reason.EXHAUSTED, Reason.BUDGET, Reason.APPROVAL}
 )
-"""The rungs between `cooldown` and `observed`."""
+"""The policy's own rungs, between `unconfirmed` and `observed`."""
+
+BELIEF = frozenset({Reason.SILENCED, Reason.UNCONFIRMED})
+"""The rungs that say whether an alert may be believed; there only where sources can be asked."""
 
 SKIPS = frozenset({Reason.UNMATCHED, Reason.DUPLICATE, Reason.INVALID})
 """The reasons that `retention.skips` speaks of."""
@@ -106,7 +114,8 @@ class Facts:
             ladder.
         resolved_at: When the same (fingerprint, startsAt) was resolved.
         stale_until: When an earlier stale delivery of it is decided; a repeat does not move that.
-        restraints: What the rungs below `cooldown` look at; None skips them.
+        belief: What the rungs that doubt an alert look at; None skips them.
+        restraints: What the policy's own rungs look at; None skips them.
 
     """
 
@@ -119,6 +128,7 @@ class Facts:
     cooldown_until: datetime | None = None
     backoff_until: datetime | None = None
     observed_until: datetime | None = None
+    belief: Belief | None = None
     restraints: Restraints | None = None
 
 
@@ -131,6 +141,7 @@ def facts_of(
     decided_at: datetime | None = None,
     resolved_at: datetime | None = None,
     stale_until: datetime | None = None,
+    belief: Belief | None = None,
 ) -> Facts:
     """The facts that belong to the model; those of one delivery are handed in."""
     return Facts(
@@ -143,6 +154,7 @@ def facts_of(
         cooldown_until=model.cooldown_until,
         backoff_until=model.backoff_until,
         observed_until=model.observed_until,
+        belief=belief,
         restraints=restraints,
     )
 

@@ -12,6 +12,7 @@ from receiver.core.models import FiringAlert, Model, Pause, next_check, pause_in
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
+from receiver.core.sources import Belief
 from receiver.core.times import clock_time
 
 
@@ -40,8 +41,12 @@ def explain(
     now: datetime,
     *,
     restraints: Restraints | None = None,
+    belief: Belief | None = None,
 ) -> Explanation:
-    """Answer for the model's oldest firing alert, or for one that fired now."""
+    """Answer for the model's oldest firing alert, or for one that fired now.
+
+    `belief` is what is known of the oldest one; one that fired now would be believed.
+    """
     entry = next(iter(alerts), None)
     policy = ruling_policy(model, alerts, policy_set)
     if policy is None and model.policy is None:
@@ -50,7 +55,8 @@ def explain(
         detail = f"policy {model.policy} is gone from the configuration: its alerts are unmatched"
         return Explanation(Reason.UNMATCHED, detail, None, ())
     pause = pause_in_force(pauses, model=model.name, policy=policy.name, now=now)
-    case = Case(as_alert(entry), policy, facts_of(model, pause, restraints), now)
+    facts = facts_of(model, pause, restraints, belief=belief)
+    case = Case(as_alert(entry), policy, facts, now)
     gates = tuple(climb(case, HOLDS))
     first = next(gate for gate in gates if gate.applies)
     due = next_check(model, alerts, pauses, now)

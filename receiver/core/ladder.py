@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from receiver.core import restraining
+from receiver.core import believing, restraining
 from receiver.core.alerts import AlertStatus
 from receiver.core.cases import Case
 from receiver.core.decisions import OUTCOMES, Gate, Outcome, Reason, Scalar
@@ -198,6 +198,8 @@ HOLDS: tuple[Rung, ...] = (
     _paused,
     _in_flight,
     _cooldown,
+    believing.silenced,
+    believing.unconfirmed,
     restraining.window,
     restraining.storm,
     restraining.exhausted,

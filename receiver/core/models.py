@@ -77,7 +77,7 @@ class FiringAlert:
 
     Attributes:
         starts_at: The latest beginning we were told of.
-        confirmed_at: When the last delivery said that it fires.
+        confirmed_at: When somebody last said that it fires.
         expires_at: When it is taken for gone, unless confirmed again.
         stale_until: Until then it may be a late copy of something that was resolved.
         observing: Whether the policy that it was last decided by only observes.
@@ -87,6 +87,8 @@ class FiringAlert:
         seen_in: Id of the notification that last brought it, and its `position` there.
         config_hash: The configuration by which it was last decided; None if nobody knows.
         claims: Who says that it fires, the latest word first; None if an earlier release kept it.
+        confirmed_by: Who said so last: a source's name; None for a delivery.
+        held_since: Since when `held_by` has held it.
 
     """
 
@@ -123,7 +125,10 @@ class FiringAlert:
     ) -> "FiringAlert":
         """The same, after this Alertmanager said that it fires."""
         claims = claimed(self.said, url, starts_at, now)
-        return replace(self, claims=claims, confirmed_at=now, expires_at=now + expiry)
+        expires_at = now + expiry
+        return replace(
+            self, claims=claims, confirmed_at=now, confirmed_by=None, expires_at=expires_at
+        )
 
     def said_by(self, claims: tuple[Claim, ...]) -> "FiringAlert":
         """The same, as far as these still say that it fires."""
@@ -136,13 +141,16 @@ class FiringAlert:
             expires_at=said_at + (self.expires_at - self.confirmed_at),
         )
 
+    confirmed_by: str | None = None
+    held_since: datetime | None = None
+
     def counts(self, now: datetime) -> bool:
         """Whether it is evidence, now, that the model needs retraining."""
         return now < self.expires_at and (self.stale_until is None or self.stale_until <= now)
 
     def freed(self) -> "FiringAlert":
         """The same, to be decided again: what held it may have changed."""
-        return replace(self, held_by=None, held_until=None, asks=False)
+        return replace(self, held_by=None, held_until=None, held_since=None, asks=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ class Mode(StrEnum):
     AUTO = "auto"
 
 
+class WhenSilenced(StrEnum):
+    """What a silence in Alertmanager means for a policy's models."""
+
+    HOLD = "hold"  # somebody said "don't act"
+    ACT = "act"  # it only keeps people from being told
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Which alerts retrain which target.
@@ -51,6 +58,7 @@ class Policy:
         limits: Its budget, and what all policies share.
         cost: What one of its runs costs, if that is known.
         approval_expiry: How long a question waits for its answer, and an approval for its run.
+        silenced: What a silence of its alerts means.
 
     """
 
@@ -71,6 +79,7 @@ class Policy:
     limits: tuple[Limit, ...] = ()
     cost: Cost | None = None
     approval_expiry: timedelta = APPROVAL_EXPIRY
+    silenced: WhenSilenced = WhenSilenced.HOLD
 
     @property
     def restrained(self) -> bool:

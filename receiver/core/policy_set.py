@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from receiver.core.alerts import Alert
 from receiver.core.announcements import Subscriber
 from receiver.core.policies import Identity, Mode, NoIdentity, Policy, first_match, identify
+from receiver.core.sources import Asking
 from receiver.core.targets import Target
 
 
@@ -42,6 +43,8 @@ class PolicySet:
         targets: By name.
         subscribers: Who is told what becomes of the models.
         config_hash: Names the stored configuration in every decision.
+        subscribers: Who is told.
+        asking: Who can be asked whether an alert still fires; None if nobody.
 
     """
 
@@ -49,6 +52,7 @@ class PolicySet:
     targets: Mapping[str, Target] = field(default_factory=dict)
     config_hash: str = ""
     subscribers: tuple[Subscriber, ...] = ()
+    asking: Asking | None = None
 
     def match(self, alert: Alert) -> Matched:
         """Find an alert's policy and model."""

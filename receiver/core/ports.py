@@ -7,6 +7,7 @@ from receiver.core.announcements import Announcement
 from receiver.core.dispatches import Dispatch
 from receiver.core.reports import Report
 from receiver.core.runs import Run, RunStatus
+from receiver.core.sources import Listing
 
 
 class Clock(Protocol):
@@ -67,3 +68,10 @@ class Announcer(Protocol):
 
     def send(self, announcement: Announcement, now: datetime) -> None:
         """Send once, and return if the subscriber said yes. Ends within a minute."""
+
+
+class AlertSource(Protocol):
+    """Says which alerts fire. Raises only `NoAnswer`."""
+
+    def ask(self) -> Listing:
+        """Everything of ours that fires there now. Ends within one and a half minutes."""

@@ -16,6 +16,7 @@ class Effect(StrEnum):
     NO_EFFECT = "no_effect"  # it ended well and had time to settle; an alert fires all the same
     REJECTED = "rejected"  # the run itself says so: counts as no effect
     SETTLING = "settling"  # too early to tell
+    UNKNOWN = "unknown"  # it had time to settle, and nobody has said since that an alert fires
     UNCLEAR = "unclear"  # nothing fired when it ended, so nothing could recover
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -34,6 +35,8 @@ class Signs:
         fired: Whether an alert of the model fired when it ended.
         recovered: Whether the last one was resolved since, and none fired anew in that episode.
         settled: Whether `settle` has passed since its end.
+        confirmed: Whether somebody said after that that an alert fires; where nobody can be asked
+            that is taken for granted.
 
     """
 
@@ -42,6 +45,7 @@ class Signs:
     fired: bool
     recovered: bool
     settled: bool
+    confirmed: bool = True
 
 
 def effect_of(signs: Signs) -> Effect:
@@ -55,7 +59,9 @@ def effect_of(signs: Signs) -> Effect:
         return Effect.RECOVERED
     if not signs.fired:
         return Effect.UNCLEAR
-    return Effect.NO_EFFECT if signs.settled else Effect.SETTLING
+    if not signs.settled:
+        return Effect.SETTLING
+    return Effect.NO_EFFECT if signs.confirmed else Effect.UNKNOWN
 
 
 def median(times: Sequence[timedelta]) -> timedelta | None:
@@ -77,6 +83,8 @@ class RunEnd:
         report_detail: Why what it reported can't be told.
         report_due_at: When its report is read; None once that is over.
         report_tries: How often that was tried.
+        asked: Whether there was somebody to ask if its alerts still fire.
+        confirmed_at: When somebody first said so after it had settled.
 
     """
 
@@ -95,11 +103,15 @@ class RunEnd:
     report_detail: str = ""
     report_due_at: datetime | None = None
     report_tries: int = 0
+    asked: bool = False
+    confirmed_at: datetime | None = None
 
     def effect(self, now: datetime) -> Effect:
         """What it brought, as far as that can be told now."""
         recovered, settled = self.recovered_at is not None, self.settles_at <= now
-        return effect_of(Signs(self.state, self.verdict, self.fired, recovered, settled))
+        confirmed = self.confirmed_at is not None or not self.asked
+        signs = Signs(self.state, self.verdict, self.fired, recovered, settled, confirmed)
+        return effect_of(signs)
 
 
 REPORTING = frozenset({DispatchState.SUCCEEDED, DispatchState.FAILED})

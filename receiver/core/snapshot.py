@@ -8,6 +8,7 @@ from receiver.core.budgets import Usage
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import ModelState
 from receiver.core.run_ends import Effect
+from receiver.core.sources import SourceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Snapshot:
         effects: What the runs of each policy brought lately.
         budgets: How much is used of the limits that the models of each policy share.
         announcements: How many wait for each subscriber, and since when the oldest does.
+        sources: Those that the configuration names, as far as they were asked.
+        unconfirmed: Entries that nobody has confirmed for `confirm_within`; None if nobody can.
 
     """
 
@@ -86,3 +89,5 @@ class Snapshot:
     effects: Mapping[str, Mapping[Effect, int]] = field(default_factory=dict)
     budgets: Mapping[str, Sequence[Usage]] = field(default_factory=dict)
     announcements: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    sources: Sequence[SourceRecord] = ()
+    unconfirmed: int | None = None

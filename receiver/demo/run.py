@@ -105,7 +105,7 @@ class Story:
         self.screen.done(f"models {DRIFTS} and {STAYS} are trained on scikit-learn's cancer data")
 
     def _start_receiver(self) -> None:
-        config = workspace.write_receiver(self._folder, self._python)
+        config = workspace.write_receiver(self._folder, self._python, self._carrier.alertmanager)
         listen = f"127.0.0.1:{self._receiver.port}"
         command = [sys.executable, "-m", "receiver", "serve"]
         self._children.start("receiver", [*command, "--config", str(config), "--listen", listen])

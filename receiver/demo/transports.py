@@ -20,11 +20,13 @@ class Carrier(Protocol):
     Attributes:
         says: Who carries, in one sentence.
         urls: What there is to look at.
+        alertmanager: Who can be asked if an alert still fires; None if nobody.
 
     """
 
     says: str
     urls: Mapping[str, str]
+    alertmanager: str | None
 
     def start(self) -> None:
         """Begin to watch."""
@@ -62,6 +64,7 @@ class Monitoring:
             "Prometheus": f"{self._prometheus.url}/alerts",
             "Alertmanager": f"{self._alertmanager.url}/#/alerts",
         }
+        self.alertmanager: str | None = self._alertmanager.url
 
     def start(self) -> None:
         """Start both."""
@@ -119,6 +122,7 @@ class Captured:
     ) -> None:
         self.says = f"a captured notification carries the alert ({reason})"
         self.urls: Mapping[str, str] = {}
+        self.alertmanager: str | None = None
         self._user_id = user_id
         self._model_server = model_server
         self._receiver = receiver

@@ -41,6 +41,13 @@ policies:
     dedup_window: 1m
 """
 
+SOURCES = """\
+sources:
+  confirm_within: 1m
+  alertmanagers:
+    - {{name: main, url: '{alertmanager}', receiver: retrain-receiver, poll: 5s}}
+"""
+
 PROMETHEUS = """\
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: [rules.yaml]
@@ -94,14 +101,18 @@ def pipeline_python() -> Path:
     raise DemoError("the pipeline's environment is missing; `make demo` prepares it")
 
 
-def write_receiver(folder: Path, python: Path) -> Path:
-    """Write the receiver's configuration and the pipeline beside it."""
+def write_receiver(folder: Path, python: Path, alertmanager: str | None = None) -> Path:
+    """Write the receiver's configuration and the pipeline beside it.
+
+    It asks this Alertmanager, if there is one, whether alerts still fire.
+    """
     pipeline = resources.files("receiver.demo").joinpath("retrain.yaml")
     (folder / "retrain.yaml").write_bytes(pipeline.read_bytes())
     # Braces would be read as a template's; doubled they stand for themselves.
     workdir = json.dumps(str(folder / "data").replace("{", "{{").replace("}", "}}"))
     config = folder / "receiver.yaml"
-    config.write_text(RECEIVER.format(python=json.dumps(str(python)), workdir=workdir))
+    sources = SOURCES.format(alertmanager=alertmanager) if alertmanager else ""
+    config.write_text(RECEIVER.format(python=json.dumps(str(python)), workdir=workdir) + sources)
     return config
 
 

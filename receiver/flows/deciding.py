@@ -2,26 +2,31 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
-from receiver.core.claims import claimed
+from receiver.core.claims import Claim, claimed
 from receiver.core.clashes import clash
-from receiver.core.decisions import RESTRAINTS, Decision, Facts, Reason, facts_of
+from receiver.core.decisions import BELIEF, RESTRAINTS, Decision, Facts, Reason, facts_of
 from receiver.core.deliveries import remembered_until
+from receiver.core.durations import show_duration
 from receiver.core.ladder import LADDER, Finding, Rung, decide
 from receiver.core.messages import question_asked
 from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
 from receiver.core.policies import Mode, Policy, shown
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
+from receiver.core.sources import UNCONFIRMED, Belief, believed, delivered
 from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.model_rows import Delivery
 
 UNHELD = frozenset({Reason.OBSERVED, Reason.TRIGGERED})
 """Reasons that a policy's own restraints come before."""
+
+HOLDING = RESTRAINTS | BELIEF
+"""Rungs below `cooldown` that can hold an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Origin:
         notification_id: The notification that brought it; None for the timer.
         seen_in: The notification that holds the raw alert.
         url: The `externalURL` of the Alertmanager that sent it.
+        told_by: The source that was asked; None for a delivery, which nobody asked for.
+        adds: What the decision's sentence says besides.
 
     """
 
@@ -39,13 +46,15 @@ class Origin:
     notification_id: str | None = None
     seen_in: str | None = None
     url: str = ""
+    told_by: str | None = None
+    adds: str = ""
 
 
 def decide_alert(
     unit: UnitOfWork, matched: Matched, origin: Origin, ladder: Sequence[Rung] = LADDER
 ) -> Decision:
     """Decide one alert and carry forward what follows from the reason."""
-    case, finding = _descend(unit, matched, ladder)
+    case, finding = _descend(unit, matched, origin, ladder)
     decision = _decision(unit, matched, finding, origin)
     match finding.reason:
         case Reason.UNMATCHED | Reason.INVALID | Reason.RESOLVED:
@@ -58,6 +67,9 @@ def decide_alert(
         case Reason.TRIGGERED:
             _fire(unit, matched, finding, origin)
             decision = replace(decision, dispatch_id=_order(unit, matched, decision))
+        case Reason.UNCONFIRMED:
+            _fire(unit, matched, finding, origin)
+            unit.want_answers()
         case _:  # held, or `observed`
             _fire(unit, matched, finding, origin)
             _ask(unit, matched, case.facts.restraints, finding)
@@ -65,9 +77,11 @@ def decide_alert(
     return decision
 
 
-def _descend(unit: UnitOfWork, matched: Matched, ladder: Sequence[Rung]) -> tuple[Case, Finding]:
+def _descend(
+    unit: UnitOfWork, matched: Matched, origin: Origin, ladder: Sequence[Rung]
+) -> tuple[Case, Finding]:
     """Find the rung that decides the alert."""
-    case = Case(matched.alert, matched.policy, _facts(unit, matched), unit.now)
+    case = Case(matched.alert, matched.policy, _facts(unit, matched, origin), unit.now)
     finding = decide(case, ladder)
     if finding.reason in UNHELD and case.ruling.restrained:
         # Read only now: most alerts are held before.
@@ -77,7 +91,7 @@ def _descend(unit: UnitOfWork, matched: Matched, ladder: Sequence[Rung]) -> tupl
     return case, finding
 
 
-def _facts(unit: UnitOfWork, matched: Matched) -> Facts:
+def _facts(unit: UnitOfWork, matched: Matched, origin: Origin) -> Facts:
     if matched.identity is None:
         return Facts(problem=matched.problem)
     name = matched.identity.model
@@ -91,6 +105,7 @@ def _facts(unit: UnitOfWork, matched: Matched) -> Facts:
         decided_at=delivery.decided_at if delivery else None,
         resolved_at=delivery.resolved_at if delivery else None,
         stale_until=entry.stale_until if entry else None,
+        belief=_belief(unit, matched.alert, entry, origin),
     )
 
 
@@ -103,6 +118,15 @@ def _clash(unit: UnitOfWork, matched: Matched) -> str | None:
     return clash(policy, identity, unit.models[identity.model], alerts)
 
 
+def _belief(
+    unit: UnitOfWork, alert: Alert, entry: FiringAlert | None, origin: Origin
+) -> Belief | None:
+    sightings, asking = unit.sightings_of(alert.fingerprint), unit.policy_set.asking
+    if origin.source is Source.TIMER and entry is not None:
+        return believed(entry, sightings, asking)
+    return delivered(sightings, asking, unit.now, origin.told_by)
+
+
 def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> Decision:
     alert = matched.alert
     model = matched.identity.model if matched.identity else None
@@ -113,7 +137,7 @@ def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Orig
         decided_at=unit.now,
         source=origin.source,
         reason=finding.reason,
-        detail=finding.detail,
+        detail="; ".join(filter(None, [finding.detail, _adds(unit, alert, origin)])),
         gates=finding.gates,
         policy=matched.policy.name if matched.policy else None,
         model=model,
@@ -156,6 +180,17 @@ def _order(unit: UnitOfWork, matched: Matched, decision: Decision) -> str:
     ).id
 
 
+def _adds(unit: UnitOfWork, alert: Alert, origin: Origin) -> str:
+    """What a decision's sentence says besides: for the timer's, when the alert was heard of."""
+    entry = unit.entry(alert.fingerprint)
+    if origin.source is not Source.TIMER or entry is None:
+        return origin.adds
+    ago = show_duration(max(unit.now - entry.confirmed_at, timedelta(0)))
+    if entry.confirmed_by is None:
+        return f"the alert was last heard of {ago} ago"
+    return f"{entry.confirmed_by} listed the alert {ago} ago"
+
+
 def _fire(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:
     """Carry forward that an alert fires, and what was decided about it."""
     alert, (policy, identity) = matched.alert, matched.named
@@ -196,7 +231,7 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
         confirmed_at=unit.now,
         expires_at=unit.now + policy.alert_expiry,
         stale_until=finding.next_check_at if finding.reason is Reason.STALE else None,
-        held_by=finding.reason.value if finding.reason in RESTRAINTS else None,
+        held_by=finding.reason.value if finding.reason in HOLDING else None,
         held_until=_held_until(finding),
         asks=finding.asks,
         observing=policy.mode is Mode.OBSERVE,
@@ -204,9 +239,18 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
         position=alert.position,
         config_hash=unit.policy_set.config_hash,
         claims=claims,
+        confirmed_by=origin.told_by,
+        held_since=_held_since(unit, known, finding),
     )
     if known is not None and origin.source is Source.TIMER:  # which confirms nothing
-        entry = replace(entry, confirmed_at=known.confirmed_at, expires_at=known.expires_at)
+        entry = replace(
+            entry,
+            confirmed_at=known.confirmed_at,
+            confirmed_by=known.confirmed_by,
+            expires_at=known.expires_at,
+        )
+    else:
+        unit.confirms(identity.model)
     if known is not None and known.model != identity.model:
         unit.drop(alert.fingerprint)
     unit.keep(entry)
@@ -221,7 +265,14 @@ def _held_until(finding: Finding) -> datetime | None:
     """When the timer ends the hold; room that models share is given out by `releasing`."""
     if finding.reason is Reason.BUDGET:
         return finding.own_end
-    return finding.next_check_at if finding.reason in RESTRAINTS else None
+    return finding.next_check_at if finding.reason in HOLDING else None
+
+
+def _held_since(unit: UnitOfWork, known: FiringAlert | None, finding: Finding) -> datetime | None:
+    if finding.reason not in HOLDING:
+        return None
+    same = known is not None and known.held_by == finding.reason.value
+    return known.held_since if known is not None and same else unit.now
 
 
 def _ask(
@@ -249,7 +300,9 @@ def _resolve(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
     """
     alert, entry = matched.alert, unit.entry(matched.alert.fingerprint)
     ended = (alert.starts_at, alert.ends_at or unit.now, origin.url)
-    left = () if entry is None else tuple(c for c in entry.said if not c.ends_with(*ended))
+    left: tuple[Claim, ...] = ()
+    if entry is not None and origin.told_by is None:  # else all that knew it said that it ended
+        left = tuple(claim for claim in entry.said if not claim.ends_with(*ended))
     if entry is not None and left == entry.said:
         entry = None  # it was another firing
     if entry is not None and alert.starts_at is None:  # then it is this one that ended
@@ -275,7 +328,9 @@ def _confirm(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origi
     entry = unit.entry(alert.fingerprint)
     delivery = unit.delivery(alert)
     if entry is not None and entry.starts_at == alert.starts_at:
-        unit.keep(entry.confirmed(origin.url, entry.starts_at, unit.now, policy.alert_expiry))
+        confirmed = entry.confirmed(origin.url, entry.starts_at, unit.now, policy.alert_expiry)
+        unit.keep(confirmed.freed() if entry.held_by == UNCONFIRMED else confirmed)
+        unit.confirms(entry.model)
     elif delivery is not None and delivery.resolved_at is None and not alert.is_test:
         _join(unit, matched, finding, origin)
 

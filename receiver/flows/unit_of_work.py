@@ -25,6 +25,7 @@ from receiver.core.models import (
 from receiver.core.policies import Identity, Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
+from receiver.core.sources import Sighting
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.model_rows import Delivery
 from receiver.store.store import Tx
@@ -74,6 +75,10 @@ class UnitOfWork:
             self._place(entry)
         tx.require_homeless(set(fingerprints) - self._homes.keys())
         self._deliveries = tx.deliveries(fingerprints, self.now)
+        asked = policy_set.asking is not None
+        self._sightings = tx.sightings(fingerprints) if asked else {}
+        self._wants_answers = False
+        self._confirmed: set[str] = set()
         self._touched: set[str] = set()
         self._kept: set[str] = set()
         self._dropped: set[str] = set()
@@ -100,6 +105,28 @@ class UnitOfWork:
         if alert.starts_at is None:
             return None
         return self._deliveries.get((alert.fingerprint, alert.starts_at))
+
+    def sightings_of(self, fingerprint: str) -> list[Sighting]:
+        """What each source said last of an alert."""
+        return self._sightings.get(fingerprint, [])
+
+    def saw(self, sighting: Sighting) -> list[Sighting]:
+        """Carry forward what a source says now. What all of them said."""
+        others = [
+            s for s in self.sightings_of(sighting.fingerprint) if s.source != sighting.source
+        ]
+        self._sightings[sighting.fingerprint] = [*others, sighting]
+        return self._sightings[sighting.fingerprint]
+
+    def want_answers(self) -> None:
+        """Let the sources be asked at once: an alert is not believed."""
+        self._wants_answers = True
+
+    def confirms(self, name: str) -> None:
+        """Somebody said that an alert of this model fires: its last run may not have helped."""
+        run = self.models[name].latest
+        if run is not None and run.ended_at is not None:
+            self._confirmed.add(run.id)
 
     def pause_of(self, model: str, policy: str | None) -> Pause | None:
         """The pause that holds a model now."""
@@ -261,6 +288,10 @@ class UnitOfWork:
         self.tx.save_recoveries(self._recoveries, self._relapses)
         self.tx.save_deliveries(self._deliveries[key] for key in self._remembered)
         self._write_models()
+        if self.policy_set.asking is not None:
+            self.tx.confirm_effects(self._confirmed, self.now)
+            if self._wants_answers:
+                self.tx.want_sources(self.policy_set.asking.sources, self.now)
 
     def _write_models(self) -> None:
         """Write the models and their firing sets as they stand now."""

@@ -203,6 +203,14 @@ def models_named(db: Connection, names: Collection[str]) -> dict[str, Model]:
     return {row[0]: model_of(row) for row in MODELS_NAMED.chosen(db, names)}
 
 
+def deliveries_of(db: Connection, fingerprints: Collection[str]) -> dict[str, list[Delivery]]:
+    """What is remembered of these alerts, by alert."""
+    found: dict[str, list[Delivery]] = {}
+    for row in DELIVERIES.chosen(db, fingerprints):
+        found.setdefault(row[0], []).append(Delivery(*row))
+    return found
+
+
 def model_of(row: Sequence[Any]) -> Model:
     """A row of `MODELS_NAMED` as a core value.
 

@@ -1,6 +1,6 @@
 """Run ends: inserted when a run ends; its report and its model's recovery are added later."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -38,6 +38,13 @@ class RunEndRows:
         for dispatch_id, began in sorted(relapsed.items()):
             this = update(run_ends).where(ends.dispatch_id == dispatch_id)
             self._db.execute(this.where(ends.created_at >= began).values(recovered_at=None))
+
+    def confirm_effects(self, dispatch_ids: Collection[str], now: datetime) -> None:
+        """Note of runs that have settled that an alert of their model fires all the same."""
+        ends = run_ends.c
+        for dispatch_id in sorted(dispatch_ids):
+            this = update(run_ends).where(ends.dispatch_id == dispatch_id, ends.settles_at <= now)
+            self._db.execute(this.where(ends.confirmed_at.is_(None)).values(confirmed_at=now))
 
     def claim_report(self, target: str, *, now: datetime, lease: timedelta) -> RunEnd | None:
         """Take the run end of a target whose report is to be read, for the length of `lease`.

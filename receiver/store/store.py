@@ -15,6 +15,7 @@ from receiver.core.ids import ENTROPY_BYTES, time_id
 from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
+from receiver.core.sources import Asking
 from receiver.store.advisory_locks import AdvisoryLocks
 from receiver.store.announcement_rows import AnnouncementRows
 from receiver.store.decision_ids import DecisionIds
@@ -36,6 +37,7 @@ from receiver.store.postgres import READING, postgres_engine, require_fit
 from receiver.store.restraint_rows import RestraintRows
 from receiver.store.retention_rows import RetentionRows
 from receiver.store.run_end_rows import RunEndRows
+from receiver.store.source_rows import SourceRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
 from receiver.store.tables import decisions
 from receiver.store.views.moment import time_of
@@ -58,6 +60,7 @@ class Tx(
     RunEndRows,
     RestraintRows,
     AnnouncementRows,
+    SourceRows,
     LogRows,
     RetentionRows,
     AdvisoryLocks,
@@ -195,14 +198,16 @@ class Store:
         with self._reading() as db:
             yield View(db, self._clock)
 
-    def snapshot(self, policies: Sequence[Policy] = ()) -> Snapshot | None:
+    def snapshot(
+        self, policies: Sequence[Policy] = (), asking: Asking | None = None
+    ) -> Snapshot | None:
         """Everything that the metrics show of the store; None if it can't be read.
 
         The other metrics are needed most when the store is gone.
         """
         try:
             with self.view() as view:
-                return view.snapshot(policies)
+                return view.snapshot(policies, asking)
         except StoreUnavailable:
             return None
 

@@ -25,6 +25,7 @@ from receiver.core.decisions import Outcome, Reason
 from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
 from receiver.core.reports import Verdict
+from receiver.core.sources import Hush
 from receiver.store.column_types import Claims, Instant, Json, Plain, Span, Word
 
 FILTERS = (
@@ -119,8 +120,45 @@ firing_alerts = Table(
     Column("position", Integer),
     Column("config_hash", Text),
     Column("claims", Claims),
+    Column("confirmed_by", Text),
+    Column("held_since", Instant),
     Index("ix_firing_alerts_model", "model"),
     Index("ix_firing_alerts_expires_at", "expires_at"),
+)
+
+# Who can be asked which alerts fire; a row for each source that was ever asked.
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("due_at", Instant, nullable=False),
+    Column("leased_until", Instant),
+    Column("asked_at", Instant),
+    Column("last_answer_at", Instant),
+    Column("up_since", Plain, nullable=False),
+    Column("steady_since", Instant),
+    Column("error", Plain),
+    Column("error_since", Instant),
+)
+
+# What each source said last of the alerts that name a model of ours.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("fingerprint", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("missed_since", Instant),
+    Column("misses", Integer, nullable=False),
+    Column("refused", Boolean, nullable=False),
+    Column("quiet", Text),
+    Column("quiet_id", Plain),
+    Column("quiet_author", Plain),
+    Column("quiet_comment", Plain),
+    Column("quiet_until", Instant),
+    PrimaryKeyConstraint("fingerprint", "source"),
+    one_of("quiet", Hush),
+    Index("ix_sightings_source", "source"),
 )
 
 # What the `duplicate` and `stale` rungs remember: never read from the log, so that retention
@@ -338,6 +376,8 @@ run_ends = Table(
     Column("report_detail", Plain, nullable=False),
     Column("report_due_at", Instant),
     Column("report_tries", Integer, nullable=False),
+    Column("asked", Boolean, nullable=False, server_default=false()),
+    Column("confirmed_at", Instant),
     one_of("state", ENDS),
     one_of("verdict", Verdict),
     Index("ix_run_ends_model", "model", "created_at"),

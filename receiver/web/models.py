@@ -22,6 +22,7 @@ from receiver.core.models import (
     state_of,
 )
 from receiver.core.run_ends import RunEnd
+from receiver.core.sources import DELIVERED
 from receiver.core.times import stamp
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
@@ -104,7 +105,16 @@ class Models:
             end = view.models.latest_ends([model]).get(name)
             asked = view.models.approvals([name]).get(name)
             restraints = view.models.restraints(model, alerts, policy_set)
-        explained = explain(model, alerts, pauses, policy_set, now, restraints=restraints)
+            beliefs = view.sources.beliefs(alerts[:1], policy_set.asking)
+        explained = explain(
+            model,
+            alerts,
+            pauses,
+            policy_set,
+            now,
+            restraints=restraints,
+            belief=next(iter(beliefs.values()), None),
+        )
         return {
             **model_json(model, alerts, pauses, now, end, asked=asked),
             "runs": shown_runs,
@@ -171,6 +181,7 @@ def _alert_json(alert: FiringAlert) -> FiringAlertJson:
         "value": alert.value,
         "starts_at": alert.starts_at,
         "confirmed_at": alert.confirmed_at,
+        "confirmed_by": alert.confirmed_by or DELIVERED,
         "expires_at": alert.expires_at,
         "stale_until": alert.stale_until,
     }

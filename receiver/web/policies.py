@@ -112,4 +112,5 @@ def effects_json(effects: Mapping[Effect, int]) -> EffectsJson:
         "cancelled": effects.get(Effect.CANCELLED, 0),
         "settling": effects.get(Effect.SETTLING, 0),
         "unclear": effects.get(Effect.UNCLEAR, 0),
+        "unknown": effects.get(Effect.UNKNOWN, 0),
     }

@@ -14,8 +14,10 @@ from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker import loops as module
 from receiver.flows.worker import rechecking
 from receiver.flows.worker.loops import Lane, LaneKind, LaneName, Setup, Worker
+from receiver.flows.worker.polling import Asked
 from receiver.flows.worker.retention import Ages
 from receiver.store.store import StoreUnavailable
+from tests.asking import POLL, AskingHistory, told
 from tests.examples import PIPELINE, alert, policy_set
 from tests.waiting import eventually
 
@@ -241,3 +243,25 @@ def test_the_timer_passes_on_that_the_store_is_gone(history, worker, monkeypatch
 
     assert gone.is_set()
     assert history.model().next_check_at <= history.now()
+
+
+def test_a_source_is_asked_until_the_configuration_has_it_no_more(history, worker):
+    """It has a loop of its own, and what it orders is sent at once."""
+    asking = AskingHistory(history)
+    asking.main.fire(told(), told("7"))
+    asked = {"main": Asked("main", asking.main, POLL)}
+    setup = Setup(history.policy_set, {"pipeline": history.target}, Ages(), sources=asked)
+    worker.change(setup)
+    worker.start(set())
+    eventually(lambda: asking.main.answers == 1)
+
+    history.clock.pass_(POLL)
+
+    eventually(lambda: len(history.target.starts) == 2)
+    worker.change(replace(setup, sources={}))
+    history.clock.pass_(POLL)
+    lane = worker._lanes[LaneName(LaneKind.ASK, "main")]
+    assert lane._step() is False
+    assert asking.main.answers == 2
+    worker.change(setup)
+    eventually(lambda: asking.main.answers == 3)

@@ -38,6 +38,8 @@ END = RunEnd("id", "42", "drift", "pipeline", WELL, NOON, NOON, NOON + MINUTE, f
         ((WELL, None, False, False, True), Effect.UNCLEAR),
         ((WELL, PROMOTED, True, False, False), Effect.SETTLING),
         ((WELL, PROMOTED, True, False, True), Effect.NO_EFFECT),
+        ((WELL, PROMOTED, True, False, True, False), Effect.UNKNOWN),
+        ((WELL, PROMOTED, True, False, False, False), Effect.SETTLING),
     ],
 )
 def test_effects(signs, effect):

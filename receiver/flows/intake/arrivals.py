@@ -13,6 +13,8 @@ class Arrival:
 
     Attributes:
         matched: Its alerts with their policies and models, found by `policy_set`.
+        told_by: The source that was asked; None for what came unasked.
+
     """
 
     notification: Notification
@@ -20,6 +22,7 @@ class Arrival:
     policy_set: PolicySet
     source: Source
     sender: str
+    told_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

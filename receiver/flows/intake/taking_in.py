@@ -30,10 +30,11 @@ def arrive(
     *,
     source: Source = Source.ALERTMANAGER,
     sender: str = "",
+    told_by: str | None = None,
 ) -> Arrival:
     """Find each alert's policy and model; needs no transaction."""
     matched = tuple(policy_set.match(alert) for alert in notification.alerts)
-    return Arrival(notification, matched, policy_set, source, sender)
+    return Arrival(notification, matched, policy_set, source, sender, told_by)
 
 
 def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
@@ -106,7 +107,7 @@ def _decide_in_slices(unit: UnitOfWork, arrival: Arrival, origin: Origin) -> tup
 
 def _origin(arrival: Arrival, notification_id: str) -> Origin:
     url = arrival.notification.external_url[:LONGEST_URL]
-    return Origin(arrival.source, notification_id, notification_id, url)
+    return Origin(arrival.source, notification_id, notification_id, url, arrival.told_by)
 
 
 def _what_is_told(decision: Decision) -> Decision:

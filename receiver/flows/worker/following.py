@@ -111,4 +111,5 @@ def _run_end(unit: UnitOfWork, dispatch: Dispatch, ended_at: datetime) -> RunEnd
         settles_at=ended_at + dispatch.settle,
         fired=any(alert.counts(ended_at) for alert in unit.alerts_of(dispatch.model)),
         report_due_at=ended_at if dispatch.state in REPORTING else None,
+        asked=unit.policy_set.asking is not None,
     )

@@ -13,6 +13,7 @@ from receiver.core.ports import Announcer, Clock, Dispatcher
 from receiver.flows.worker.announcing import announce_next
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.flows.worker.following import follow_next
+from receiver.flows.worker.polling import Asked, poll_next
 from receiver.flows.worker.rechecking import due_models, postpone, recheck
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.flows.worker.releasing import release_shared
@@ -28,6 +29,9 @@ TICK = 1.0
 
 RETENTION_TICK = 600.0
 
+TURN = 0.02
+"""Seconds between the transactions of a long step: whoever waits for the store comes in."""
+
 LAST_STEPS = timedelta(seconds=5)
 """How long a shutdown waits for what the loops are doing."""
 
@@ -40,6 +44,7 @@ class Setup:
     dispatchers: Mapping[str, Dispatcher]
     ages: Ages
     announcers: Mapping[str, Announcer] = field(default_factory=dict)
+    sources: Mapping[str, Asked] = field(default_factory=dict)
 
 
 class LaneKind(StrEnum):
@@ -50,6 +55,7 @@ class LaneKind(StrEnum):
     SEND = "send"
     FOLLOW = "follow"
     ANNOUNCE = "announce"
+    ASK = "ask"
 
 
 HINTED = frozenset({LaneKind.TIMER, LaneKind.SEND, LaneKind.ANNOUNCE})
@@ -90,6 +96,10 @@ class Lane:
     def stopping(self) -> bool:
         """Whether the loop was asked to end."""
         return self._stopping.is_set()
+
+    def rest(self) -> None:
+        """Let others have their turn in the middle of a long step."""
+        self._stopping.wait(TURN)
 
     def stop(self) -> None:
         """End after the step that is under way."""
@@ -135,7 +145,7 @@ def unless_bug(step: Callable[[], T], otherwise: Callable[[], T]) -> T:
 class Worker:
     """Runs the timer, the retention, for each target two loops and for each subscriber one.
 
-    So one slow target or subscriber never holds the others.
+    A source has one too. So one slow target, subscriber or source never holds the others.
     """
 
     def __init__(
@@ -156,6 +166,7 @@ class Worker:
         self._add(LaneName(LaneKind.RETENTION), self._forget, RETENTION_TICK)
         self._add_targets({*targets, *self._setup.dispatchers})
         self._add_subscribers({*subscribers, *self._setup.announcers})
+        self._add_sources()
 
     def hint(self) -> None:
         """Something was committed."""
@@ -169,6 +180,7 @@ class Worker:
         if self._started:
             self._add_targets(set(setup.dispatchers))
             self._add_subscribers(set(setup.announcers))
+            self._add_sources()
         self.hint()
 
     def stop(self, within: timedelta = LAST_STEPS) -> None:
@@ -193,6 +205,10 @@ class Worker:
             name = LaneName(LaneKind.ANNOUNCE, subscriber)
             self._add(name, partial(self._announce, subscriber))
 
+    def _add_sources(self) -> None:
+        for source in sorted(self._setup.sources):
+            self._add(LaneName(LaneKind.ASK, source), partial(self._ask, source))
+
     def _add(self, name: LaneName, step: Callable[[], bool], tick: float = TICK) -> None:
         if name not in self._lanes:
             self._lanes[name] = Lane(name, step, tick)
@@ -215,6 +231,15 @@ class Worker:
 
     def _announce(self, subscriber: str) -> bool:
         return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))
+
+    def _ask(self, source: str) -> bool:
+        asked = self._setup.sources.get(source)
+        if asked is None:
+            return False
+        rest = self._lanes[LaneName(LaneKind.ASK, source)].rest
+        if poll_next(self._store, asked, self._setup.policy_set, rest):
+            self.hint()
+        return False
 
     def _recheck(self) -> bool:
         self._release()

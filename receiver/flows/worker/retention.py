@@ -54,7 +54,8 @@ def _forget_some(store: Store, ages: Ages, limit: int) -> int:
             return 0
         now = tx.now()
         tx.move_horizon(decisions=now - ages.decisions, skips=now - ages.skips)
-        return tx.forget(
+        gone = tx.forget_sources(now, limit)
+        return gone + tx.forget(
             decisions=now - ages.decisions,
             skips=now - ages.skips,
             notifications=now - ages.notifications,

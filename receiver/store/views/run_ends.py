@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    not_,
     or_,
     select,
 )
@@ -46,11 +47,18 @@ def ineffective_runs(db: Connection, now: datetime, limit: int) -> dict[str, int
 
 
 def ended_runs(db: Connection, model: str, since: datetime, now: datetime) -> tuple[int, int]:
-    """How many runs of a model that were ordered since then ended, and how many helped nobody."""
+    """How many runs of a model that were ordered since then ended, and how many helped nobody.
+
+    A run of which nobody knows that it did not help is none of them.
+    """
     query = select(run_ends.c.model.label("name"), *SIGNS).where(
         run_ends.c.model == model, run_ends.c.created_at >= since
     )
-    found = [(effect, runs) for _, effect, runs in _counted(db, query, now)]
+    found = [
+        (effect, runs)
+        for _, effect, runs in _counted(db, query, now)
+        if effect is not Effect.UNKNOWN
+    ]
     without_effect = sum(runs for effect, runs in found if effect in INEFFECTIVE)
     return sum(runs for _, runs in found), without_effect
 
@@ -97,6 +105,7 @@ SIGNS = (
     run_ends.c.fired,
     run_ends.c.recovered_at.is_not(None).label("recovered"),
     (run_ends.c.settles_at <= bindparam("now", type_=run_ends.c.settles_at.type)).label("settled"),
+    or_(not_(run_ends.c.asked), run_ends.c.confirmed_at.is_not(None)).label("confirmed"),
 )
 
 
@@ -108,6 +117,7 @@ def _signs(row: Any) -> Signs:
         bool(row.fired),
         bool(row.recovered),
         bool(row.settled),
+        bool(row.confirmed),
     )
 
 

@@ -1,6 +1,6 @@
 """Reads the snapshot behind the gauges in a few indexed queries: a scrape must stay cheap."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,41 +19,48 @@ from sqlalchemy import (
 )
 
 from receiver.core.alerts import Source
-from receiver.core.decisions import RESTRAINTS
+from receiver.core.decisions import BELIEF, RESTRAINTS, Reason
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.core.models import ModelState, PauseScope, latest_of
 from receiver.core.policies import Policy
 from receiver.core.snapshot import ModelsInState, ModelSnapshot, OpenDispatches, Snapshot
+from receiver.core.sources import Asking
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
 from receiver.store.views.announcements import waiting_announcements
 from receiver.store.views.budgets import Usages
 from receiver.store.views.run_ends import effects_by_policy, ineffective_runs
+from receiver.store.views.sources import count_unconfirmed, list_sources
 
 LATELY = timedelta(days=90)
 """Runs that ended longer ago are not counted."""
-
-RUNGS = sorted(RESTRAINTS)
 
 MOST_MODELS = 500
 """Models that have series of their own: more would burden Prometheus rather than us."""
 
 
 def read_snapshot(
-    db: Connection, now: datetime, usages: Usages, policies: Sequence[Policy]
+    db: Connection,
+    now: datetime,
+    usages: Usages,
+    policies: Sequence[Policy],
+    asking: Asking | None = None,
 ) -> Snapshot:
     """Everything that the metrics show; of the policies, the budgets are told."""
+    rungs = RESTRAINTS | BELIEF if asking else RESTRAINTS
     return Snapshot(
         dispatches=_open_dispatches(db),
         states=models_by_state(db, now),
         unheld_since=_unheld_since(db, now),
         last_received_at=last_received_at(db),
         models=_first_models(db, now),
-        held=_held(db, asking=False),
-        asking=_held(db, asking=True),
+        held=_held(db, rungs, asks=False),
+        asking=_held(db, rungs, asks=True),
         ineffective=ineffective_runs(db, now, MOST_MODELS),
         effects=effects_by_policy(db, now - LATELY, now),
         budgets={policy.name: usages.shared(policy) for policy in policies},
         announcements=waiting_announcements(db),
+        sources=list_sources(db, asking.everybody) if asking else (),
+        unconfirmed=count_unconfirmed(db, now - asking.confirm_within) if asking else None,
     )
 
 
@@ -189,14 +196,14 @@ def _unheld_since(db: Connection, now: datetime) -> datetime | None:
     return due if due is not None and due <= now else None
 
 
-def _held(db: Connection, *, asking: bool) -> dict[str, int]:
+def _held(db: Connection, rungs: Collection[Reason], *, asks: bool) -> dict[str, int]:
     """How many models each rung below `cooldown` holds, or asks a human about."""
     f = firing_alerts.c
     query = select(f.held_by, func.count(f.model.distinct())).where(f.held_by.is_not(None))
-    if asking:
+    if asks:
         query = query.where(f.asks)
     found = {rung: count for rung, count in db.execute(query.group_by(f.held_by))}  # noqa: C416
-    return {rung: found.get(rung, 0) for rung in RUNGS}
+    return {rung.value: found.get(rung.value, 0) for rung in sorted(rungs)}
 
 
 def last_received_at(db: Connection) -> datetime | None:

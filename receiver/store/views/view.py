@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
+from receiver.core.sources import Asking
 from receiver.store.views.announcements import AnnouncementReads
 from receiver.store.views.budgets import Usages
 from receiver.store.views.decisions import DecisionReads
@@ -20,6 +21,7 @@ from receiver.store.views.page import PageReads
 from receiver.store.views.policies import PolicyReads
 from receiver.store.views.rejections import RejectionReads
 from receiver.store.views.snapshot import read_snapshot
+from receiver.store.views.sources import SourceReads
 
 
 class View:
@@ -35,6 +37,7 @@ class View:
         self.policies = PolicyReads(self._moment)
         self.holds = HoldReads(self._moment)
         self.page = PageReads(self._moment)
+        self.sources = SourceReads(self._moment)
 
     @property
     def now(self) -> datetime:
@@ -46,6 +49,9 @@ class View:
         """How much of limits is used; each is read once."""
         return Usages(self._moment.db, self.now)
 
-    def snapshot(self, policies: Sequence[Policy] = ()) -> Snapshot:
-        """Everything that the metrics show; of the policies, the budgets are told."""
-        return read_snapshot(self._moment.db, self.now, self.usages, policies)
+    def snapshot(self, policies: Sequence[Policy] = (), asking: Asking | None = None) -> Snapshot:
+        """Everything that the metrics show.
+
+        Of the policies the budgets are told, of those that are asked what they said last.
+        """
+        return read_snapshot(self._moment.db, self.now, self.usages, policies, asking)

@@ -71,7 +71,13 @@ def resume(close: Close) -> Offer:
     it, name = close.it, close.it.model.name
     others = [p for p in close.pauses if (p.scope, p.name) != (PauseScope.MODEL, name)]
     then = explain(
-        it.model, it.alerts, others, close.policy_set, close.now, restraints=it.restraints
+        it.model,
+        it.alerts,
+        others,
+        close.policy_set,
+        close.now,
+        restraints=it.restraints,
+        belief=it.belief,
     )
     offer = _about_model(name, f"Resume {name}", "Resume", "resume")
     return replace(offer, consequences=(f"Then: {then.detail}.",))

@@ -51,6 +51,7 @@ EFFECTS: Mapping[str, Sign] = {
     "no_effect": Sign("✗", "no effect"),
     "rejected": Sign("✗", "rejected by the run itself"),
     "settling": Sign("…", "settling"),
+    "unknown": Sign("?", "nobody knows: its alert was not confirmed since"),
     "unclear": Sign("?", "nothing fired at its end"),
     "failed": Sign("✗", "failed"),
     "cancelled": Sign("⊘", "cancelled"),

@@ -21,6 +21,7 @@ from receiver.core.policies import Mode
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
+from receiver.core.sources import Belief
 from receiver.store.store import Store
 from receiver.store.views.page import PastRun, PastValue, Wanted
 from receiver.store.views.rejections import Rejection
@@ -47,6 +48,7 @@ class ModelCard:
     alerts: Sequence[FiringAlert]
     told: Mapping[str, Told]
     restraints: Restraints | None
+    belief: Belief | None
     explained: Explanation
     pause: Pause | None
     asked: Approval | None
@@ -155,6 +157,8 @@ class Overviews:
         ends = view.dispatches.ends([run.id for some in runs.values() for run in some])
         values = view.page.last_values(names, LAST_VALUES)
         approvals = view.models.approvals(names)
+        oldest = [alerts[0] for alerts in sets.values() if alerts]
+        beliefs = view.sources.beliefs(oldest, policy_set.asking)
         cards = []
         for model in found:
             alerts, last = sets[model.name], runs[model.name]
@@ -170,8 +174,15 @@ class Overviews:
                     told=told,
                     restraints=restraints,
                     explained=explain(
-                        model, alerts, pauses, policy_set, now, restraints=restraints
+                        model,
+                        alerts,
+                        pauses,
+                        policy_set,
+                        now,
+                        restraints=restraints,
+                        belief=beliefs.get(alerts[0].fingerprint) if alerts else None,
                     ),
+                    belief=beliefs.get(alerts[0].fingerprint) if alerts else None,
                     pause=pause_in_force(pauses, model=model.name, policy=model.policy, now=now),
                     asked=asked if alerts else None,
                     runs=last,

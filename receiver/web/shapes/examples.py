@@ -171,6 +171,7 @@ FIRING: FiringAlertJson = {
     "value": 7.25,
     "starts_at": FIRED,
     "confirmed_at": DECIDED,
+    "confirmed_by": "main",
     "expires_at": DECIDED + timedelta(hours=13),
     "stale_until": None,
 }
@@ -243,6 +244,7 @@ STANDING: PolicyJson = {
     "cancelled": 0,
     "settling": 0,
     "unclear": 0,
+    "unknown": 0,
     "median_recovery_seconds": 660.0,
 }
 

@@ -21,6 +21,9 @@ class FiringAlertJson(TypedDict):
     value: float | None
     starts_at: Moment
     confirmed_at: Moment
+    confirmed_by: Annotated[
+        str, About("Who said so last: a source's name, or `webhook` for a delivery.")
+    ]
     expires_at: Moment
     stale_until: Moment | None
 

@@ -59,6 +59,7 @@ class EffectsJson(TypedDict):
     cancelled: Count
     settling: Annotated[Count, About("Runs of which it is too early to tell.")]
     unclear: Annotated[Count, About("Runs at whose end nothing fired.")]
+    unknown: Annotated[Count, About("Runs after which nobody said if an alert fires.")]
 
 
 class PolicyJson(StatedPolicyJson, PolicyUseJson, EffectsJson):

@@ -1,0 +1,1 @@
+"""Sources: programs that are asked which alerts fire."""

@@ -1,0 +1,92 @@
+"""GETs from another program's API; every other answer than a 200 is told with its cure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from receiver import http
+from receiver.core.sources import NoAnswer
+
+SECONDS = 20.0
+"""For each request: four of them end well within the lease of whoever asks."""
+
+LARGEST = 96 * 1024 * 1024
+"""50,000 alerts with long annotations."""
+
+
+class Fetch(Protocol):
+    """Gets what is at a path. Raises `NoAnswer`."""
+
+    def __call__(self, path: str) -> bytes:
+        """The body of a 200; a path may have a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another program's API, and what lets us in. Its files are read anew for each request.
+
+    Attributes:
+        url: Without a slash at its end.
+        username: With `password_file`, for Basic authentication.
+
+    """
+
+    url: str
+    token_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    client: Callable[[Path | None], http.Client] = field(default=http.Client, repr=False)
+
+    def __call__(self, path: str) -> bytes:
+        """Get it. Raises `NoAnswer`."""
+        request = http.Request("GET", self.url + path, credentials=self._credentials())
+        try:
+            answer = self.client(self.ca_file).send(request, seconds=SECONDS, largest=LARGEST)
+        except http.NoAnswer as problem:
+            raise NoAnswer(f"{self._host} does not answer: {problem}") from problem
+        if answer.status == HTTPStatus.OK:
+            return answer.body
+        raise NoAnswer(f"{self._host} answered {answer.status}{_cure(answer)}")
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.url).netloc
+
+    def _credentials(self) -> http.Credentials | None:
+        if self.token_file is not None:
+            return http.bearer(read_secret(self.token_file))
+        if self.password_file is not None:
+            return http.basic(self.username or "", read_secret(self.password_file))
+        return None
+
+
+def _cure(answer: http.Response) -> str:
+    """What to do about a status that is no 200."""
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        to = urlsplit(answer.headers.get("location", "")).netloc
+        where = f" and leads to {to}" if to else ""
+        return (
+            f"{where}: a log-in page or a moved address, which is not followed; write the "
+            "address of the API itself, and the token or basic that lets us in"
+        )
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return ": it does not let us in; write token_file or basic, and look at what it holds"
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return ": its API is not there; with a path prefix write http://HOST/PREFIX"
+    return ": look at its own log"
+
+
+def read_secret(path: Path) -> str:
+    """Read a secret anew, so that it can be replaced. Raises `NoAnswer`."""
+    try:
+        secret = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise NoAnswer(f"cannot read {str(path)!r}: {why}") from None
+    if not secret:
+        raise NoAnswer(f"{str(path)!r} is empty; write the secret into it")
+    return secret

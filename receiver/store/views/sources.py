@@ -1,0 +1,59 @@
+"""Sources as they are read: what each said last, and what that is compared with."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from receiver.core.models import FiringAlert
+from receiver.core.sources import Asking, Belief, Known, Sighting, SourceRecord, believed
+from receiver.store.model_rows import Delivery, deliveries_of
+from receiver.store.source_rows import sightings_by, sightings_of
+from receiver.store.tables import firing_alerts, sources
+from receiver.store.views.moment import Reads
+
+
+class SourceReads(Reads):
+    """Reads about sources."""
+
+    def find(self, name: str) -> SourceRecord | None:
+        """What is remembered of one source."""
+        row = self._db.execute(select(sources).where(sources.c.name == name)).one_or_none()
+        return None if row is None else SourceRecord(**row._mapping)
+
+    def seen_by(self, name: str) -> dict[str, Sighting]:
+        """What one source said last, by alert."""
+        return sightings_by(self._db, name)
+
+    def every_entry(self) -> dict[str, Known]:
+        """Every entry of every firing set, by fingerprint."""
+        f = firing_alerts.c
+        rows = self._db.execute(select(f.fingerprint, f.model, f.confirmed_at, f.held_by))
+        return {fingerprint: Known(*rest) for fingerprint, *rest in rows}
+
+    def deliveries(self, fingerprints: Collection[str]) -> dict[str, list[Delivery]]:
+        """What is remembered of deliveries of these alerts, by alert."""
+        return deliveries_of(self._db, fingerprints)
+
+    def beliefs(
+        self, entries: Sequence[FiringAlert], asking: Asking | None
+    ) -> Mapping[str, Belief | None]:
+        """How far each of these entries may be believed, by fingerprint."""
+        names = [entry.fingerprint for entry in entries]
+        said = sightings_of(self._db, names) if asking else {}
+        return {
+            entry.fingerprint: believed(entry, said.get(entry.fingerprint, ()), asking)
+            for entry in entries
+        }
+
+
+def list_sources(db: Connection, names: Collection[str]) -> list[SourceRecord]:
+    """What is remembered of these sources; nothing of those that were never asked."""
+    query = select(sources).where(sources.c.name.in_(names)).order_by(sources.c.name)
+    return [SourceRecord(**row._mapping) for row in db.execute(query)]
+
+
+def count_unconfirmed(db: Connection, before: datetime) -> int:
+    """How many entries nobody has confirmed since then."""
+    query = select(func.count()).where(firing_alerts.c.confirmed_at <= before)
+    return db.scalar(query) or 0

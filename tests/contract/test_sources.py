@@ -1,0 +1,218 @@
+"""Alertmanager and Prometheus are asked in their own words; what is no answer says its cure."""
+
+import json
+
+import pytest
+
+from receiver.alertmanager.entries import fingerprint_of
+from receiver.core.sources import Hush, NoAnswer
+from receiver.core.times import parse_time
+from receiver.sources import alertmanager as asking
+from receiver.sources.alertmanager import AlertmanagerSource, quote_meta
+from receiver.sources.fetching import Peer
+from receiver.sources.prometheus import PrometheusSource
+from receiver.sources.reading import NotAnArray, entries
+from tests.peers.alertmanager import STARTED, alertmanager
+
+LABELS = {"alertname": "HighModelMAE", "user_id": "42"}
+
+
+@pytest.fixture
+def peer():
+    with alertmanager() as peer:
+        yield peer
+
+
+@pytest.fixture
+def source(peer):
+    return AlertmanagerSource(Peer(peer.url), "retrain")
+
+
+def test_what_fires_for_our_receiver_is_listed(peer, source):
+    """Labels, number, beginning, Alertmanager's own fingerprint; of other routes nothing is."""
+    peer.fire(**LABELS, annotations={"value": "0.62", "summary": "long"})
+    peer.fire(alertname="Other", receivers=["other"])
+
+    listing = source.ask()
+
+    assert listing.up_since == STARTED
+    (one,) = listing.alerts
+    assert (one.labels, one.annotations) == (LABELS, {"value": "0.62"})
+    assert one.fingerprint == fingerprint_of(LABELS)
+    assert one.starts_at == parse_time("2026-11-30T08:00:00.123Z")
+    assert (one.quiet, one.settled) == (None, True)
+
+
+def test_a_silence_comes_with_its_author_its_words_and_its_end(peer, source):
+    """Of several the one that holds longest."""
+    silenced = peer.fire(**LABELS)
+    peer.silence(silenced, "short", endsAt="2026-11-30T09:00:00.000Z")
+    peer.silence(silenced, "long", endsAt="2026-11-30T19:00:00.000Z", comment="x" * 10_000)
+
+    quiet = source.ask().alerts[0].quiet
+
+    assert (quiet.how, quiet.id, quiet.author) == (Hush.SILENCED, "long", "ana")
+    assert quiet.ends_at == parse_time("2026-11-30T19:00:00Z")
+    assert len(quiet.comment) == asking.LONGEST_TEXT
+
+
+def test_a_silence_that_is_gone_when_it_is_asked_for_holds_all_the_same(peer, source):
+    """The alert was listed with it; the next answer knows better."""
+    alert = peer.fire(**LABELS)
+    alert["status"]["silencedBy"] = ["gone"]
+    peer.silences.append({"id": "another", "endsAt": "never"})
+
+    quiet = source.ask().alerts[0].quiet
+
+    assert (quiet.id, quiet.ends_at) == ("gone", None)
+
+
+def test_a_silence_whose_end_cannot_be_read_has_none(peer, source):
+    """Then only the next answer ends it."""
+    peer.silence(peer.fire(**LABELS), "odd", endsAt="soon")
+
+    assert source.ask().alerts[0].quiet.ends_at is None
+
+
+def test_a_mute_time_is_told_where_alertmanager_tells_it(peer, source):
+    """From 0.28 on; before, such an alert is listed like any other."""
+    peer.fire(**LABELS)["status"]["mutedBy"] = ["weekend"]
+
+    quiet = source.ask().alerts[0].quiet
+
+    assert (quiet.how, quiet.id) == (Hush.MUTED, "weekend")
+
+
+@pytest.mark.parametrize(
+    "status", [{"state": "unprocessed"}, {"state": "suppressed", "inhibitedBy": ["f"]}]
+)
+def test_what_is_inhibited_or_unprocessed_is_not_settled(peer, source, status):
+    """It fires, but Alertmanager would not tell of it, or does not know yet."""
+    peer.fire(**LABELS)["status"].update(status)
+
+    assert not source.ask().alerts[0].settled
+
+
+def test_a_receiver_that_is_not_there_is_told_with_those_that_are(peer):
+    """Without it nothing is listed, which would look as if all were over."""
+    with pytest.raises(NoAnswer, match=r"no receiver 'retrian'; write one of 'retrain', 'other'"):
+        AlertmanagerSource(Peer(peer.url), "retrian").ask()
+
+
+def test_a_receivers_name_is_no_pattern(peer):
+    """Operators of Kubernetes have names with slashes and dots; Go's patterns are not Python's."""
+    name = "monitoring/retrain.v2 (gpu)+x"
+    peer.receivers = [name]
+    peer.fire(**LABELS, receivers=[name])
+
+    assert len(AlertmanagerSource(Peer(peer.url), name).ask().alerts) == 1
+    assert quote_meta("a b-c/d.e") == "a b-c/d\\.e"
+
+
+NONSENSE = [
+    ((500, {}, b"out of memory"), "answered 500: look at its own log"),
+    ((302, {"Location": "https://login.example.com/auth?x"}, b""), "leads to login.example.com"),
+    ((307, {}, b""), "answered 307: a log-in page or a moved address"),
+    ((401, {}, b""), "does not let us in; write token_file or basic"),
+    ((403, {}, b""), "does not let us in"),
+    ((404, {}, b""), "with a path prefix write http://HOST/PREFIX"),
+    ((200, {}, b"<!DOCTYPE html><title>Log in"), "not Alertmanager's: it begins with '<!DOCTYPE"),
+    ((200, {}, b""), "it ends too early"),
+    ((200, {}, b"[{"), "an entry can't be read"),
+    ((200, {}, b"[1]"), "an entry is not an object"),
+    ((200, {}, b'[{"labels": {}}]'), "an alert can't be read"),
+    ((200, {}, b"[" * 100_000), "can't be read"),
+    ((200, {}, b"[]"), "it is no object"),
+]
+
+
+@pytest.mark.parametrize(("answer", "said"), NONSENSE)
+def test_what_is_no_answer_says_why_and_what_to_do(peer, source, answer, said):
+    """A log-in page, an error, half an answer: the source is down, and nothing is over."""
+    peer.answer = answer
+
+    with pytest.raises(NoAnswer) as caught:
+        source.ask()
+
+    assert said in str(caught.value)
+    assert "auth?x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [answer for answer, _ in NONSENSE[:8]])
+def test_the_same_of_prometheus(peer, answer):
+    """Then nothing is over, either."""
+    peer.answer = answer
+
+    with pytest.raises(NoAnswer):
+        PrometheusSource(Peer(peer.url)).ask()
+
+
+def test_prometheus_shows_what_fires_by_its_rules(peer):
+    """Pending alerts do not fire."""
+    at = "2026-11-30T08:00:00.123456789Z"
+    for state in ("firing", "pending"):
+        peer.prometheus.append({"labels": LABELS, "state": state, "activeAt": at, "value": "1"})
+
+    listed = PrometheusSource(Peer(peer.url)).ask().alerts
+
+    assert [one.labels for one in listed] == [LABELS]
+
+
+def test_nobody_there_is_told_with_the_place(source, peer):
+    """The address has no secret in it, and says which Alertmanager it is."""
+    closed = AlertmanagerSource(Peer("http://127.0.0.1:9"), "retrain")
+
+    with pytest.raises(NoAnswer, match=r"127\.0\.0\.1:9 does not answer"):
+        closed.ask()
+
+
+def test_bearer_and_basic_come_from_files_that_are_read_anew(peer, tmp_path):
+    """A token that was replaced is used with the next question."""
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    source = AlertmanagerSource(Peer(peer.url, token_file=secret), "retrain")
+    peer.authorization = "Bearer second"
+    with pytest.raises(NoAnswer, match="401"):
+        source.ask()
+    secret.write_text("second\n")
+    source.ask()
+
+    peer.authorization = "Basic cmV0cmFpbjpzZWNvbmQ="
+    AlertmanagerSource(Peer(peer.url, username="retrain", password_file=secret), "retrain").ask()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file"), (b"\n", "is empty; write the secret"), (b"\xff", "it is no text")],
+)
+def test_a_secret_that_cannot_be_read_is_told(peer, tmp_path, content, said):
+    """With the file's name, never with what is in it."""
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    source = AlertmanagerSource(Peer(peer.url, token_file=tmp_path / "secret"), "retrain")
+
+    with pytest.raises(NoAnswer, match=said):
+        source.ask()
+
+
+def test_too_many_alerts_are_no_answer(peer, source, monkeypatch):
+    """Their number is bounded, and the cure is a narrower route."""
+    monkeypatch.setattr(asking, "MOST_ALERTS", 2)
+    for number in range(3):
+        peer.fire(**LABELS, number=str(number))
+
+    with pytest.raises(NoAnswer, match="more than 2 alerts"):
+        source.ask()
+
+
+def test_long_arrays_are_read_across_their_pieces():
+    """Whatever stands at the border of two pieces: escapes, letters of several bytes, spaces."""
+    told = [{"n": number, "text": 'ä\\"]}' * (number % 97)} for number in range(3000)]
+    for body in (json.dumps(told, indent=1), json.dumps(told, ensure_ascii=False)):
+        assert list(entries(body.encode())) == told
+
+
+def test_an_entry_without_end_is_not_waited_for():
+    """Else each piece would be read again with every further one."""
+    with pytest.raises(NotAnArray, match="can't be read"):
+        list(entries(b'[{"a": "' + b"x" * 30_000_000))

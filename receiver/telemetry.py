@@ -151,8 +151,14 @@ worker_errors = Counter(
 )
 auth_failures = Counter(
     "retrain_auth_failures_total",
-    "Requests with a bad, missing or insufficient token.",
+    "Requests with a bad, missing or insufficient token; 503 while a token file can't be used.",
     ["code"],
+    registry=registry,
+)
+broken_token_files = Gauge(
+    "retrain_auth_token_files_broken",
+    "Token files of a role that can't be used now: their last good tokens stay in force.",
+    ["role"],
     registry=registry,
 )
 rejected = Counter(

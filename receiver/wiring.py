@@ -138,7 +138,7 @@ class Receiver:
             self._config = config
             self._dispatchers = dispatchers_of(config, self._runs_dir)
             self.worker.change(setup_of(config, self._dispatchers))
-            self.service.loaded = loaded(config)
+            self.service.loaded = loaded(config, self.service.loaded)
             self._apply(config)
             self.worker.hint()
             self.load_clients()
@@ -168,9 +168,10 @@ def policy_set_of(config: Config) -> PolicySet:
     return PolicySet(config.policies, targets, config.hash, subscribers, asking)
 
 
-def loaded(config: Config) -> Loaded:
-    """What the routes need of a configuration."""
-    return Loaded(config, policy_set_of(config), Tokens(config.auth))
+def loaded(config: Config, before: Loaded | None = None) -> Loaded:
+    """What the routes need of a configuration, which may take another's place."""
+    tokens = Tokens(config.auth, None if before is None else before.tokens)
+    return Loaded(config, policy_set_of(config), tokens)
 
 
 def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:

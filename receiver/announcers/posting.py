@@ -9,6 +9,7 @@ from pathlib import Path
 from receiver.core.announcements import NotDelivered
 from receiver.core.policies import shown
 from receiver.http import Answer, Client, InDoubt, NoAnswer, NotSent, Request
+from receiver.secret_files import BadFile, read_secret
 
 LONGEST_SENDING = 20.0
 LARGEST_ANSWER = 64 * 1024
@@ -82,10 +83,6 @@ def read_secret_file(path: Path | None) -> str:
     if path is None:
         raise NotDelivered("the configuration names no file for the secret")
     try:
-        text = path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise NotDelivered(f"cannot read {str(path)!r}: {why}") from None
-    if not text:
-        raise NotDelivered(f"{str(path)!r} is empty")
-    return text
+        return read_secret(path)
+    except BadFile as error:
+        raise NotDelivered(str(error)) from None

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from receiver.http import Answer, Client, InDoubt, NoAnswer, NotSent, Request, bearer
+from receiver.secret_files import read_piped
 
 TIMEOUT_SECONDS = 30
 TRIES = 3
@@ -219,11 +220,11 @@ def address(url: str, option: str, *, cure: str = "") -> str:
 def token_in(path: Path, option: str) -> str:
     """The token that an option's file holds. Raises `ValueError`, never with the token in it."""
     try:
-        token = path.read_text(encoding="ascii").strip()
+        token = read_piped(path).decode("utf-8-sig").strip()
     except OSError as error:
-        raise ValueError(f"{option} {path} can't be read: {error.strerror}") from None
+        raise ValueError(f"{option} {path} can't be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         token = ""
-    if not token or not token.isprintable():
+    if not token or not token.isascii() or not token.isprintable():
         raise ValueError(f"{option} {path} must hold one token, in ASCII, and nothing else")
     return token

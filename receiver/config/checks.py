@@ -13,7 +13,6 @@ from receiver.config.files import (
     need_file,
     need_program,
     read_certificate,
-    read_secret,
 )
 from receiver.config.restraint_checks import check_budgets
 from receiver.config.sections import (
@@ -31,6 +30,7 @@ from receiver.config.subscribing import check_announcements
 from receiver.core.ambiguity import ambiguity_of, clear_separator
 from receiver.core.policies import fill, is_model_name, template_parts
 from receiver.core.regexes import Regex
+from receiver.secret_files import read_secret, read_token
 
 PACKAGES = frozenset({".yaml", ".yml", ".json"})
 """Suffixes of a compiled pipeline; other names are those of uploaded pipelines."""
@@ -146,7 +146,7 @@ def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator
         yield Complaint(place, both if credentials else none)
     if github.token_file:
         path = in_folder(folder, github.token_file)
-        yield from _tried((*place, "token_file"), read_secret, path)
+        yield from _tried((*place, "token_file"), read_token, path)
     if github.app and github.app.private_key_file:
         path = in_folder(folder, github.app.private_key_file)
         yield from _tried((*place, "app", "private_key_file"), read_certificate, path)
@@ -170,7 +170,7 @@ def _check_kfp(place: Place, kfp: KfpSection, folder: Path) -> Iterator[Complain
     if kfp.python and local:
         yield from _tried((*place, "python"), need_program, in_folder(folder, kfp.python))
     if kfp.token_file and not local:
-        yield from _tried((*place, "token_file"), read_secret, in_folder(folder, kfp.token_file))
+        yield from _tried((*place, "token_file"), read_token, in_folder(folder, kfp.token_file))
 
 
 def is_package(pipeline: str) -> bool:

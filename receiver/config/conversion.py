@@ -9,7 +9,7 @@ from pathlib import Path
 from receiver.config.asking import source_hints, source_warnings, sources_of
 from receiver.config.checks import is_package
 from receiver.config.fields import compile_pattern
-from receiver.config.files import in_folder, read_secret
+from receiver.config.files import in_folder
 from receiver.config.restraint_values import cost_of, limits_of, storm_of, window_of
 from receiver.config.sections import (
     LOCAL,
@@ -39,6 +39,7 @@ from receiver.core.durations import format_duration
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.targets import Target, TargetKind
+from receiver.secret_files import read_secret
 
 DEFAULT_URL = "sqlite:///receiver.db"
 RUN_TIMEOUT = timedelta(hours=24)

@@ -25,6 +25,10 @@ SIZES = {
     "GiB": 1024**3,
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+
+LARGEST_BODY = 32 * 1024**2
+"""Three times the default, which holds some 10,000 alerts; each is held, read and stored whole."""
+
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]i?B|B|)")
 
 
@@ -57,6 +61,14 @@ def _positive(span: timedelta) -> timedelta:
 def _some(size: int) -> int:
     if not size:
         raise ValueError("0 is too small; write a size such as 10MiB")
+    return size
+
+
+def _body(size: int) -> int:
+    if size > LARGEST_BODY:
+        raise ValueError(
+            f"{size} bytes are more than we can hold in memory at once; write at most 32MiB"
+        )
     return size
 
 
@@ -205,6 +217,7 @@ Duration = Annotated[
 Span = Annotated[Duration, AfterValidator(_positive)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 SomeSize = Annotated[Size, AfterValidator(_some)]
+BodySize = Annotated[SomeSize, AfterValidator(_body)]
 Literal = Annotated[str, AfterValidator(_literal)]
 Url = Annotated[Literal, AfterValidator(_url)]
 Name = Annotated[str, AfterValidator(_name)]

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from receiver.config.checks import check
 from receiver.config.complaints import Complaint, complaints
 from receiver.config.conversion import convert
-from receiver.config.files import BadFile
 from receiver.config.partial import partial
 from receiver.config.sections import FileSection
 from receiver.config.values import Config, ConfigError
 from receiver.config.yaml_source import NotYaml, read_yaml
+from receiver.secret_files import BadFile
 
 
 def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:

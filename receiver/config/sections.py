@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from receiver.config.fields import (
+    BodySize,
     Duration,
     KindName,
     Labels,
@@ -16,7 +17,6 @@ from receiver.config.fields import (
     Name,
     Repository,
     Size,
-    SomeSize,
     Span,
     Template,
     Url,
@@ -53,7 +53,7 @@ class ServerSection(Section):
     """How we are reached."""
 
     external_url: Url | None = None
-    max_body: SomeSize = 10 * MIB
+    max_body: BodySize = 10 * MIB
     metrics_open: bool = False
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from receiver.config.complaints import Complaint, Place, did_you_mean
 from receiver.config.fields import secret_address
-from receiver.config.files import in_folder, read_certificate, read_secret
+from receiver.config.files import in_folder, read_certificate
 from receiver.config.sections import AnnouncementSection, FileSection, WebhookSection
 from receiver.config.values import SubscriberSettings
 from receiver.core.announcements import Kind, Subscriber
 from receiver.core.signatures import signing_key
+from receiver.secret_files import read_secret
 
 
 def subscriber_of(section: AnnouncementSection, folder: Path) -> SubscriberSettings:

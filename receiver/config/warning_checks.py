@@ -1,17 +1,19 @@
 """Warns of settings that are valid but dangerous."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from receiver.config.churning import what_happens
 from receiver.config.complaints import show_place
-from receiver.config.files import SHORTEST_TOKEN, read_secret
+from receiver.config.files import SHORTEST_TOKEN
 from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
 from receiver.core.durations import show_duration
 from receiver.core.matchers import Matcher
 from receiver.core.policies import APPROVAL_EXPIRY, Policy, template_parts
 from receiver.core.targets import TargetKind
+from receiver.secret_files import read_secret, read_secret_file
 
 SHORT_COOLDOWN = timedelta(minutes=10)
 """`group_interval` and the peers' time-outs: within it copies of one delivery still arrive."""
@@ -58,6 +60,7 @@ def warnings_of(
         yield from _of_subscriber(told)
     for role, tokens in (auth or {}).items():
         yield from _of_tokens(role, tokens, auth or {})
+    yield from _of_files(_secret_files(targets, auth or {}, subscribers))
 
 
 Warning_ = tuple[tuple[str | int, ...], str]
@@ -142,9 +145,37 @@ def _of_tokens(
     role: Role, tokens: tuple[TokenFile, ...], auth: Mapping[Role, tuple[TokenFile, ...]]
 ) -> Iterator[str]:
     for number, token in enumerate(tokens):
-        place, secret = show_place(("auth", role, number)), read_secret(token.path)
+        place, found = show_place(("auth", role, number)), read_secret_file(token.path)
+        secret = found.text
         if len(secret) < SHORTEST_TOKEN:
             yield f"{place}: the token has fewer than {SHORTEST_TOKEN} characters; use a long one"
         for other, others in auth.items():
             if other > role and any(read_secret(each.path) == secret for each in others):
                 yield f"{place}: a token of {other} is the same; each role needs its own"
+
+
+def _secret_files(
+    targets: Mapping[str, TargetSettings],
+    auth: Mapping[Role, tuple[TokenFile, ...]],
+    subscribers: Sequence[SubscriberSettings],
+) -> Iterator[tuple[str, Path | None]]:
+    """Every file that holds one secret, with its place."""
+    for role, tokens in auth.items():
+        for number, token in enumerate(tokens):
+            yield show_place(("auth", role, number, "token_file")), token.path
+    for name, settings in targets.items():
+        if settings.target.kind is not TargetKind.KFP_LOCAL:  # which ignores it
+            yield show_place(("targets", name)), settings.token_file
+    for number, told in enumerate(subscribers):
+        yield show_place(("announcements", number)), told.url_file
+        yield show_place(("announcements", number)), told.secret_file
+
+
+def _of_files(files: Iterable[tuple[str, Path | None]]) -> Iterator[str]:
+    for place, path in files:
+        left_out = () if path is None else read_secret_file(path).left_out
+        if left_out:
+            yield (
+                f"{place}: {str(path)!r} holds {' and '.join(left_out)}, which no reader of ours "
+                "takes for part of the secret; other programs might: write it without"
+            )

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from receiver.config.complaints import Complaint
+from receiver.secret_files import read_piped
 
 
 class NotYaml(Exception):
@@ -15,9 +16,11 @@ class NotYaml(Exception):
 def read_yaml(path: Path) -> tuple[dict[Any, Any], list[Complaint]]:
     """Read the file. Raises `NotYaml`; what can be told besides is returned."""
     try:
-        found, problems = _parse(path.read_text(encoding="utf-8-sig"))
+        found, problems = _parse(read_piped(path).decode("utf-8-sig"))
     except OSError as error:
-        raise NotYaml(f"the file can't be read: {error.strerror}; check its path") from None
+        raise NotYaml(
+            f"the file can't be read: {error.strerror or error}; check its path"
+        ) from None
     except UnicodeDecodeError as error:
         raise NotYaml(f"byte {error.start} is not UTF-8; save the file as UTF-8") from None
     except yaml.MarkedYAMLError as error:

@@ -4,19 +4,17 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from receiver.config import Role, TokenFile
 from receiver.telemetry import auth_failures
-from receiver.web.problems import Problem
+from receiver.web.problems import COME_AGAIN, Problem
+from receiver.web.token_files import TokenFiles
 
 EVERY_ROLE = frozenset(Role)
 
@@ -38,51 +36,49 @@ ANYONE = Caller("anonymous", EVERY_ROLE)
 class Tokens:
     """The tokens of one configuration; files are read again when they change."""
 
-    def __init__(self, roles: Mapping[Role, tuple[TokenFile, ...]] | None) -> None:
-        self._roles = roles
-        self._digests: dict[Path, tuple[tuple[int, int, int], bytes | None]] = {}
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        roles: Mapping[Role, tuple[TokenFile, ...]] | None,
+        before: "Tokens | None" = None,
+    ) -> None:
+        known = None if before is None else before.files
+        self.files: TokenFiles | None = None if roles is None else TokenFiles(roles, known)
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Who sends this `Authorization`. Raises `Problem` 401 if nobody we know."""
-        if self._roles is None:
+    def caller(self, authorization: str | None, *wanted: Role) -> Caller:
+        """Who sends this `Authorization`. Raises `Problem` unless it has one of these roles.
+
+        Is it no token of theirs while a file of theirs can't be used, then it may be our fault:
+        503, for Alertmanager never tries again after a 401.
+        """
+        if self.files is None:
             return ANYONE
         presented = _token(authorization)
         if presented is None:
-            raise _unauthorized("a token is needed: Authorization: Bearer TOKEN, or Basic")
-        digest = hashlib.sha256(presented).digest()
-        names, roles = [], set()
-        for role, files in self._roles.items():
-            for file in files:
-                known = self._digest(file.path)
-                # Every token is compared, in constant time each.
-                if known is not None and hmac.compare_digest(known, digest):
-                    names.append(file.name)
-                    roles.add(role)
-        if not roles:
-            raise _unauthorized("this token is not known here")
-        return Caller(names[0], frozenset(roles))
-
-    def _digest(self, path: Path) -> bytes | None:
-        try:
-            stat = os.stat(path)  # noqa: PTH116  three times as fast as Path.stat, per request
-        except OSError:
-            return None
-        version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        with self._lock:
-            known = self._digests.get(path)
-            if known is None or known[0] != version:
-                known = (version, _read(path))
-                self._digests[path] = known
-            return known[1]
+            raise _refused(
+                HTTPStatus.UNAUTHORIZED,
+                "a token is needed: Authorization: Bearer TOKEN, or Basic",
+                CHALLENGE,
+            )
+        caller = _known(self.files, hashlib.sha256(presented).digest())
+        if caller is not None and caller.roles.intersection(wanted):
+            return caller
+        problems = [problem for role in wanted for problem in self.files.problems(role)]
+        if problems:
+            detail = f"a token file of ours can't be used now: {'; '.join(problems)}"
+            raise _refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, COME_AGAIN)
+        if caller is None:
+            raise _refused(HTTPStatus.UNAUTHORIZED, "this token is not known here", CHALLENGE)
+        raise _refused(HTTPStatus.FORBIDDEN, f"this needs the role {' or '.join(wanted)}")
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        token = path.read_bytes().strip()
-    except OSError:
-        return None
-    return hashlib.sha256(token).digest() if token else None
+def _known(files: TokenFiles, digest: bytes) -> Caller | None:
+    names, roles = [], set()
+    for role, name, known in files.digests():
+        # Every token is compared, in constant time each.
+        if hmac.compare_digest(known, digest):
+            names.append(name)
+            roles.add(role)
+    return Caller(names[0], frozenset(roles)) if roles else None
 
 
 def _token(authorization: str | None) -> bytes | None:
@@ -100,19 +96,14 @@ def _token(authorization: str | None) -> bytes | None:
     return None
 
 
-def _unauthorized(detail: str) -> Problem:
-    auth_failures.labels("401").inc()
-    return Problem(HTTPStatus.UNAUTHORIZED, detail, CHALLENGE)
+def _refused(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> Problem:
+    auth_failures.labels(str(status.value)).inc()
+    return Problem(status, detail, headers)
 
 
 def require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
-    """The caller, if it has one of these roles. Raises `Problem` 401 or 403."""
-    caller = tokens.caller(request.headers.get("authorization"))
-    if not caller.roles.intersection(roles):
-        auth_failures.labels("403").inc()
-        needed = " or ".join(roles)
-        raise Problem(HTTPStatus.FORBIDDEN, f"this needs the role {needed}")
-    return caller
+    """The caller, if it has one of these roles. Raises `Problem` 401, 403 or 503."""
+    return tokens.caller(request.headers.get("authorization"), *roles)
 
 
 def require_same_site(request: Request, external_url: str | None) -> None:

@@ -40,7 +40,18 @@ class Probes:
             await run_in_threadpool(self._try_store)
         except StoreUnavailable as error:
             return unavailable(str(error))
-        return PlainTextResponse("ready\n")
+        return self._allowed()
+
+    def _allowed(self) -> Response:
+        """Whether a notification's token can be known; other troubles with tokens beside it."""
+        files = self._service.loaded.tokens.files
+        if files is None:
+            return PlainTextResponse("ready\n")
+        files.look()
+        problems = [problem for role in Role for problem in files.problems(role)]
+        if files.none_usable(Role.WEBHOOK):
+            return unavailable("; ".join(problems))
+        return PlainTextResponse("\n".join(["ready", *problems, ""]))
 
     def _try_store(self) -> None:
         self._service.store.require_room()
@@ -52,6 +63,8 @@ class Probes:
         loaded = self._service.loaded
         if not loaded.config.server.metrics_open:
             require(request, loaded.tokens, Role.READER, Role.OPERATOR)
+        if loaded.tokens.files is not None:
+            loaded.tokens.files.look()
         text = await run_in_threadpool(generate_latest, registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -1,5 +1,7 @@
 """Who may ask what, and what an answer never holds."""
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from receiver.config import Role
+from receiver.config import Role, TokenFile
+from receiver.web.auth import Tokens
 from receiver.web.openapi import openapi
+from receiver.web.problems import Problem
 from tests.posts import entry, post
 from tests.serving import NO_AUTH, Served, serve
 
@@ -232,11 +236,104 @@ def test_tokens_rotate_without_a_restart(tmp_path):
         (tmp_path / "new").replace(tmp_path / "operator")
         assert may("third")
         assert not may("fresh")
-        (tmp_path / "operator").unlink()
+        (tmp_path / "operator").write_text("fourth")
         assert not may("third")
-        (tmp_path / "operator-2").write_text("\n")
-        assert not may("")
-        assert not may("canary-operator-2")
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (Path.unlink, "can't read"),
+        (lambda file: file.write_text("\n"), "is empty"),
+        (lambda file: file.write_bytes(b"\xff\xfe\x00"), "is no text"),
+        (lambda file: file.write_text("two words"), "more than one line or word"),
+        (lambda file: (file.unlink(), os.mkfifo(file)), "is a pipe"),
+        (lambda file: (file.unlink(), file.symlink_to("/dev/zero")), "is a device"),
+        (lambda file: file.write_text("x" * 70_000), "more than 65536 bytes"),
+    ],
+)
+def test_a_broken_token_file_is_our_fault_and_never_a_401(tmp_path, broken, why):
+    """The last good token stays in force, others may come again, and everyone can see why."""
+    prepare(tmp_path)
+    file = tmp_path / "webhook"
+    config = CONFIG.replace(", {name: both, token_file: both}]", "]", 1)
+    with serve(tmp_path, config) as receiver:
+        broken(file)
+
+        assert receiver.post("/webhook", NOTIFICATION, token="canary-webhook").status == 200
+        for token in ("not-there-yet", "canary-reader"):
+            answer = receiver.post("/webhook", NOTIFICATION, token=token)
+            assert answer.status == 503
+            assert answer.headers["Retry-After"]
+            assert why in answer.detail
+        # What is surely the caller's fault, or not about this role, is answered as ever.
+        assert receiver.post("/webhook", NOTIFICATION).status == 401
+        assert receiver.get("/decisions", token="nobody").status == 401
+        assert receiver.post("/pause", COMMENT, token="canary-reader").status == 403
+        ready = receiver.get("/-/ready")
+        assert ready.status == 503
+        assert "the token alertmanager of the role webhook: " in ready.detail
+        assert why in ready.detail
+        metric = 'retrain_auth_token_files_broken{role="webhook"} 1.0'
+        assert metric in receiver.get("/metrics", token="canary-reader").text
+
+        (tmp_path / "mended").write_text("canary-new")
+        (tmp_path / "mended").replace(file)
+
+        assert receiver.post("/webhook", NOTIFICATION, token="canary-new").status == 200
+        assert receiver.post("/webhook", NOTIFICATION, token="canary-webhook").status == 401
+        assert receiver.get("/-/ready").text == "ready\n"
+        told = [line for line in receiver.log.read_text().splitlines() if "token_file_" in line]
+        assert [json.loads(line)["event"] for line in told] == [
+            "token_file_unusable",
+            "token_file_usable",
+        ]
+
+
+def test_without_any_good_token_a_role_answers_503(tmp_path):
+    """Nobody can be told from anybody: not even a token that is right."""
+    tokens = Tokens({WEBHOOK: (TokenFile("alertmanager", tmp_path / "gone"),), READER: ()})
+
+    with pytest.raises(Problem) as refused:
+        tokens.caller("Bearer canary", WEBHOOK)
+
+    assert refused.value.status == 503
+
+
+def test_a_reader_whose_token_file_broke_does_not_stop_the_intake(tmp_path):
+    """Ready means that notifications are accepted; what else is wrong is told beside it."""
+    prepare(tmp_path)
+    with serve(tmp_path, CONFIG) as receiver:
+        (tmp_path / "reader").write_text("")
+
+        ready = receiver.get("/-/ready")
+
+        assert ready.status == 200
+        assert ready.text.startswith("ready\nthe token dashboards of the role reader: ")
+
+
+def test_the_last_good_token_survives_a_reload(tmp_path):
+    """A reload that comes between two writes of a token file forgets nothing."""
+    file = tmp_path / "token"
+    file.write_text("canary")
+    roles = {WEBHOOK: (TokenFile("alertmanager", file),)}
+    before = Tokens(roles)
+    file.write_text("")
+
+    after = Tokens(roles, before)
+
+    assert after.caller("Bearer canary", WEBHOOK).name == "alertmanager"
+
+
+@pytest.mark.parametrize("written", [b"\xef\xbb\xbftoken-of-ours\r\n", b" token-of-ours \n\n"])
+def test_a_token_means_the_same_to_every_reader(tmp_path, written):
+    """What an editor puts around a token is no part of it, for intake as for check-config."""
+    file = tmp_path / "token"
+    file.write_bytes(written)
+
+    tokens = Tokens({WEBHOOK: (TokenFile("alertmanager", file),)})
+
+    assert tokens.caller("Bearer token-of-ours", WEBHOOK).name == "alertmanager"
 
 
 def test_metrics_can_be_opened(tmp_path):

@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from receiver.core.budgets import Cost
 from receiver.core.policies import Mode, Policy
 from receiver.core.storms import Storm
 from receiver.core.targets import TargetKind
+from receiver.secret_files import LARGEST_SECRET, LARGEST_TEXT, read_secret
 
 FIVE_LINES = """\
 targets: {retrain: {kfp: {pipeline: retrain.yaml}}}
@@ -33,7 +36,8 @@ def load(tmp_path):
     (tmp_path / "token").write_text("a-long-secret\n")
     (tmp_path / "key.pem").write_text(PEM)
 
-    def load(text):
+    def load(text, *, odd=b""):
+        (tmp_path / "odd").write_bytes(odd)
         (tmp_path / "receiver.yaml").write_text(text)
         return load_config(tmp_path / "receiver.yaml", environment=tmp_path / ".venv")
 
@@ -254,6 +258,11 @@ relative paths start at the configuration's folder"""
         ("server: {max_body: lots}", "server.max_body: 'lots' is not a size; write 10MiB"),
         ("server: {max_body: -1}", "server.max_body: -1 is not a size"),
         ("server: {max_body: true}", "server.max_body: True is not a size"),
+        ("server: {max_body: 33MiB}", "server.max_body: 34603008 bytes are more than we can hold"),
+        (
+            "server: {max_body: 999999999999999GiB}",
+            "are more than we can hold in memory at once; write at most 32MiB",
+        ),
         ("server: {max_body: 0}", "server.max_body: 0 is too small"),
         ("retention: {skips: 0s}", "retention.skips: '0s' is too short"),
         ("retention: {skips: 14}", "retention.skips: 14 is not a duration; write 30m, 6h or 2d"),
@@ -294,6 +303,19 @@ relative paths start at the configuration's folder"""
             "auth.webhook[0].token_file: can't read",
         ),
         ("auth: {webhook: [{name: a, token_file: .}]}", "Is a directory"),
+        (
+            "auth: {webhook: [{name: a, token_file: /dev/zero}]}",
+            "token_file: '/dev/zero' is a device; write the path of a regular file",
+        ),
+        (
+            f"targets: {{t: {{{GITHUB.replace(': token', ': /dev/zero')}}}}}}}",
+            "targets.t.github.token_file: '/dev/zero' is a device",
+        ),
+        (
+            f"targets: {{t: {{{GITHUB}, ca_file: /dev/zero}}}}}}",
+            "targets.t.github.ca_file: '/dev/zero' is a device",
+        ),
+        ("storage: {url_file: /dev/zero}", "storage.url_file: '/dev/zero' is a device"),
         ("auth: {webhook: [{name: a, token_file: empty}]}", "empty' is empty; write the secret"),
         ("auth: {webhook: [{name: a, token_file: two}]}", "two' holds more than one line or word"),
         ("auth: {webhook: [{name: a, token_file: bytes}]}", "bytes' is no text"),
@@ -946,6 +968,70 @@ auth:
         "auth.webhook[1]: the token has fewer than 8 characters; use a long one",
         "auth.operator[0]: a token of webhook is the same; each role needs its own",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "left_out"),
+    [
+        ("\ufeff{}\n", "a byte order mark"),
+        ("{}\r\n", "Windows' line ends"),
+        ("\ufeff{}\r\n", "a byte order mark and Windows' line ends"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("auth.webhook[0].token_file", "auth: {webhook: [{name: a, token_file: odd}]}"),
+        ("targets.t", f"targets: {{t: {{{GITHUB.replace(': token', ': odd')}}}}}}}"),
+        (
+            "announcements[0]",
+            "announcements: [{name: a, webhook: {url: 'https://h', secret_file: odd}}]",
+        ),
+    ],
+)
+def test_what_an_editor_left_in_a_secret_is_warned_of(load, written, left_out, place, text):
+    """We leave it out; another program that reads the same file might not."""
+    secret = written.format("whsec_" + "MfKQ" * 8).encode()
+
+    warnings = load(text, odd=secret).warnings
+
+    assert any(
+        warning.startswith(f"{place}: ") and f"odd' holds {left_out}, which" in warning
+        for warning in warnings
+    )
+
+
+def test_a_file_of_the_largest_size_is_read(tmp_path):
+    """The bound is above everything that is meant."""
+    file = tmp_path / "file"
+    file.write_text("x" * LARGEST_SECRET)
+
+    assert len(read_secret(file)) == LARGEST_SECRET
+
+
+def test_a_pipe_will_do_for_the_configuration(tmp_path):
+    """`check-config --config /dev/stdin` reads what another program renders."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("policies: []\n",))
+    writer.start()
+
+    assert load_config(pipe).policies == ()
+
+    writer.join()
+
+
+@pytest.mark.parametrize("size", [LARGEST_TEXT + 1, None])
+def test_a_configuration_without_end_is_a_problem(tmp_path, size):
+    """Neither a huge file nor a device holds the start."""
+    file = tmp_path / "receiver.yaml"
+    if size is None:
+        file.symlink_to("/dev/zero")
+    else:
+        file.write_text("#" * size)
+
+    with pytest.raises(ConfigError, match=r"a device|more than 1048576 bytes"):
+        load_config(file)
 
 
 def test_the_example_of_the_design_is_valid(load, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 
 from receiver.store.store import Store
 from tests.fakes import HandClock
+from tests.waiting import eventually, free_port
 
 MEMORY = Path("/dev/shm")  # noqa: S108  Linux keeps it in memory
 
@@ -125,6 +127,38 @@ class PostgresServer:
             with self.connect() as admin:
                 admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def pooled(self, database: str, mode: str, folder: Path) -> Iterator[str]:
+        """Put PgBouncer before a database; the storage URL through it. Skips where it is missing.
+
+        `folder` is for its own files; other users must be able to read there.
+        """
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            missing = "no PgBouncer here: install the package pgbouncer"
+            if os.environ.get("CI") == "true":
+                pytest.fail(missing)
+            pytest.skip(missing)
+        file, port = folder / "pgbouncer.ini", free_port()
+        file.write_text(
+            f"[databases]\n{database} = host={self._folder} user={SUPERUSER}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+            f"unix_socket_dir =\nauth_type = any\npool_mode = {mode}\n"
+        )
+        process = subprocess.Popen(
+            [program, "-q", file],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user.pw_uid if self._user else None,
+        )
+        try:
+            eventually(lambda: listens(port))
+            yield f"postgresql+psycopg://{SUPERUSER}@127.0.0.1:{port}/{database}"
+        finally:
+            process.terminate()
+            process.wait()
+
     def _run(self, program: str, *arguments: str, data: bool = True) -> str:
         place = [f"--pgdata={self._folder}/data"] if data else []
         done = subprocess.run(
@@ -144,6 +178,12 @@ class PostgresServer:
             told = log.read_text()[-2000:] if log.exists() else ""
             raise RuntimeError(f"{program} failed: {done.stdout or ''}{told}")
         return done.stdout or ""
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _somebody() -> pwd.struct_passwd:

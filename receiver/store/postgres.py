@@ -31,6 +31,11 @@ SELECT set_config('lock_timeout', '{patience}s', false),
        WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
 """
 
+TURNS = 3
+"""How often two connections take turns: other clients of a pooler may take a backend between."""
+
+BACKEND = select(func.pg_backend_pid(), func.pg_postmaster_start_time())
+
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """A view that does not change meanwhile."""
 
@@ -76,6 +81,29 @@ def require_fit(db: Connection) -> None:
         raise StoreRefused(
             f"the database's encoding is {encoding}; create it anew with ENCODING 'UTF8'"
         )
+
+
+def require_sessions(engine: Engine) -> None:
+    """Refuse a pooler that lends each transaction another session. Raises `StoreRefused`.
+
+    Our time-outs and prepared statements belong to a session. Two connections that take turns must
+    each keep a backend of its own: behind PgBouncer in transaction mode they share, or swap, them.
+    """
+    with engine.connect() as one, engine.connect() as two:
+        seen = [(_backend(one), _backend(two)) for _ in range(TURNS)]
+    if len(set(seen)) > 1 or seen[0][0] == seen[0][1]:
+        raise StoreRefused(
+            "a pooler between us and the database lends each transaction another session "
+            "(PgBouncer with pool_mode = transaction), but our time-outs and prepared statements "
+            "belong to sessions; write pool_mode = session for this database, or let storage.url "
+            "lead to PostgreSQL itself"
+        )
+
+
+def _backend(db: Connection) -> tuple[object, ...]:
+    """The process that serves this transaction; of several servers two may have one number."""
+    with db.begin():
+        return tuple(db.execute(BACKEND).one())
 
 
 def database_time(db: Connection) -> datetime:

@@ -33,7 +33,12 @@ from receiver.store.errors import (
 from receiver.store.log_rows import LogRows
 from receiver.store.migrate import is_due, migrate
 from receiver.store.model_rows import ModelRows
-from receiver.store.postgres import READING, postgres_engine, require_fit
+from receiver.store.postgres import (
+    READING,
+    postgres_engine,
+    require_fit,
+    require_sessions,
+)
 from receiver.store.restraint_rows import RestraintRows
 from receiver.store.retention_rows import RetentionRows
 from receiver.store.run_end_rows import RunEndRows
@@ -146,6 +151,7 @@ class Store:
         if path is not None:
             store._file_lock = lock_file(path)
         try:
+            store._require_sessions()
             store._prepare(migrate or Store.migrate)
         except BaseException:
             store.close()
@@ -240,6 +246,14 @@ class Store:
         """Run the migrations that are due. Raises `StoreUnavailable`."""
         with self._connection(sqlite_begin="IMMEDIATE") as db:
             migrate(db)
+
+    def _require_sessions(self) -> None:
+        if self.alone:
+            return
+        try:
+            require_sessions(self._engine)
+        except DRIVER_ERRORS as error:
+            raise failure_of(error) from error
 
     def _prepare(self, migrate: Callable[["Store"], None]) -> None:
         """Bring the tables up to date, and our ids behind those of the log."""

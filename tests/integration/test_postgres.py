@@ -1,7 +1,10 @@
 """What only PostgreSQL has: its clock, its locks, its restarts, a connection that is cut."""
 
 from datetime import UTC, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -27,6 +30,42 @@ def two(replicas):
 def setting(store, name):
     with store._reading() as db:
         return db.scalar(text(f"SELECT current_setting('{name}')"))
+
+
+class TestPooler:
+    """What may stand between us and the database."""
+
+    @pytest.fixture
+    def readable(self):
+        with TemporaryDirectory(dir="/tmp") as path:
+            Path(path).chmod(0o755)
+            yield Path(path)
+
+    def test_sessions_that_change_are_refused_with_the_cure(self, replicas, postgres, readable):
+        """Behind PgBouncer in transaction mode the start says what to change."""
+        with (
+            postgres.pooled(replicas.database, "transaction", readable) as url,
+            pytest.raises(StoreRefused, match="pool_mode = session"),
+        ):
+            Store.open(url, None)
+
+    def test_sessions_that_swap_backends_are_refused(self, replicas, postgres, readable):
+        """Also while other clients of the pooler take one in between."""
+        with (
+            postgres.pooled(replicas.database, "transaction", readable) as url,
+            psycopg.connect(url.replace("+psycopg", "")) as other,
+        ):
+            other.execute("SELECT 1")  # and keeps its transaction open
+            with pytest.raises(StoreRefused, match="pool_mode = session"):
+                Store.open(url, None)
+
+    def test_a_session_of_ones_own_is_enough(self, replicas, postgres, readable):
+        """PgBouncer in session mode works."""
+        with postgres.pooled(replicas.database, "session", readable) as url:
+            store = Store.open(url, None)
+            with store.begin() as tx:
+                assert tx.now() is not None
+            store.close()
 
 
 class TestTime:

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from receiver.web.cells import cell
@@ -141,10 +142,14 @@ def print_json(answer: object) -> None:
 
 def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """A heading, then the rows; what is nested as JSON."""
+    write_csv(chain([columns], ([cell(row[name]) for name in columns] for row in rows)))
+
+
+def write_csv(rows: Iterable[Iterable[object]]) -> None:
+    """Rows of cells, safe for a terminal as tables are: nobody knows where they end up."""
     writer = csv.writer(sys.stdout)
-    writer.writerow(columns)
     for row in rows:
-        writer.writerow([cell(row[name]) for name in columns])
+        writer.writerow([visible(each) if isinstance(each, str) else each for each in row])
 
 
 def warn(text: str) -> None:

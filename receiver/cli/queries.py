@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any
@@ -30,6 +29,7 @@ from receiver.cli.output import (
     print_json,
     shown,
     visible,
+    write_csv,
 )
 from receiver.cli.reports import hint_at_more, show_decision, show_explanation, show_list
 from receiver.core.alerts import AlertStatus, Source
@@ -165,8 +165,7 @@ def _print_decisions_csv(
     receiver: ReceiverClient, query: Mapping[str, str], limit: int | None
 ) -> None:
     rows = csv.reader(receiver.lines("/decisions", query, CSV))
-    writer = csv.writer(sys.stdout)
-    writer.writerows(islice(rows, None if limit is None else limit + 1))
+    write_csv(islice(rows, None if limit is None else limit + 1))
 
 
 def _print_all_decisions(

@@ -4,6 +4,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,12 @@ from receiver.core.ports import Announcer, Dispatcher
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
 from receiver.core.targets import TargetKind
+from receiver.dispatchers.at_address import AtItsAddress
 from receiver.dispatchers.lazy import LateDispatcher
 from receiver.dispatchers.unconfigured import UnconfiguredTarget
 from receiver.flows.intake.committer import Committer
 from receiver.flows.intake.taking_in import take_in
+from receiver.flows.operator.left_behind import left_behind
 from receiver.flows.operator.reloading import apply_configuration
 from receiver.flows.worker.loops import Setup, Worker
 from receiver.flows.worker.polling import Asked
@@ -135,25 +138,29 @@ class Receiver:
                 log().error("config_rejected", problems=list(error.problems))
                 raise
             needs_restart = [] if config.storage == self._config.storage else ["storage"]
+            # First, for what it pauses must be held before the new policies decide.
+            told = self._apply(config)
             self._config = config
             self._dispatchers = dispatchers_of(config, self._runs_dir)
             self.worker.change(setup_of(config, self._dispatchers))
-            self.service.loaded = loaded(config, self.service.loaded)
-            self._apply(config)
+            self.service.loaded = replace(loaded(config, self.service.loaded), told=told)
             self.worker.hint()
             self.load_clients()
             return needs_restart
 
-    def _apply(self, config: Config) -> None:
-        changed = apply_configuration(self.store, self.service.loaded.policy_set, config.text)
+    def _apply(self, config: Config) -> tuple[str, ...]:
+        policy_set = policy_set_of(config)
+        applied = apply_configuration(self.store, policy_set, config.text)
+        told = (*applied.told, *left_behind(self.store, policy_set))
         know_subscribers(told.subscriber.name for told in config.subscribers)
         know_sources(asking.everybody if (asking := policy_set_of(config).asking) else ())
         know_targets({name: target.run_timeout for name, target in config.targets.items()})
         config_reload_successful.set(1)
         config_reload_timestamp.set(self.service.clock.now().timestamp())
-        for warning in config.warnings:
+        for warning in (*config.warnings, *told):
             log().warning("config_warning", detail=warning)
-        log().info("config_loaded", config_hash=config.hash, changed=changed)
+        log().info("config_loaded", config_hash=config.hash, changed=applied.changed)
+        return told
 
 
 def policy_set_of(config: Config) -> PolicySet:
@@ -224,8 +231,26 @@ def announcers_of(config: Config) -> dict[str, Announcer]:
     }
 
 
-def dispatchers_of(config: Config, runs: Path) -> dict[str, LateDispatcher]:
+def dispatchers_of(config: Config, runs: Path) -> dict[str, AtItsAddress]:
     """The targets' dispatchers; their client libraries are not loaded yet."""
+    late = late_dispatchers(config, runs)
+    targets = {name: settings.target for name, settings in config.targets.items()}
+    return {
+        name: AtItsAddress(
+            late[name],
+            target.address,
+            {
+                other.address: late[at]
+                for at, other in targets.items()
+                if other.kind is target.kind
+            },
+        )
+        for name, target in targets.items()
+    }
+
+
+def late_dispatchers(config: Config, runs: Path) -> dict[str, LateDispatcher]:
+    """Each target's own dispatcher."""
     return {
         name: LateDispatcher(
             partial(build_dispatcher, settings, runs),

@@ -15,7 +15,7 @@ from receiver.cli.options import (
     TokenFile,
     peer,
 )
-from receiver.cli.output import Column, Screen, column, print_csv, print_json
+from receiver.cli.output import Column, Screen, column, print_csv, print_json, shown
 from receiver.core.budgets import show_amount
 from receiver.core.durations import show_duration
 
@@ -99,4 +99,11 @@ def policies(
     elif output is Format.CSV:
         print_csv(POLICY_CSV, answer["policies"])
     else:
-        Screen().table(POLICY_TABLE, answer["policies"])
+        screen = Screen()
+        screen.table(POLICY_TABLE, answer["policies"])
+        for pause in answer["orphaned_pauses"]:
+            name = shown(pause["policy"])
+            screen.line(
+                f"policy {name} is paused by {shown(pause['actor'])} but is not in the "
+                f"configuration: retrain-receiver resume --policy {name}"
+            )

@@ -55,7 +55,10 @@ def _moves(*rows: tuple[Iterable[DispatchState], Iterable[DispatchState]]) -> fr
 
 MOVES: Mapping[Mover, frozenset[Move]] = {
     Mover.SENDER: _moves(
-        ({DispatchState.PENDING}, {DispatchState.SENDING, DispatchState.SUPERSEDED}),
+        (
+            {DispatchState.PENDING},
+            {DispatchState.SENDING, DispatchState.SUPERSEDED, DispatchState.PARKED},
+        ),
         (
             {DispatchState.SENDING},
             {

@@ -1,13 +1,16 @@
 """The policy set: policies and targets of one configuration; matches alerts to policies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from receiver.core.alerts import Alert
 from receiver.core.announcements import Subscriber
+from receiver.core.dispatches import Dispatch
+from receiver.core.models import Pause, PauseScope
 from receiver.core.policies import Identity, Mode, NoIdentity, Policy, first_match, identify
 from receiver.core.sources import Asking
-from receiver.core.targets import Target
+from receiver.core.targets import Target, address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,32 @@ class PolicySet:
     def policy(self, name: str | None) -> Policy | None:
         """The policy of that name, if the configuration still has it."""
         return next((policy for policy in self.policies if policy.name == name), None)
+
+    def moved(self, dispatch: Dispatch) -> str | None:
+        """Why nobody may be asked about a dispatch any more, if its target has moved away.
+
+        Its place was stored with it, but credentials are for where the targets are now. Another
+        target of the same kind that is at the dispatch's address lends its own.
+        """
+        now = self.targets.get(dispatch.target)
+        if now is None:
+            return None  # gone, which is another matter
+        then = address_of(dispatch.kind, dispatch.place)
+        if then in {one.address for one in self.targets.values() if one.kind is now.kind}:
+            return None
+        return (
+            f"target {dispatch.target} moved from {then} to {now.address}, and no other target is "
+            "at the old address, whose credential could be used there"
+        )
+
+    def orphaned(self, pauses: Iterable[Pause], now: datetime) -> list[Pause]:
+        """The pauses in force whose policy is not in the configuration: they hold nothing."""
+        named = {policy.name for policy in self.policies}
+        return [
+            pause
+            for pause in pauses
+            if pause.scope is PauseScope.POLICY and pause.name not in named and pause.holds(now)
+        ]
 
     def acts(self, policy_name: str) -> bool:
         """Whether this policy still exists and starts runs."""

@@ -30,3 +30,18 @@ class Target:
     kind: TargetKind
     place: Mapping[str, str]
     inputs: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        """What its credential is for."""
+        return address_of(self.kind, self.place)
+
+
+ADDRESSES = {TargetKind.GITHUB: ("base_url", "repository"), TargetKind.KFP: ("endpoint",)}
+"""The parts of a place that say who is asked; local pipelines need no credential."""
+
+
+def address_of(kind: TargetKind, place: Mapping[str, str]) -> str:
+    """Who is asked about a place: the only one whom the credential for it may reach."""
+    parts = [place.get(name, "").rstrip("/").lower() for name in ADDRESSES.get(kind, ())]
+    return " ".join([kind.value, *parts])

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from receiver.core import cooldowns
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import MOVES, Dispatch, DispatchState, Mover, next_look
 from receiver.core.messages import dispatch_moved
+from receiver.core.policy_set import PolicySet
 from receiver.core.runs import SOONEST_POLL, Run
 from receiver.flows.unit_of_work import UnitOfWork, latest
+from receiver.store.store import Store
 from receiver.telemetry import log, transitions
 
 LEASE = timedelta(minutes=3)
@@ -38,6 +41,26 @@ def doubted(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:
         due_at=next_look(0, unit.now, LEASE),
         detail=f"it may have started: {why}",
     )
+
+
+def park_moved(store: Store, policy_set: PolicySet, dispatch: Dispatch, by: Mover) -> None:
+    """Hand a dispatch whose target has moved to a human: no credential of ours is for its place.
+
+    Replicas that still have the old configuration are no judges of that: it is looked at later.
+    """
+    with store.begin() as tx:
+        unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
+        if not tx.is_in_force(policy_set.config_hash):
+            later = replace(dispatch, due_at=unit.now + SOONEST_POLL)
+            tx.save_dispatch(later, at=unit.now, moved=False)
+            return
+        run = f"run {dispatch.run_id}" if dispatch.run_id else "its run, if there is one,"
+        why = f"{policy_set.moved(dispatch)}: look at {run} there"
+        parked = replace(dispatch, state=DispatchState.PARKED, ended_at=unit.now, detail=why)
+        if save_moved(unit, dispatch, parked, by):
+            model = unit.models[dispatch.model]
+            unit.update(cooldowns.settle(model, dispatch.settle, unit.now))
+            unit.save()
 
 
 def save_moved(

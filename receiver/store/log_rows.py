@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
@@ -60,17 +60,29 @@ class LogRows:
         newest = select(rejections.c.id).order_by(rejections.c.id.desc()).limit(KEPT_REJECTIONS)
         self._db.execute(delete(rejections).where(rejections.c.id.not_in(newest)))
 
+    def is_in_force(self, config_hash: str) -> bool:
+        """Whether no other configuration was loaded after this one, by any replica."""
+        last = self._last_config()
+        return last is None or last.hash == config_hash
+
+    def config_in_force(self) -> str | None:
+        """The text of the configuration that was loaded last."""
+        last = self._last_config()
+        return None if last is None else str(last.body)
+
+    def _last_config(self) -> Row[Any] | None:
+        query = select(configs).order_by(configs.c.loaded_at.desc()).limit(1)
+        return self._db.execute(query).one_or_none()
+
     def add_config(self, config_hash: str, body: str, at: datetime) -> bool:
         """Keep a configuration by its hash. True if it differs from the one loaded before."""
-        last = self._db.scalar(
-            select(configs.c.hash).order_by(configs.c.loaded_at.desc()).limit(1)
-        )
+        last = self._last_config()
         known = self._db.execute(
             update(configs).where(configs.c.hash == config_hash).values(loaded_at=at)
         )
         if known.rowcount == 0:
             self._db.execute(insert(configs).values(hash=config_hash, body=body, loaded_at=at))
-        return last != config_hash
+        return last is None or last.hash != config_hash
 
     def answer(self, actor: str, key: str, since: datetime) -> StoredAnswer | None:
         """What this actor's act under this key was answered, if that was after `since`."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from receiver.config import Role
 from receiver.core.budgets import Usage
+from receiver.core.models import Pause
 from receiver.core.policies import Policy
 from receiver.core.run_ends import INEFFECTIVE, Effect, median
 from receiver.store.views.view import View
@@ -21,6 +22,7 @@ from receiver.web.service import Loaded, Service
 from receiver.web.shapes.policies import (
     BudgetUsageJson,
     EffectsJson,
+    OrphanedPauseJson,
     PoliciesJson,
     PolicyJson,
     StatedPolicyJson,
@@ -49,7 +51,23 @@ class Policies:
         with self._service.store.view() as view:
             since = moment(request, "since", view.now) or view.now - LOOK_BACK
             shown = policies_json(view, loaded, since)
-        return {"since": since, "policies": shown}
+            orphaned = loaded.policy_set.orphaned(view.models.pauses(), view.now)
+        return {
+            "since": since,
+            "policies": shown,
+            "orphaned_pauses": [orphaned_pause_json(pause) for pause in orphaned],
+        }
+
+
+def orphaned_pause_json(pause: Pause) -> OrphanedPauseJson:
+    """A pause whose policy is not in the configuration."""
+    return {
+        "policy": pause.name,
+        "since": pause.since,
+        "until": pause.until,
+        "actor": pause.actor,
+        "comment": pause.comment,
+    }
 
 
 def policies_json(view: View, loaded: Loaded, since: datetime) -> list[PolicyJson]:

@@ -80,10 +80,10 @@ class Probes:
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 f"nothing was changed; {error.path.name}: {problems}",
             ) from None
-        config = self._service.loaded.config
+        loaded = self._service.loaded
         reloaded: ReloadedJson = {
-            "config_hash": config.hash,
-            "warnings": config.warnings,
+            "config_hash": loaded.config.hash,
+            "warnings": [*loaded.config.warnings, *loaded.told],
             "needs_restart": needs_restart,
         }
         return answer(reloaded)

@@ -14,11 +14,17 @@ from receiver.web.auth import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One configuration as the routes use it; a reload puts another in its place."""
+    """One configuration as the routes use it; a reload puts another in its place.
+
+    Attributes:
+        told: What it leaves behind of what is stored under names of the one before.
+
+    """
 
     config: Config
     policy_set: PolicySet
     tokens: Tokens
+    told: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -349,7 +349,7 @@ def test_a_refusal_backs_off_longer_each_time_and_a_reload_ends_it(history):
     history.clock.jump(-waits[-1])
 
     assert waits == [MINUTE, 2 * MINUTE, 4 * MINUTE]
-    assert apply_configuration(history.store, policy_set(config_hash="mended"), "{}")
+    assert apply_configuration(history.store, policy_set(config_hash="mended"), "{}").changed
     assert history.tick()
 
 
@@ -363,7 +363,7 @@ def test_a_decision_of_a_replica_with_the_old_configuration_is_repeated(history)
     assert history.reasons(alert()) == ["observed"]
 
     history.policy_set = policy_set()
-    assert not apply_configuration(history.store, history.policy_set, "{}")
+    assert not apply_configuration(history.store, history.policy_set, "{}").changed
 
     assert history.tick()
     assert history.log()[-1].reason == "triggered"
@@ -413,7 +413,7 @@ def test_a_configuration_that_did_not_change_decides_nothing_anew(history):
     history.deliver(alert())
     history.run_to_its_end()
 
-    assert not apply_configuration(history.store, history.policy_set, "{}")
+    assert not apply_configuration(history.store, history.policy_set, "{}").changed
     assert not history.tick()
 
 

@@ -1,5 +1,6 @@
 """Processes of the receiver: they start, work in lanes, answer, die and start again."""
 
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -120,8 +121,8 @@ class Replica:
         self._loading = True
         try:
             self.policy_set = self.file
-            self.worker.change(self._setup())
             self._apply()
+            self.worker.change(self._setup())
             self.wake()
         finally:
             self._loading = False
@@ -137,7 +138,12 @@ class Replica:
             f"{policy_set.config_hash} is loaded",
             (policy_set.config_hash, None),
         )
-        changed = apply_configuration(self.store, policy_set, policy_set.config_hash)
+        sections = [
+            {"name": policy.name, "match": [str(matcher) for matcher in policy.matchers]}
+            for policy in policy_set.policies
+        ]
+        body = json.dumps({"policies": sections, "hash": policy_set.config_hash})
+        changed = apply_configuration(self.store, policy_set, body).changed
         self.world.note(
             self.name,
             Kind.RELOAD,

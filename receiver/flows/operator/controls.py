@@ -65,7 +65,9 @@ def resume(
     """Lift a pause; what still fires is decided at once. The decision's id."""
 
     def do(tx: Tx) -> Decision:
-        unit = _unit_of(tx, policy_set, scope, name, named)
+        orphaned = policy_set.orphaned(tx.pauses(), tx.now())
+        known = name in {pause.name for pause in orphaned}
+        unit = _unit_of(tx, policy_set, scope, name, named, known=known)
         lifted = tx.end_pause(scope, name)
         unit.pauses = [p for p in unit.pauses if (p.scope, p.name) != (scope, name)]
         released = 0 if scope is PauseScope.MODEL else _release(unit, name)
@@ -131,18 +133,24 @@ def retrain(
 
 
 def _unit_of(
-    tx: Tx, policy_set: PolicySet, scope: PauseScope, name: str, named: Named
+    tx: Tx,
+    policy_set: PolicySet,
+    scope: PauseScope,
+    name: str,
+    named: Named,
+    *,
+    known: bool = False,
 ) -> UnitOfWork:
-    """Lock what the act is about. Raises `NotFound`."""
+    """Lock what the act is about. Raises `NotFound`, except for a policy known otherwise."""
     if scope is PauseScope.MODEL:
-        known = tx.knows_model(name)
-        policy, identity = (None, None) if known else _name_model(policy_set, name, named)
+        seen = tx.knows_model(name)
+        policy, identity = (None, None) if seen else _name_model(policy_set, name, named)
         unit = UnitOfWork(tx, policy_set, models=[name])
         if policy is not None and identity is not None:
             model = unit.models[name]
             unit.update(replace(model, policy=policy.name, labels=identity.labels))
         return unit
-    if scope is PauseScope.POLICY and policy_set.policy(name) is None:
+    if scope is PauseScope.POLICY and policy_set.policy(name) is None and not known:
         raise NotFound(f"there is no policy {name}")
     # A model that is decided at this moment would be held by a pause that is being lifted.
     tx.take_advisory_lock(AdvisoryLock.PAUSE)

@@ -16,7 +16,14 @@ from receiver.core.dispatches import (
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
 from receiver.core.runs import Run
-from receiver.flows.transitions import LEASE, doubted, place_of, running, save_moved
+from receiver.flows.transitions import (
+    LEASE,
+    doubted,
+    park_moved,
+    place_of,
+    running,
+    save_moved,
+)
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker.reconciling import DoubtTimer, look_up
 from receiver.store.store import Store, Tx
@@ -51,6 +58,9 @@ def _attempt(
     watch: DoubtTimer,
     claimed: Dispatch,
 ) -> None:
+    if policy_set.moved(claimed) and (claimed.ordered or claimed.in_doubt):
+        park_moved(store, policy_set, claimed, Mover.SENDER)
+        return
     with store.begin() as tx:
         dispatch = _prepare(tx, policy_set, claimed)
     if dispatch is None:
@@ -74,7 +84,7 @@ def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | Non
     """Ask once more whether to send; write down that we do. None if not now."""
     unit = UnitOfWork(tx, policy_set, models=[claimed.model])
     if not claimed.ordered:
-        gone = _why_gone(unit, claimed)
+        gone = _why_gone(unit, claimed) or _why_moved(unit, claimed)
         if gone:
             _supersede(unit, claimed, gone)
             return None
@@ -101,8 +111,10 @@ def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | Non
 
 
 def _waits_until(unit: UnitOfWork, dispatch: Dispatch) -> datetime | None:
-    """The time of the next look if a pause or the allowed hours hold it now; None to send it."""
+    """The time of the next look if it may not be sent now; None to send it."""
     again = unit.now + PAUSE_LOOK
+    if unit.policy_set.moved(dispatch):
+        return again
     pause = unit.pause_of(dispatch.model, dispatch.policy)
     if pause is not None:
         return min(pause.until or again, again)
@@ -125,6 +137,15 @@ def _why_gone(unit: UnitOfWork, dispatch: Dispatch) -> str | None:
     if not any(alert.counts(unit.now) for alert in unit.alerts_of(dispatch.model)):
         return "no alert of the model fires any more"
     return None
+
+
+def _why_moved(unit: UnitOfWork, dispatch: Dispatch) -> str | None:
+    """Why it goes nowhere, if its target moved: its model's alerts order a run at the new place.
+
+    A replica that has the old configuration still is no judge of that: it is told to wait.
+    """
+    moved = unit.policy_set.moved(dispatch)
+    return moved if moved and unit.tx.is_in_force(unit.policy_set.config_hash) else None
 
 
 def _supersede(unit: UnitOfWork, claimed: Dispatch, why: str) -> None:

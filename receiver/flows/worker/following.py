@@ -10,7 +10,7 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
 from receiver.core.run_ends import REPORTING, RunEnd
 from receiver.core.runs import RunState, RunStatus, next_poll
-from receiver.flows.transitions import LEASE, place_of, save_moved
+from receiver.flows.transitions import LEASE, park_moved, place_of, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.store.store import Store
@@ -32,6 +32,9 @@ def follow_next(
         dispatch = tx.claim_dispatch(target, [DispatchState.RUNNING], now=tx.now(), lease=LEASE)
     if dispatch is None:
         return False
+    if policy_set.moved(dispatch):
+        park_moved(store, policy_set, dispatch, Mover.FOLLOWER)
+        return True
     status: RunStatus | None = None
     try:
         status = dispatcher.poll(dispatch)

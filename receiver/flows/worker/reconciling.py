@@ -14,7 +14,7 @@ from receiver.core.dispatches import (
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock, Dispatcher
 from receiver.core.runs import Run
-from receiver.flows.transitions import LEASE, doubted, place_of, running, save_moved
+from receiver.flows.transitions import LEASE, doubted, park_moved, place_of, running, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store
 
@@ -74,6 +74,9 @@ def look_up(
                 return
             unit.save()
             now = unit.now
+    if policy_set.moved(dispatch):
+        park_moved(store, policy_set, dispatch, Mover.RECONCILER)
+        return
     # Asked before the look: only a look that began after the window proves absence.
     left = _window(dispatcher, dispatch) - watch.waited(dispatch, now)
     run, trouble = _find(dispatcher, dispatch)

@@ -13,7 +13,7 @@ from receiver.store.compiled_select import columns_of
 from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import attempts, dispatches, models, transitions
 from receiver.store.views.moment import Reads
-from receiver.store.views.paging import Page, filtered, page_of
+from receiver.store.views.paging import MOST_ROWS, Page, filtered, page_of
 from receiver.store.views.run_ends import run_ends_of
 
 DISPATCH_FILTERS = ("model", "policy", "target", "state")
@@ -114,6 +114,12 @@ class DispatchReads(Reads):
         query = select(*columns_of(dispatches, Moving)).where(d.state.in_(states))
         rows = self._db.execute(query.order_by(d.id.desc()).limit(MOST_MOVING))
         return tuple(Moving(*row) for row in rows)
+
+    def live(self) -> list[Dispatch]:
+        """Those on their way or with a run in progress, oldest first; no more than a page."""
+        live = dispatches.c.state.in_(sorted(state.value for state in LIVE))
+        query = select(dispatches).where(live).order_by(dispatches.c.id).limit(MOST_ROWS)
+        return [dispatch_of(row) for row in self._db.execute(query)]
 
     def live_targets(self) -> set[str]:
         """Targets that have a dispatch on its way or a run in progress."""

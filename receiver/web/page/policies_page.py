@@ -50,6 +50,7 @@ class PoliciesSeen:
     since: datetime
     policies: Sequence[PolicyStanding]
     everything: Wide
+    orphaned: Sequence[Wide]
 
 
 def read(store: Store, loaded: Loaded) -> PoliciesSeen:
@@ -65,15 +66,24 @@ def read(store: Store, loaded: Loaded) -> PoliciesSeen:
                 for told in policies_json(view, loaded, since)
             ],
             everything=_wide(view, loaded.policy_set, "", pauses),
+            orphaned=[
+                _wide(view, loaded.policy_set, pause.name, pauses)
+                for pause in loaded.policy_set.orphaned(pauses, view.now)
+            ],
         )
 
 
 def one(store: Store, policy_set: PolicySet, name: str) -> Wide | None:
-    """A policy, or everything if the name is empty; None if there is no such policy."""
-    if name and policy_set.policy(name) is None:
-        return None
+    """A policy, or everything if the name is empty; None if there is no such policy.
+
+    A name that only a pause has is one, too: that can be lifted.
+    """
     with store.view() as view:
-        return _wide(view, policy_set, name, view.models.pauses())
+        pauses = view.models.pauses()
+        names = {pause.name for pause in policy_set.orphaned(pauses, view.now)}
+        if name and policy_set.policy(name) is None and name not in names:
+            return None
+        return _wide(view, policy_set, name, pauses)
 
 
 def _wide(view: View, policy_set: PolicySet, name: str, pauses: Sequence[Pause]) -> Wide:

@@ -28,7 +28,12 @@ from receiver.web.shapes.models import (
     WholeModelJson,
 )
 from receiver.web.shapes.notifications import BriefDecisionJson, NotificationJson, ReceiptJson
-from receiver.web.shapes.policies import BudgetUsageJson, PoliciesJson, PolicyJson
+from receiver.web.shapes.policies import (
+    BudgetUsageJson,
+    OrphanedPauseJson,
+    PoliciesJson,
+    PolicyJson,
+)
 from receiver.web.shapes.process import (
     OpenApiJson,
     ProblemJson,
@@ -282,7 +287,18 @@ DECISIONS: DecisionsJson = {"decisions": [TRIGGERED], "next_cursor": str(DECISIO
 DISPATCHES: DispatchesJson = {"dispatches": [RUN], "next_cursor": None}
 WHOLE_DISPATCH: WholeDispatchJson = {**RUN, "attempts": [ATTEMPT], "transitions": [TRANSITION]}
 MODELS: ModelsJson = {"models": [HELD], "next_cursor": None}
-POLICIES: PoliciesJson = {"since": DECIDED - timedelta(days=90), "policies": [STANDING]}
+ORPHANED: OrphanedPauseJson = {
+    "policy": "model-drift",
+    "since": DECIDED - timedelta(days=2),
+    "until": None,
+    "actor": "ops",
+    "comment": "the data is being repaired",
+}
+POLICIES: PoliciesJson = {
+    "since": DECIDED - timedelta(days=90),
+    "policies": [STANDING],
+    "orphaned_pauses": [ORPHANED],
+}
 ANNOUNCEMENTS: AnnouncementsJson = {"announcements": [TOLD], "next_cursor": None}
 REJECTIONS: RejectionsJson = {"rejections": [REJECTED]}
 RELOADED: ReloadedJson = {"config_hash": CONFIG, "warnings": [], "needs_restart": ["storage"]}

@@ -70,8 +70,21 @@ class PolicyJson(StatedPolicyJson, PolicyUseJson, EffectsJson):
     ]
 
 
+class OrphanedPauseJson(TypedDict):
+    """A pause whose policy is not in the configuration: it holds nothing now."""
+
+    policy: str
+    since: Moment
+    until: Annotated[Moment | None, About("Null: until `resume`.")]
+    actor: str
+    comment: str
+
+
 class PoliciesJson(TypedDict):
     """The policies, in the order of the file."""
 
     since: Moment
     policies: Sequence[PolicyJson]
+    orphaned_pauses: Annotated[
+        Sequence[OrphanedPauseJson], About("Pauses of policies that the file does not have.")
+    ]

@@ -39,7 +39,7 @@ class ReloadedJson(TypedDict):
     """The configuration that is in force now."""
 
     config_hash: str
-    warnings: Sequence[str]
+    warnings: Annotated[Sequence[str], About("Also of what it leaves behind under other names.")]
     needs_restart: Annotated[Sequence[str], About("Sections that wait for a restart.")]
 
 

@@ -58,6 +58,14 @@ def read_token(path: Path) -> str:
     return token
 
 
+def read_key(path: Path) -> str:
+    """Read a private key in PEM, which has many lines. Raises `BadFile`."""
+    key = read_text(path, LARGEST_SECRET).strip()
+    if not key:
+        raise BadFile(f"{str(path)!r} is empty; write the private key into it")
+    return key
+
+
 def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
     """Read a text of some lines, without a byte order mark. Raises `BadFile`."""
     return _text(path, _bytes(path, most)).removeprefix("\ufeff")

@@ -13,6 +13,7 @@ from receiver.config.files import (
     need_file,
     need_program,
     read_certificate,
+    read_private_key,
 )
 from receiver.config.restraint_checks import check_budgets
 from receiver.config.sections import (
@@ -149,7 +150,7 @@ def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator
         yield from _tried((*place, "token_file"), read_token, path)
     if github.app and github.app.private_key_file:
         path = in_folder(folder, github.app.private_key_file)
-        yield from _tried((*place, "app", "private_key_file"), read_certificate, path)
+        yield from _tried((*place, "app", "private_key_file"), read_private_key, path)
     inputs = github.inputs or {}
     if RESERVED_INPUT in inputs:
         yield Complaint(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from receiver.secret_files import BadFile, read_text
+from receiver.secret_files import BadFile, read_key, read_text
 
 SHORTEST_TOKEN = 8
 
@@ -15,7 +15,16 @@ def in_folder(folder: Path, path: str) -> Path:
 
 def read_certificate(path: Path) -> None:
     """Raise `BadFile` unless the file holds something in PEM."""
-    if "-----BEGIN " not in read_text(path):
+    _need_pem(path, read_text(path))
+
+
+def read_private_key(path: Path) -> None:
+    """Raise `BadFile` unless the file holds something in PEM that can be a key."""
+    _need_pem(path, read_key(path))
+
+
+def _need_pem(path: Path, text: str) -> None:
+    if "-----BEGIN " not in text:
         raise BadFile(f"{str(path)!r} is not in PEM; it must have a line -----BEGIN …-----")
 
 

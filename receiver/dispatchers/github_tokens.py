@@ -1,5 +1,6 @@
 """Where tokens for GitHub come from: a file, or an installation of a GitHub App."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -12,7 +13,8 @@ from receiver.core.dispatches import Failure
 from receiver.dispatchers.github_answers import GithubAnswer, error
 from receiver.dispatchers.github_requests import GithubRequest, exchange
 from receiver.dispatchers.refusals import REFUSALS
-from receiver.http import Client, NoAnswer, bearer, words
+from receiver.http import Client, NoAnswer, bearer
+from receiver.secret_files import BadFile, read_key, read_token
 
 PERMISSIONS = {"actions": "write", "metadata": "read"}
 LONGEST_WAIT = 10.0
@@ -59,10 +61,7 @@ class FileTokens:
 
     def current(self, base_url: str, *, refused: str | None = None) -> str:  # noqa: ARG002
         """Read the file anew."""
-        token = _read_secret(self._path)
-        if not token.isascii() or any(not c.isprintable() or c == " " for c in token):
-            raise error(f"{self._path} does not hold one token", Failure.UNAVAILABLE)
-        return token
+        return _read(self._path, read_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class InstallationTokens:
 
     def current(self, base_url: str, *, refused: str | None = None) -> str:
         """Give the known token, or ask for one if there is none or the key file changed."""
-        private_key = _read_secret(self._app.private_key_file)
+        private_key = _read(self._app.private_key_file, read_key)
         # One asks for all; the others wait as long as one may ask.
         if not self._lock.acquire(timeout=self._timeout):
             raise error(f"GitHub is slow to give {self} a token", Failure.UNAVAILABLE)
@@ -168,11 +167,8 @@ def _now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251  proofs and tokens end on the wall clock
 
 
-def _read_secret(path: Path) -> str:
+def _read(path: Path, read: Callable[[Path], str]) -> str:
     try:
-        secret = path.read_text("utf-8").strip()
-    except (OSError, ValueError) as problem:
-        raise error(f"{path} can't be read: {words(problem)}", Failure.UNAVAILABLE) from problem
-    if not secret:
-        raise error(f"{path} is empty", Failure.UNAVAILABLE)
-    return secret
+        return read(path)
+    except BadFile as problem:
+        raise error(str(problem), Failure.UNAVAILABLE) from problem

@@ -15,7 +15,8 @@ from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.dispatchers.kfp_client import KfpAnswer, KfpClient
 from receiver.dispatchers.refusals import REFUSALS
-from receiver.http import LONGEST_QUOTE, is_redirect, words
+from receiver.http import LONGEST_QUOTE, is_redirect
+from receiver.secret_files import BadFile, read_token
 
 CURES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "give `token_file` a service account token for the audience "
@@ -200,14 +201,9 @@ class KfpApi:
     def _refresh(self, settings: Any) -> None:
         """Read the token anew for each request: kubelet replaces it long before it expires."""
         try:
-            token = (self._token_file or Path()).read_text(encoding="ascii").strip()
-        except (OSError, ValueError) as error:
-            raise DispatchError(
-                f"cannot read the token in {self._token_file}: {words(error)}",
-                Failure.UNAVAILABLE,
-            ) from error
-        if not token.isprintable() or not token:
-            raise DispatchError(f"{self._token_file} does not hold one token", Failure.UNAVAILABLE)
+            token = read_token(self._token_file or Path())
+        except BadFile as problem:
+            raise DispatchError(str(problem), Failure.UNAVAILABLE) from problem
         self._token = settings.api_key["authorization"] = token
 
 

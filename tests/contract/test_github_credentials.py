@@ -93,6 +93,40 @@ def test_without_a_token_nothing_is_sent(peer, tmp_path, content):
     assert peer.asked == []
 
 
+def test_what_an_editor_left_around_a_token_is_not_sent(peer, tmp_path):
+    """What `check-config` accepts is used as it was meant: no byte order mark, no line end."""
+    path = token_file(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbfpeer-token\r\n")
+
+    dispatcher_with(path).start(dispatch_to(peer))
+
+    assert tokens_used(peer) == ["token peer-token"]
+
+
+def test_what_an_editor_left_around_a_key_does_not_spoil_it(peer, app):
+    """A byte order mark and Windows' line ends are no part of a private key."""
+    key = app.private_key_file.read_bytes()
+    app.private_key_file.write_bytes(b"\xef\xbb\xbf" + key.replace(b"\n", b"\r\n"))
+
+    dispatcher_with(app).start(dispatch_to(peer))
+
+    assert tokens_used(peer) == ["token ghs_1"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff", b"k" * 70_000])
+def test_without_a_key_nothing_is_sent(peer, app, content):
+    """The dispatch waits until somebody mends the file."""
+    app.private_key_file.unlink()
+    if content is not None:
+        app.private_key_file.write_bytes(content)
+
+    error = failure_to_start(dispatcher_with(app), dispatch_to(peer))
+
+    assert error.failure is Failure.UNAVAILABLE
+    assert str(app.private_key_file) in str(error)
+    assert peer.asked == []
+
+
 def test_an_app_dispatches_with_a_token_of_its_installation(peer, app):
     """It asks for the least permissions, once, and uses the token while it lives."""
     dispatcher = dispatcher_with(app)

@@ -224,6 +224,16 @@ def test_a_rotated_token_is_taken_up(tmp_path):
         assert peer.starts == 4
 
 
+def test_what_an_editor_left_around_a_token_is_not_sent(tmp_path):
+    """What `check-config` accepts is used as it was meant: no byte order mark, no line end."""
+    token_file = tmp_path / "token"
+    token_file.write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    with KfpPeer(token="s3cret") as peer:
+        dispatcher(token_file=token_file).start(order(peer.url))
+
+        assert peer.starts == 1
+
+
 def test_a_token_that_is_never_accepted_is_refused_and_kept_secret(tmp_path):
     """One refresh, then a definite no; a proxy that shows the token does not get it into a log."""
     token_file = tmp_path / "token"

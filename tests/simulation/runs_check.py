@@ -166,6 +166,8 @@ def _settled(
             found.add("G2", since, f"said to be over, but run {run.id} goes on")
         if policy is not None and decided.wall + SLACK < since.wall + policy.settle:
             found.add("G2", note, f"decided although run {run.id} has not settled")
+    if " moved from " in since.data["detail"]:
+        return  # nobody may ask about it where it is
     goes_on = run.ends > post.at and run.gone_at > since.at
     age = since.at - run.began
     if state == "parked" and before == "running" and goes_on and age < truth.run_timeout - 60:

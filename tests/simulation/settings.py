@@ -12,6 +12,7 @@ from tests.simulation.plans import Plan
 
 WORKFLOW = replace(PIPELINE, name="workflow")
 TARGETS: Mapping[str, Target] = {"pipeline": PIPELINE, "workflow": WORKFLOW}
+ELSEWHERE = replace(PIPELINE, place={**PIPELINE.place, "endpoint": "http://elsewhere"})
 
 
 def policy_of(plan: Plan) -> Policy:
@@ -47,4 +48,5 @@ def policy_sets(plan: Plan) -> dict[str, PolicySet]:
     }
     if first != second:
         variants["other"] = (second.put_on(bare),)
-    return {name: PolicySet(policies, TARGETS, name) for name, policies in variants.items()}
+    loadable = {name: PolicySet(policies, TARGETS, name) for name, policies in variants.items()}
+    return loadable | {"moved": PolicySet((usual,), {**TARGETS, "pipeline": ELSEWHERE}, "moved")}

@@ -6,12 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from receiver.config.complaints import Complaint, Place
-from receiver.config.files import in_folder, read_certificate, read_secret
+from receiver.config.files import in_folder, read_certificate
 from receiver.config.sections import AlertmanagerSection, PrometheusSection, SourcesSection
 from receiver.config.values import PeerSettings, SourceSettings, SourcesSettings
 from receiver.core.durations import show_duration
 from receiver.core.policies import Policy
 from receiver.core.sources import PROMETHEUS
+from receiver.secret_files import read_secret
 
 SHORTEST_POLL = timedelta(seconds=5)
 LONGEST_POLL = timedelta(hours=1)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from receiver import http
 from receiver.core.sources import NoAnswer
+from receiver.secret_files import BadFile, read_token
 
 SECONDS = 20.0
 """For each request: four of them end well within the lease of whoever asks."""
@@ -58,9 +59,9 @@ class Peer:
 
     def _credentials(self) -> http.Credentials | None:
         if self.token_file is not None:
-            return http.bearer(read_secret(self.token_file))
+            return http.bearer(_secret(self.token_file))
         if self.password_file is not None:
-            return http.basic(self.username or "", read_secret(self.password_file))
+            return http.basic(self.username or "", _secret(self.password_file))
         return None
 
 
@@ -80,13 +81,9 @@ def _cure(answer: http.Response) -> str:
     return ": look at its own log"
 
 
-def read_secret(path: Path) -> str:
+def _secret(path: Path) -> str:
     """Read a secret anew, so that it can be replaced. Raises `NoAnswer`."""
     try:
-        secret = path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise NoAnswer(f"cannot read {str(path)!r}: {why}") from None
-    if not secret:
-        raise NoAnswer(f"{str(path)!r} is empty; write the secret into it")
-    return secret
+        return read_token(path)
+    except BadFile as error:
+        raise NoAnswer(str(error)) from None

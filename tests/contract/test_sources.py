@@ -183,7 +183,7 @@ def test_bearer_and_basic_come_from_files_that_are_read_anew(peer, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "No such file"), (b"\n", "is empty; write the secret"), (b"\xff", "it is no text")],
+    [(None, "No such file"), (b"\n", "is empty; write the secret"), (b"\xff", "is no text")],
 )
 def test_a_secret_that_cannot_be_read_is_told(peer, tmp_path, content, said):
     """With the file's name, never with what is in it."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.reports import Report
-from receiver.core.runs import Run, RunState, RunStatus
+from receiver.core.runs import Absent, Look, NotSeen, Run, RunState, RunStatus
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -47,6 +47,7 @@ class FakeTarget:
         starts: The ids of the dispatches whose run was really started, in order.
         asked: How often `start` was called.
         looks: How often `find` was called.
+        lists_nothing: The listing is broken: it shows no run at all, and is seen to.
 
     """
 
@@ -59,6 +60,8 @@ class FakeTarget:
         self.asked = 0
         self.looks = 0
         self.listed = True
+        self.lists_nothing = False
+        self.note = ""
         self.find_fails: DispatchError | None = None
         self.states: dict[str, RunState] = {}
         self.reports: dict[str, Report | Exception] = {}
@@ -73,11 +76,13 @@ class FakeTarget:
         self.states.setdefault(dispatch.id, RunState.RUNNING)
         return self.run_of(dispatch)
 
-    def find(self, dispatch: Dispatch) -> Run | None:
+    def find(self, dispatch: Dispatch) -> Look:
         self.looks += 1
         if self.find_fails is not None:
             raise self.find_fails
-        return self.run_of(dispatch) if self.listed and dispatch.id in self.starts else None
+        if self.lists_nothing:
+            return NotSeen("the listing shows no run at all")
+        return self.run_of(dispatch) if self.listed and dispatch.id in self.starts else Absent()
 
     def start(self, dispatch: Dispatch) -> Run:
         self.asked += 1
@@ -87,7 +92,7 @@ class FakeTarget:
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
         state = self.states[dispatch.id]
-        return RunStatus(state=state, detail=state.value, shows_id=True)
+        return RunStatus(state=state, detail=state.value, shows_id=True, note=self.note)
 
     def read_report(self, dispatch: Dispatch) -> Report | None:
         self.reads += 1

@@ -86,6 +86,11 @@ class History:
         self.clock.pass_(timedelta(seconds=2))
         while self.follow():
             pass
+        if state is RunState.GONE:  # believed only after it was said for a while
+            for _ in range(11):
+                self.clock.pass_(timedelta(minutes=1))
+                while self.follow():
+                    pass
 
     def model(self, name: str = "42") -> Model:
         """A model as it stands."""

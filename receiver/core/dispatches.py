@@ -148,7 +148,8 @@ class Dispatch:
         ordered: An operator ordered it: what holds alerts back does not hold it.
         overruled: An operator looked and wants the next attempt: one complete look suffices.
         absences: Attempts that were proven absent.
-        looks: Look-ups since the latest doubt began, at `doubt_since`.
+        looks: Look-ups since the latest doubt began, at `doubt_since`; or how often in a row its
+            target did not know the run that is followed, since `missing_since`.
         cooldown_before: The model's cooldown before this dispatch took its own.
         claim: Number of the claim; closing writes of an older claim change nothing.
 
@@ -183,6 +184,7 @@ class Dispatch:
     run_id: str | None = None
     run_url: str | None = None
     claim: int = 0
+    missing_since: datetime | None = None
 
 
 def waited_for_send(dispatch: Dispatch) -> timedelta | None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from receiver.core.announcements import Announcement
 from receiver.core.dispatches import Dispatch
 from receiver.core.reports import Report
-from receiver.core.runs import Run, RunStatus
+from receiver.core.runs import Look, Run, RunStatus
 from receiver.core.sources import Listing
 
 
@@ -44,10 +44,11 @@ class Dispatcher(Protocol):
         If not, absence proves something only after one of our ids has been seen there.
         """
 
-    def find(self, dispatch: Dispatch) -> Run | None:
-        """The run that carries this dispatch's id, of any attempt in doubt.
+    def find(self, dispatch: Dispatch) -> Look:
+        """The run that carries this dispatch's id, of any attempt in doubt, or that none was seen.
 
-        None means that the target's listing was read to its end and does not hold it.
+        `Absent` only if the target's listing was read to its end, does not hold it, and was seen
+        to work: an empty answer alone is what a broken listing gives as well.
         """
 
     def start(self, dispatch: Dispatch) -> Run:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 
 class RunState(StrEnum):
@@ -12,7 +13,7 @@ class RunState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    GONE = "gone"  # the target does not know it any more
+    GONE = "gone"  # the target says that it does not know it; once proves nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,52 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """No run carries the id, by a listing that was read to its end and was seen to work."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSeen:
+    """No run with the id was seen, but the listing proves nothing.
+
+    Attributes:
+        why: What makes the listing doubtful, as the end of a sentence.
+
+    """
+
+    why: str
+
+
+Look: TypeAlias = Run | Absent | NotSeen
+"""What a look for a dispatch's run can tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunStatus:
-    """How a run stands now, with the target's own word for it in `detail`."""
+    """How a run stands now, with the target's own word for it in `detail`.
+
+    Attributes:
+        note: What an operator should know while it runs, as the end of a sentence about the run.
+
+    """
 
     state: RunState
     detail: str
     url: str | None = None
     shows_id: bool = False
+    note: str = ""
+
+
+MISSED = 3
+MISSED_FOR = timedelta(minutes=10)
+
+
+def is_gone(times: int, missing_for: timedelta) -> bool:
+    """Whether a run that its target did not know so many times in a row, so long, is no more.
+
+    Targets answer 404 about runs that go on, for minutes: during an outage, or while they index.
+    """
+    return times >= MISSED and missing_for >= MISSED_FOR
 
 
 SOONEST_POLL = timedelta(seconds=2)

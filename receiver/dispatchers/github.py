@@ -1,7 +1,8 @@
 """Starts and watches runs of a GitHub Actions workflow."""
 
+import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
@@ -20,9 +21,10 @@ from tenacity import (
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.core.reports import Report, report_in_names
-from receiver.core.runs import Run, RunState, RunStatus
+from receiver.core.runs import Look, Run, RunState, RunStatus
 from receiver.dispatchers.github_answers import GithubAnswer, error, read_error, start_error
 from receiver.dispatchers.github_client import GithubClient
+from receiver.dispatchers.github_listing import PAGE_SIZE, READS, RunListing, is_id
 from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
 from receiver.http import InDoubt, NoAnswer, NotSent, is_server_error
@@ -34,20 +36,17 @@ UNKNOWN_FIELD = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 LONGEST_CALL = 40.0
 """Seconds for one method, with all its requests; the port promises less than a minute."""
 
-CLOCK_DIFFERENCE = timedelta(hours=1)
-"""The listing is asked from so long before the dispatch, for GitHub's clock counts there: with a
-smaller margin, a clock of ours that is ahead would prove a run absent that exists."""
-
-PAGE_SIZE = 100
-LAST_PAGE = 10
-"""GitHub lists 1,000 runs at most, however many there are."""
+MOST_NAMED = 3
+"""Environments that a sentence names."""
 
 LAST_JOBS_PAGE = 3
 """A run of more than 300 jobs reports in one of the first."""
 
-READS = 3
 SUCCESSES = frozenset({"success", "neutral"})
 CANCELLATIONS = frozenset({"cancelled", "skipped", "stale"})
+WAITING = "waiting"
+"""For a protection rule of an environment; GitHub's other words wait for a machine."""
+
 RAN = frozenset({"success", "neutral", "failure"})
 """Conclusions of jobs and steps that ran: the names of others were never filled in."""
 
@@ -93,34 +92,41 @@ class GithubDispatcher:
         if answer.status == HTTPStatus.NO_CONTENT:  # accepted
             return Run(id=None, url=None)
         run_id = answer.content.get("workflow_run_id")
-        if answer.status == HTTPStatus.OK and _is_id(run_id):
+        if answer.status == HTTPStatus.OK and is_id(run_id):
             return Run(id=str(run_id), url=_link(answer.content))
         raise start_error(answer, dispatch, self._client.credentials)
 
-    def find(self, dispatch: Dispatch) -> Run | None:
-        """Read this workflow's dispatched runs to the end. Of several, the oldest."""
-        found: list[Mapping[str, Any]] = []
-        try:
-            found.extend(run for run in self._listed(dispatch) if _shows(run, dispatch))
-        except DispatchError:
-            # Half a listing proves no absence, but a run in it is there; `extend` kept it.
-            if not found:
-                raise
-        if not found:
-            return None
-        oldest = min(found, key=lambda run: int(run["id"]))
-        return Run(id=str(oldest["id"]), url=_link(oldest), shows_id=True)
+    def find(self, dispatch: Dispatch) -> Look:
+        """Read this workflow's dispatched runs to the end. Of several, the oldest.
+
+        If they don't hold it, all runs of the workflow since then are read as well.
+        """
+        ends = monotonic() + LONGEST_CALL
+        listing = RunListing(
+            dispatch,
+            lambda path, query: self._get(dispatch, path, ends, query),
+            self._client.credentials,
+        )
+        found = _matching(listing.filtered(), dispatch)
+        if found is not None:
+            return found
+        unfiltered: list[Mapping[str, Any]] = []
+        found = _matching(_kept(listing.unfiltered(), unfiltered), dispatch)
+        return found if found is not None else listing.judged(unfiltered)
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
         """Ask for the run by its id."""
         path = f"{_repository(dispatch)}/actions/runs/{quote(str(dispatch.run_id), safe='')}"
-        answer = self._get(dispatch, path, monotonic() + LONGEST_CALL, {})
+        ends = monotonic() + LONGEST_CALL
+        answer = self._get(dispatch, path, ends, {})
         if answer.status == HTTPStatus.NOT_FOUND:
+            self._expect_repository(dispatch, ends)
             return RunStatus(RunState.GONE, "not found", dispatch.run_url)
         run = answer.content
         if answer.status != HTTPStatus.OK or not isinstance(run.get("status"), str):
             raise read_error(answer, f"run {dispatch.run_id}", self._client.credentials)
-        return RunStatus(_state(run), _words(run), _link(run), _shows(run, dispatch))
+        note = self._waits_for(dispatch, path, ends) if run["status"] == WAITING else ""
+        return RunStatus(_state(run), _words(run), _link(run), _shows(run, dispatch), note)
 
     def read_report(self, dispatch: Dispatch) -> Report | None:
         """Read it from the names of the run's jobs and steps, which `Actions: read` may list."""
@@ -138,6 +144,21 @@ class GithubDispatcher:
             if len(jobs) < PAGE_SIZE:
                 break
         return report_in_names(names)
+
+    def _expect_repository(self, dispatch: Dispatch, ends: float) -> None:
+        """Raise unless the repository is there: else a 404 of a run in it says nothing."""
+        answer = self._get(dispatch, _repository(dispatch), ends, {})
+        if answer.status != HTTPStatus.OK or "full_name" not in answer.content:
+            what = f"the repository of run {dispatch.run_id}, which it says it does not know"
+            raise read_error(answer, what, self._client.credentials)
+
+    def _waits_for(self, dispatch: Dispatch, run: str, ends: float) -> str:
+        """Say whose approval a waiting run needs; which environments only if GitHub tells."""
+        try:
+            answer = self._get(dispatch, f"{run}/pending_deployments", ends, {})
+        except DispatchError:
+            return _approval_of([])
+        return _approval_of(_environments(answer.body))
 
     def _post(self, dispatch: Dispatch, ends: float, *, details: bool) -> GithubAnswer:
         body: dict[str, Any] = {
@@ -164,55 +185,6 @@ class GithubDispatcher:
             raise error(
                 f"{base_url} can't be reached: {problem}", Failure.UNAVAILABLE
             ) from problem
-
-    def _listed(self, dispatch: Dispatch) -> Iterator[Mapping[str, Any]]:
-        """Read all runs that GitHub lists; raises if that can't be done.
-
-        Not filtered by branch, for `ref` may be a tag; and read by what GitHub counts, for its
-        pages may come short.
-        """
-        since = dispatch.created_at.astimezone(UTC) - CLOCK_DIFFERENCE
-        query = {
-            "event": "workflow_dispatch",
-            "created": f">={since:%Y-%m-%dT%H:%M:%SZ}",
-            "per_page": str(PAGE_SIZE),
-        }
-        ends = monotonic() + LONGEST_CALL
-        seen: set[int] = set()
-        total = 0
-        for _ in range(READS):  # a run that starts meanwhile moves the others: begin again
-            seen.clear()
-            for page in range(1, LAST_PAGE + 1):
-                asked = query | {"page": str(page)}
-                answer = self._get(dispatch, f"{_workflow(dispatch)}/runs", ends, asked)
-                counted, runs = self._page(answer)
-                total = max(total, counted)
-                seen |= {run["id"] for run in runs}
-                yield from runs
-                if len(seen) >= total:
-                    return
-                if not runs:
-                    break
-            else:
-                raise error(
-                    f"GitHub's listing of {dispatch.place['workflow']} is too long: {total} runs",
-                    Failure.UNKNOWN,
-                )
-        raise error(
-            f"GitHub listed {len(seen)} of {total} runs; the listing is not complete",
-            Failure.UNAVAILABLE,
-        )
-
-    def _page(self, answer: GithubAnswer) -> tuple[int, list[dict[str, Any]]]:
-        total, runs = (answer.content.get(key) for key in ("total_count", "workflow_runs"))
-        if (
-            answer.status == HTTPStatus.OK
-            and isinstance(total, int)
-            and isinstance(runs, list)
-            and all(isinstance(run, dict) and _is_id(run.get("id")) for run in runs)
-        ):
-            return total, runs
-        raise read_error(answer, "the list of runs", self._client.credentials)
 
     def _get(
         self, dispatch: Dispatch, path: str, ends: float, query: Mapping[str, str]
@@ -256,8 +228,27 @@ def _text(value: str | float) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _matching(listed: Iterator[Mapping[str, Any]], dispatch: Dispatch) -> Run | None:
+    """Read a listing to its end; the oldest run in it that shows the dispatch's id."""
+    found: list[Mapping[str, Any]] = []
+    try:
+        found.extend(run for run in listed if _shows(run, dispatch))
+    except DispatchError:
+        # Half a listing proves no absence, but a run in it is there; `extend` kept it.
+        if not found:
+            raise
+    if not found:
+        return None
+    oldest = min(found, key=lambda run: int(run["id"]))
+    return Run(id=str(oldest["id"]), url=_link(oldest), shows_id=True)
+
+
+def _kept(
+    listed: Iterator[Mapping[str, Any]], kept: list[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    for run in listed:
+        kept.append(run)
+        yield run
 
 
 def _shows(run: Mapping[str, Any], dispatch: Dispatch) -> bool:
@@ -271,6 +262,25 @@ def _names_that_ran(jobs: list[Any]) -> Iterator[str]:
         for each in (job, *(steps if isinstance(steps, list) else ())):
             if isinstance(each, dict) and str(each.get("conclusion")) in RAN:
                 yield str(each.get("name"))
+
+
+def _environments(body: str) -> list[str]:
+    """Read the names of the environments that hold a run back; none from anything unexpected."""
+    try:
+        pending = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    found = [
+        each["environment"].get("name")
+        for each in (pending if isinstance(pending, list) else [])
+        if isinstance(each, dict) and isinstance(each.get("environment"), dict)
+    ]
+    return [_word(name) for name in found if isinstance(name, str) and name]
+
+
+def _approval_of(environments: list[str]) -> str:
+    where = "" if not environments else f" of environment {', '.join(environments[:MOST_NAMED])}"
+    return f"waits for an approval{where} at GitHub"
 
 
 def _link(run: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ import kfp_server_api
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.core.reports import MARK, Report, Verdict, merge_reports
-from receiver.core.runs import Run, RunState, RunStatus
+from receiver.core.runs import Absent, Look, NotSeen, Run, RunState, RunStatus
 from receiver.dispatchers.kfp_api import KfpApi
 from receiver.dispatchers.pipelines import (
     Value,
@@ -70,8 +70,12 @@ class KfpDispatcher:
         self._timeout = timeout
         self._experiments: dict[tuple[str, str, str], str] = {}
 
-    def find(self, dispatch: Dispatch) -> Run | None:
-        """Look the run of any attempt in doubt up, by its id or else by its name."""
+    def find(self, dispatch: Dispatch) -> Look:
+        """Look the run of any attempt in doubt up, by its id or else by its name.
+
+        Its experiment was there before the POST: a server that does not show that any more, for
+        its database was lost or it is another server, proves nothing about the run.
+        """
         api, namespace = self._api(dispatch), dispatch.place.get("namespace", "")
         with _telling(LOOKING):
             for attempt in dispatch.in_doubt:
@@ -81,7 +85,9 @@ class KfpDispatcher:
             for found in api.runs_named(run_name(dispatch), namespace):
                 if found.get("display_name") == run_name(dispatch):
                     return _run(dispatch, found)
-        return None
+            if self._experiment_answers(api, dispatch):
+                return Absent()
+        return NotSeen("the KFP server does not show the run's experiment either")
 
     def start(self, dispatch: Dispatch) -> Run:
         """Send one POST that asks for a run with this attempt's id.
@@ -102,8 +108,16 @@ class KfpDispatcher:
         """How the run stands now."""
         with _telling(LOOKING):
             found = self._api(dispatch).get_run(dispatch.run_id or "")
+            if found is None:
+                answers = self._experiment_answers(self._api(dispatch), dispatch)
         if found is None:
-            return RunStatus(RunState.GONE, "the KFP server does not know the run")
+            if answers:
+                return RunStatus(RunState.GONE, "the KFP server does not know the run")
+            raise DispatchError(
+                "the KFP server knows neither the run nor its experiment: another server answers, "
+                "or its database was lost",
+                Failure.UNKNOWN,
+            )
         word = str(found.get("state") or "RUNTIME_STATE_UNSPECIFIED")
         state = STATES.get(word, RunState.RUNNING)
         return RunStatus(
@@ -156,6 +170,14 @@ class KfpDispatcher:
         namespace = dispatch.place.get("namespace", "")
         name = dispatch.place.get("experiment") or ("Default" if namespace else "")
         return dispatch.place["endpoint"], namespace, name
+
+    def _experiment_answers(self, api: KfpApi, dispatch: Dispatch) -> bool:
+        """Whether the server shows what every run of ours lies in."""
+        _, namespace, name = self._experiment(dispatch)
+        if not name:
+            api.list_experiments(namespace)
+            return True
+        return api.has_experiment(name, namespace)
 
     def _experiment_id(self, api: KfpApi, dispatch: Dispatch) -> str | None:
         experiment = self._experiment(dispatch)

@@ -89,6 +89,10 @@ class KfpApi:
         listing = self._experiments.experiment_service_list_experiments
         return _objects(self._ask(listing, page_size=1, **_within(namespace)), "experiments")
 
+    def has_experiment(self, name: str, namespace: str) -> bool:
+        """Whether the server shows an experiment of that name."""
+        return self._experiment(name, namespace) is not None
+
     def experiment_id(self, name: str, namespace: str) -> str:
         """Find the experiment of that name, or make it; its id."""
         found = self._experiment(name, namespace)

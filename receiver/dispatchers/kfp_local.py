@@ -23,7 +23,7 @@ from typing import Any
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.core.reports import BadReport, Report, parse_report
-from receiver.core.runs import Run, RunState, RunStatus
+from receiver.core.runs import Absent, Look, Run, RunState, RunStatus
 from receiver.dispatchers.pipelines import fill_parameters, read_package, refusal, run_id
 from receiver.dispatchers.run_folders import forget_ended, is_locked, sync, write
 
@@ -70,12 +70,12 @@ class KfpLocalDispatcher:
         self._runs_dir = runs_dir.absolute()
         self._patience = patience
 
-    def find(self, dispatch: Dispatch) -> Run | None:
+    def find(self, dispatch: Dispatch) -> Look:
         """Look for a run that has begun, and withdraw those that have not: they never will."""
         ids = [run_id(dispatch.id, attempt) for attempt in dispatch.in_doubt]
         with _meaning(Failure.UNKNOWN):
             begun = [name for name in ids if not self._withdraw(name)]
-        return _run(begun[-1]) if begun else None
+        return _run(begun[-1]) if begun else Absent()
 
     def start(self, dispatch: Dispatch) -> Run:
         """Start a child, and wait until it has begun the run or surely never will.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from receiver.core.dispatches import Dispatch
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
-from receiver.core.runs import Run, RunStatus
+from receiver.core.runs import Look, Run, RunStatus
 
 
 class LateDispatcher:
@@ -41,7 +41,7 @@ class LateDispatcher:
         """Whether every run can be found by its dispatch's id."""
         return self.load().always_shows_id
 
-    def find(self, dispatch: Dispatch) -> Run | None:
+    def find(self, dispatch: Dispatch) -> Look:
         """The run that carries this dispatch's id, of any attempt in doubt."""
         return self.load().find(dispatch)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.reports import Report
-from receiver.core.runs import Run, RunStatus
+from receiver.core.runs import Look, Run, RunStatus
 
 
 class UnconfiguredTarget:
@@ -17,7 +17,7 @@ class UnconfiguredTarget:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def find(self, dispatch: Dispatch) -> Run | None:  # noqa: ARG002
+    def find(self, dispatch: Dispatch) -> Look:  # noqa: ARG002
         """Nobody can look there."""
         raise self._gone()
 

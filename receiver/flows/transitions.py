@@ -26,6 +26,7 @@ def running(unit: UnitOfWork, dispatch: Dispatch, run: Run, why: str) -> Dispatc
         state=DispatchState.RUNNING,
         run_id=run.id,
         run_url=run.url,
+        missing_since=None,
         due_at=unit.now + SOONEST_POLL,
         detail=why,
     )

@@ -270,6 +270,7 @@ dispatches = Table(
     Column("run_id", Plain),
     Column("run_url", Plain),
     Column("claim", Integer, nullable=False),
+    Column("missing_since", Instant),
     one_of("state", DispatchState),
     # The backstop behind the locks: one live dispatch per model, whoever asks.
     Index(

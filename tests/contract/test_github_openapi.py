@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.core.runs import RunState
+from receiver.core.runs import Absent, RunState
 from receiver.dispatchers.github import GithubDispatcher
 from tests.contract.github_setup import (
     dispatch_to_url,
@@ -77,7 +77,7 @@ def test_github_takes_our_dispatch_and_names_the_run(github, dispatcher):
 
 def test_github_takes_our_look_up(github, dispatcher):
     """The filters are known, and the example's listing is read to its end."""
-    assert dispatcher.find(dispatch_to_url(github)) is None
+    assert dispatcher.find(dispatch_to_url(github)) == Absent()
 
 
 def test_github_takes_our_poll(github, dispatcher):
@@ -111,6 +111,6 @@ def test_an_older_enterprise_server_takes_our_reads(enterprise, dispatcher):
     """Listing and polling work as on github.com."""
     dispatch = dispatch_to_url(enterprise, run_id="30433642")
 
-    assert dispatcher.find(dispatch) is None
+    assert dispatcher.find(dispatch) == Absent()
     assert dispatcher.poll(dispatch).state is RunState.RUNNING
     assert dispatcher.read_report(dispatch) is None

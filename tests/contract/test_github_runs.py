@@ -1,11 +1,12 @@
 """Finding runs on GitHub by the dispatch's id, and following them to their end."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from receiver.core.dispatches import DispatchError, Failure
-from receiver.core.runs import Run, RunState, RunStatus
+from receiver.core.runs import Absent, NotSeen, Run, RunState, RunStatus
 from tests.contract.github_setup import DISPATCH_ID, NOON, dispatch_to, dispatcher_with, token_file
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import (
@@ -58,13 +59,92 @@ def test_the_oldest_of_several_is_ours(peer, dispatcher):
     assert dispatcher.find(dispatch_to(peer)).id == "8001"
 
 
-@pytest.mark.parametrize("others", [0, 5])
-def test_absence_is_none(peer, dispatcher, others):
-    """A listing that was read to its end and does not hold the id says None."""
+@pytest.mark.parametrize("others", [1, 5])
+def test_absence_is_shown_by_two_ways_of_asking(peer, dispatcher, others):
+    """Both listings were read to their end, show others' runs and do not hold the id."""
     for _ in range(others):
         peer.start_run("retrain other")
 
-    assert dispatcher.find(dispatch_to(peer)) is None
+    assert dispatcher.find(dispatch_to(peer)) == Absent()
+    filtered, unfiltered = peer.requests("list")
+    assert "event" in filtered.query
+    assert unfiltered.query == {"per_page": "100", "page": "1"}
+
+
+def test_an_empty_listing_proves_nothing(peer, dispatcher):
+    """A workflow that ever showed an id of ours has runs: 0 of 0 is what a broken one says."""
+    look = dispatcher.find(dispatch_to(peer))
+
+    assert isinstance(look, NotSeen)
+    assert "lists no run of retrain-model.yaml at all" in look.why
+
+
+def test_a_run_that_the_filter_hides_is_found_without_it(peer, dispatcher):
+    """GitHub's filtered listing has said 0 of 0 for days while runs existed."""
+    peer.hides_filtered = True
+    peer.start_run(TITLE)
+
+    assert dispatcher.find(dispatch_to(peer)).id == "8001"
+
+
+def test_two_ways_that_contradict_each_other_prove_nothing(peer, dispatcher):
+    """What the filter hides is there without it: then ours may be hidden from both."""
+    peer.hides_filtered = True
+    peer.start_run("retrain other")
+    peer.start_run("retrain old", created_at=NOON - timedelta(days=2))
+
+    look = dispatcher.find(dispatch_to(peer))
+
+    assert isinstance(look, NotSeen)
+    assert "it hides 1 that it shows without the filter" in look.why
+
+
+def test_a_filter_that_shows_nothing_because_nothing_is_there_is_believed(peer, dispatcher):
+    """Older runs, and those of other events, are rightly not in it."""
+    peer.start_run("retrain old", created_at=NOON - timedelta(days=2))
+    peer.start_run("a push", event="push")
+
+    assert dispatcher.find(dispatch_to(peer)) == Absent()
+
+
+def test_the_listing_is_read_back_to_the_attempt_and_no_further(peer, dispatcher):
+    """A workflow with years of runs costs one page more, not hundreds."""
+    peer.largest_page = 2
+    for days in (9, 8, 7, 6, 5):
+        peer.start_run("retrain old", created_at=NOON - timedelta(days=days))
+    peer.start_run("retrain other")
+
+    assert dispatcher.find(dispatch_to(peer)) == Absent()
+    assert [("event" in asked.query) for asked in peer.requests("list")] == [True, False]
+
+
+def test_a_listing_that_cant_be_read_back_proves_nothing(peer, dispatcher):
+    """More runs of other events than GitHub lets us read, or a page that comes short."""
+    peer.largest_page = 2
+    for _ in range(21):
+        peer.start_run("a push", event="push")
+    assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNKNOWN
+
+    peer.largest_page = 100
+    none = answering(200, {"total_count": 0, "workflow_runs": []})
+    short = answering(200, {"total_count": 5, "workflow_runs": []})
+    peer.answer_next(none, short, phase="list")
+    assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNAVAILABLE
+
+
+class Busy(GithubPeer):
+    """Somebody else's run starts after each page."""
+
+    def _list(self, asked):
+        page = super()._list(asked)
+        self.start_run("retrain other")
+        return page
+
+
+def test_a_run_that_starts_between_the_two_ways_is_no_contradiction(dispatcher):
+    """The filter is asked again, and shows it then."""
+    with Busy(now=lambda: NOON) as peer:
+        assert dispatcher.find(dispatch_to(peer)) == Absent()
 
 
 def test_a_workflow_without_run_name_hides_its_runs(peer, dispatcher):
@@ -72,7 +152,7 @@ def test_a_workflow_without_run_name_hides_its_runs(peer, dispatcher):
     peer.run_name = False
     run = dispatcher.start(dispatch_to(peer))
 
-    assert dispatcher.find(dispatch_to(peer)) is None
+    assert dispatcher.find(dispatch_to(peer)) == Absent()
     assert not dispatcher.poll(dispatch_to(peer, run_id=run.id)).shows_id
 
 
@@ -81,7 +161,7 @@ def test_a_listing_may_lag(peer, dispatcher):
     peer.lists_new_runs = False
     dispatcher.start(dispatch_to(peer))
 
-    assert dispatcher.find(dispatch_to(peer)) is None
+    assert isinstance(dispatcher.find(dispatch_to(peer)), NotSeen)
     peer.list_runs()
     assert dispatcher.find(dispatch_to(peer)).id == "8001"
 
@@ -169,7 +249,7 @@ def test_runs_that_start_while_we_read_hide_nothing(dispatcher, times, proven):
             peer.start_run("retrain other")
 
         if proven:
-            assert dispatcher.find(dispatch_to(peer)) is None
+            assert dispatcher.find(dispatch_to(peer)) == Absent()
         else:
             assert failure(dispatcher.find, dispatch_to(peer)) is not Failure.REFUSED
 
@@ -259,9 +339,48 @@ def test_a_run_without_a_conclusion_is_running(peer, dispatcher, status):
     run = dispatcher.start(dispatch_to(peer))
     peer.runs[0].status = status
 
-    assert dispatcher.poll(dispatch_to(peer, run_id=run.id)) == RunStatus(
+    told = dispatcher.poll(dispatch_to(peer, run_id=run.id))
+
+    assert replace(told, note="") == RunStatus(
         RunState.RUNNING, status, f"{PAGE}/8001", shows_id=True
     )
+    assert bool(told.note) is (status == "waiting")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "note"),
+    [
+        (Behaviour(accept=True), "waits for an approval of environment production at GitHub"),
+        (answering(200, []), "waits for an approval at GitHub"),
+        (answering(200, b"<html>"), "waits for an approval at GitHub"),
+        (answering(200, [{"environment": 5}, 6]), "waits for an approval at GitHub"),
+        (answering(403), "waits for an approval at GitHub"),
+        (CUT_BEFORE, "waits for an approval at GitHub"),
+    ],
+    ids=["told", "none", "html", "odd", "forbidden", "cut"],
+)
+def test_a_run_that_waits_for_an_approval_says_so(peer, dispatcher, behaviour, note):
+    """Which environment only if GitHub tells; that it waits in any case."""
+    run = dispatcher.start(dispatch_to(peer))
+    peer.runs[0].status = "waiting"
+    peer.environments = ["production"]
+    peer.answer_always(behaviour, phase="pending")
+
+    assert dispatcher.poll(dispatch_to(peer, run_id=run.id)).note == note
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [answering(404), answering(403), answering(500), answering(200, b"<html>"), CUT_BEFORE],
+    ids=["404", "403", "500", "html", "cut"],
+)
+def test_a_404_counts_only_while_the_repository_answers(peer, dispatcher, behaviour):
+    """Access that was lost, or an outage, answers 404 about every run."""
+    peer.answer_always(behaviour, phase="repository")
+
+    error = failure(dispatcher.poll, dispatch_to(peer, run_id="7"))
+
+    assert error in {Failure.REFUSED, Failure.UNAVAILABLE}
 
 
 def test_a_run_that_github_forgot_is_gone(peer, dispatcher):

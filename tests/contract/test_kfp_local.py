@@ -15,7 +15,7 @@ from threading import enumerate as all_threads
 import pytest
 
 from receiver.core.dispatches import Failure
-from receiver.core.runs import Run, RunState
+from receiver.core.runs import Absent, Run, RunState
 from receiver.dispatchers import kfp_child
 from receiver.dispatchers.kfp_local import CHILD, KfpLocalDispatcher
 from receiver.dispatchers.pipelines import run_id
@@ -193,26 +193,26 @@ def test_a_child_that_comes_too_late_refuses(python, tmp_path):
     """The receiver died before it started one; the look-up withdrew the run for ever."""
     one, dispatch = dispatcher(tmp_path, python), order()
     one._prepare(dispatch.run_id, TINY, {"arguments": {"word": "churn"}})
-    assert one.find(dispatch) is None
+    assert one.find(dispatch) == Absent()
 
     late = subprocess.run([python, "-I", CHILD, folder_of(tmp_path)], check=False)
 
     assert late.returncode == 0
     assert not (folder_of(tmp_path) / "started").exists()
     assert not (folder_of(tmp_path) / "result.json").exists()
-    assert one.find(dispatch) is None
+    assert one.find(dispatch) == Absent()
 
 
 def test_a_starter_that_comes_too_late_starts_nothing(python, tmp_path):
     """It hung before it had made the folder; the look-up took its place."""
     one, dispatch = dispatcher(tmp_path, python), order()
-    assert one.find(dispatch) is None
+    assert one.find(dispatch) == Absent()
 
     error = failure_of(one.start, dispatch)
 
     assert error.failure is Failure.UNAVAILABLE
     assert not (folder_of(tmp_path) / "started").exists()
-    assert one.find(dispatch) is None
+    assert one.find(dispatch) == Absent()
     assert one.poll(dispatch).state is RunState.GONE
 
 
@@ -262,7 +262,7 @@ def test_an_interpreter_that_cannot_run_pipelines_is_refused(tmp_path, python):
     assert error.failure is Failure.REFUSED
     assert python in str(error)
     assert "make .venv-kfp/.installed" in str(error)
-    assert one.find(order()) is None
+    assert one.find(order()) == Absent()
 
 
 def test_a_child_that_does_not_begin_is_given_up(tmp_path, gate):
@@ -275,7 +275,7 @@ def test_a_child_that_does_not_begin_is_given_up(tmp_path, gate):
     error = failure_of(one.start, order())
 
     assert error.failure is Failure.UNAVAILABLE
-    assert one.find(order()) is None
+    assert one.find(order()) == Absent()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from receiver.core.dispatches import Failure
-from receiver.core.runs import Run, RunState
+from receiver.core.runs import Absent, NotSeen, Run, RunState
 from tests.contract.kfp_setup import (
     LOGIN,
     dispatcher,
@@ -25,7 +25,7 @@ def test_find_looks_for_every_attempt_in_doubt(peer):
     one = dispatcher()
     one.start(order(peer.url, id="01jd9xk3v0q8z5m7n2b4c6d8ff"))
     doubtful = order(peer.url, in_doubt=(1, 2, 3), attempt=3)
-    assert one.find(doubtful) is None
+    assert one.find(doubtful) == Absent()
 
     peer.answer_next(Fault(accept=True))
     failure_of(one.start, order(peer.url))
@@ -94,7 +94,7 @@ def test_find_in_a_profile_asks_for_its_namespace():
     """In multi-user mode a listing without a namespace is refused."""
     with KfpPeer(multi_user=True) as peer:
         dispatch = order(peer.url, place={"namespace": "team-a"}, in_doubt=(1,))
-        assert dispatcher().find(dispatch) is None
+        assert isinstance(dispatcher().find(dispatch), NotSeen)
 
         dispatcher().start(dispatch)
 
@@ -145,4 +145,29 @@ def test_a_run_that_kfp_forgot_is_gone(peer):
 
     assert dispatcher().poll(dispatch).state is RunState.GONE
     peer.answer_next(Fault(404, body=LOGIN), to="get_run")
+    assert failure_of(dispatcher().poll, dispatch).failure is Failure.UNKNOWN
+
+
+def test_a_server_without_the_experiment_proves_nothing(peer):
+    """It was there before the POST: the database was lost, or this is another server."""
+    place = {"experiment": "drift"}
+    doubtful = order(peer.url, place=place, in_doubt=(1,), run_id=run_of(1))
+
+    look = dispatcher().find(doubtful)
+    assert isinstance(look, NotSeen)
+    assert "experiment" in look.why
+    assert "nor its experiment" in str(failure_of(dispatcher().poll, doubtful))
+
+    peer.add_experiment("drift")
+    assert dispatcher().find(doubtful) == Absent()
+    assert dispatcher().poll(doubtful).state is RunState.GONE
+
+
+@pytest.mark.parametrize("fault", [Fault(500), Fault(404, body=LOGIN), Fault(200, body=LOGIN)])
+def test_a_404_counts_only_while_the_experiment_answers(peer, fault):
+    """What stands in front of KFP, or a server in trouble, says nothing about the run."""
+    peer.answer_next(fault, to="list_experiments", times=2)
+    dispatch = order(peer.url, in_doubt=(1,), run_id=run_of(1))
+
+    assert failure_of(dispatcher().find, dispatch).failure is Failure.UNKNOWN
     assert failure_of(dispatcher().poll, dispatch).failure is Failure.UNKNOWN

@@ -109,6 +109,36 @@ def test_a_clock_that_jumps_over_the_window_proves_nothing(history):
     assert history.target.asked == 1
 
 
+def test_a_listing_that_proves_nothing_is_parked_not_repeated(history):
+    """It is broken and shows no run at all: ours may exist, and nobody says that it doesn't."""
+    history.target.accidents = [accepted_then_cut]
+    history.target.lists_nothing = True
+    history.deliver(alert())
+
+    history.wait(timedelta(hours=2))
+
+    assert history.target.asked == 1
+    (row,) = history.dispatches()
+    assert row.state == "parked"
+    assert "it may exist: the listing shows no run at all" in row.detail
+    assert "left no run" not in row.detail
+
+
+def test_an_operator_who_looked_decides_where_the_listing_proves_nothing(history):
+    """One look suffices then, as it did: they saw that nothing runs."""
+    history.target.accidents = [cut_before_accepting]
+    history.target.lists_nothing = True
+    history.deliver(alert())
+    history.wait(10 * MINUTE)
+    (row,) = history.dispatches()
+    dispatches.retry(history.store, history.policy_set, ANA, row.id)
+
+    history.send()
+    history.send()
+
+    assert len(history.target.starts) == 1
+
+
 def test_absence_where_no_id_was_ever_seen_is_parked(history):
     """A workflow without run-name hides its runs: a human looks, nothing is sent again."""
     history.target.always_shows_id = False
@@ -482,6 +512,97 @@ def test_a_run_is_followed_to_its_end(history, end, state):
     assert history.states() == [state]
     assert history.model().cooldown_until >= history.now() + DRIFT.settle
     assert history.model().next_check_at == history.model().cooldown_until
+
+
+def test_one_404_is_no_end_of_a_run(history):
+    """Targets answer 404 about runs that go on: it is followed on, and its model stays held."""
+    history.deliver(alert())
+    history.send()
+    history.target.finish(RunState.GONE)
+    history.wait(9 * MINUTE)
+    assert history.states() == [DispatchState.RUNNING]
+    (row,) = history.dispatches()
+    assert "the target has not known it since 12:0" in row.detail
+    assert history.reasons(alert(name="LowModelR2")) == ["in_flight"]
+
+    history.target.finish(RunState.RUNNING)
+    history.wait(MINUTE)
+    (row,) = history.dispatches()
+    assert (row.state, row.detail) == ("running", f"run {row.run_id}: it runs")
+    history.target.finish(RunState.GONE)
+    history.wait(9 * MINUTE)
+
+    assert history.states() == [DispatchState.RUNNING]
+    history.wait(3 * MINUTE)
+    assert history.states() == [DispatchState.PARKED]
+    assert "and said so" in history.dispatches()[0].detail
+
+
+def test_a_restart_does_not_begin_the_ten_minutes_anew(history):
+    """What was told before is stored; a receiver that restarts often gives up all the same."""
+    history.deliver(alert())
+    history.send()
+    history.target.finish(RunState.GONE)
+    for _ in range(4):
+        history.wait(3 * MINUTE)
+        history.restart()
+    history.wait(MINUTE)
+
+    assert history.states() == [DispatchState.PARKED]
+
+
+def test_a_clock_that_jumps_makes_no_run_gone(history):
+    """The ten minutes must really go by."""
+    history.deliver(alert())
+    history.send()
+    history.target.finish(RunState.GONE)
+    history.wait(MINUTE)
+
+    history.clock.jump(timedelta(hours=1))
+    for _ in range(4):
+        history.work()
+        history.clock.pass_(MINUTE)
+
+    assert history.states() == [DispatchState.RUNNING]
+
+
+def test_rare_looks_give_no_run_up_before_the_third(history):
+    """Ten minutes without asking prove nothing either."""
+    history.deliver(alert())
+    history.send()
+    history.target.finish(RunState.GONE)
+    for times in (1, 2, 3):
+        history.clock.pass_(10 * MINUTE)
+        history.follow()
+        assert history.states() == [DispatchState.PARKED if times == 3 else DispatchState.RUNNING]
+
+
+def test_a_run_that_is_missing_when_its_time_is_over_is_not_said_to_go_on(history):
+    """It is handed to a human with what is known of it."""
+    history.deliver(alert())
+    history.wait(history.target.run_timeout, step=timedelta(hours=1))
+    history.target.finish(RunState.GONE)
+    history.clock.pass_(timedelta(hours=2))
+    history.follow()
+
+    (row,) = history.dispatches()
+    assert row.state == "parked"
+    assert "was not said to be over after run_timeout" in row.detail
+
+
+def test_what_a_run_waits_for_is_told_while_it_waits(history):
+    """An approval at GitHub looks like a run that hangs, unless somebody says so."""
+    history.deliver(alert())
+    history.send()
+    history.target.note = "waits for an approval of environment production at GitHub"
+    history.wait(MINUTE)
+    (row,) = history.dispatches()
+    assert row.detail == f"run {row.run_id}: {history.target.note}"
+
+    history.target.note = ""
+    history.wait(MINUTE)
+
+    assert history.dispatches()[0].detail == f"run {row.run_id}: it runs"
 
 
 def test_a_run_that_outlives_its_time_is_handed_to_a_human(history):

@@ -29,6 +29,7 @@ class PeerRun:
     created_at: datetime
     status: str = "queued"
     conclusion: str | None = None
+    event: str = "workflow_dispatch"
     listed: bool = True
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -46,6 +47,8 @@ class GithubPeer:
         run_details: `yes`, `ignored` (204 all the same), or the status that refuses the field.
         workflow_state: `active`, or why the workflow can't be started.
         lists_new_runs: False makes the listing lag until `list_runs()`.
+        hides_filtered: The listing says 0 of 0 when it is asked with a filter, as GitHub's has.
+        environments: Those whose approval its waiting runs wait for.
         largest_page: Shorter than asked, as GitHub's sometimes are.
         app: Id, installation and public key (PEM) of the App that gets tokens.
 
@@ -70,6 +73,8 @@ class GithubPeer:
         self.run_details: str | int = "yes"
         self.workflow_state = "active"
         self.lists_new_runs = True
+        self.hides_filtered = False
+        self.environments: list[str] = []
         self.largest_page = 100
         self.app: tuple[int, int, str] | None = None
         self.token_life = timedelta(hours=1)
@@ -176,6 +181,8 @@ class GithubPeer:
             "dispatch": self._dispatch,
             "list": self._list,
             "poll": self._poll,
+            "pending": self._pending,
+            "repository": self._repository,
             "jobs": self._jobs,
         }
         return answers[asked.phase](asked) if asked.phase in answers else _not_found()
@@ -226,7 +233,10 @@ class GithubPeer:
         query = asked.query
         since = datetime.fromisoformat(query.get("created", ">=1970-01-01T00:00:00Z")[2:])
         with self.changed:
+            hidden = self.hides_filtered and "event" in query
             listed = [run for run in self.runs if run.listed and run.created_at >= since]
+            wanted = query.get("event")
+            listed = [run for run in listed if not hidden and wanted in {None, run.event}]
         size = min(int(query.get("per_page", "30")), 100)
         first = (int(query.get("page", "1")) - 1) * min(size, self.largest_page)
         page = listed[::-1][:MOST_LISTED][first : first + min(size, self.largest_page)]
@@ -240,6 +250,15 @@ class GithubPeer:
         if not found or f"/repos/{self.repository}/" not in asked.path:
             return _not_found()
         return 200, self._seen(found[0])
+
+    def _pending(self, asked: Asked) -> tuple[int, Any]:
+        del asked
+        return 200, [{"environment": {"id": 1, "name": name}} for name in self.environments]
+
+    def _repository(self, asked: Asked) -> tuple[int, Any]:
+        if asked.path != f"/repos/{self.repository}":
+            return _not_found()
+        return 200, {"id": 7, "full_name": self.repository}
 
     def _jobs(self, asked: Asked) -> tuple[int, Any]:
         run_id = asked.path.split("/")[-2]
@@ -268,7 +287,7 @@ class GithubPeer:
             "id": run.id,
             "name": "retrain",
             "display_title": run.title,
-            "event": "workflow_dispatch",
+            "event": run.event,
             "head_branch": run.ref,
             "status": run.status,
             "conclusion": run.conclusion,

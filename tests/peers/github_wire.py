@@ -210,6 +210,8 @@ def _phase(method: str, path: str) -> str:
         "workflow": r"GET /repos/[^/]+/[^/]+/actions/workflows/[^/]+",
         "list": r"GET /repos/[^/]+/[^/]+/actions/workflows/[^/]+/runs",
         "jobs": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+/jobs",
+        "pending": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+/pending_deployments",
+        "repository": r"GET /repos/[^/]+/[^/]+",
         "poll": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+",
         "token": r"POST /app/installations/[^/]+/access_tokens",
     }

@@ -14,7 +14,7 @@ from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ladder import LADDER
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
-from receiver.core.runs import Run, RunStatus
+from receiver.core.runs import Look, Run, RunStatus
 from receiver.flows import deciding
 from receiver.flows.intake import taking_in
 from receiver.flows.intake.committer import Committer
@@ -65,7 +65,7 @@ class Changed:
     def start(self, dispatch: Dispatch) -> Run:
         return self._real.start(dispatch)
 
-    def find(self, dispatch: Dispatch) -> Run | None:
+    def find(self, dispatch: Dispatch) -> Look:
         return self._real.find(dispatch)
 
     def poll(self, dispatch: Dispatch) -> RunStatus:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.reports import BadReport, Report, Verdict
-from receiver.core.runs import Run, RunState, RunStatus
+from receiver.core.runs import Absent, Look, Run, RunState, RunStatus
 from tests.fakes import Killed
 from tests.simulation.plans import HOUR
 from tests.simulation.sites import Post, Site
@@ -53,19 +53,19 @@ class Client:
         self._replica.meets("after a POST")
         return run
 
-    def find(self, dispatch: Dispatch) -> Run | None:
+    def find(self, dispatch: Dispatch) -> Look:
         began = self._world.hub.now
         self._call(slow=0.05)
         if self._world.strikes(self._world.plan.poll_trouble):
             raise DispatchError("the listing can't be read", Failure.UNAVAILABLE)
         if not self._shows:
-            return None
+            return Absent()
         for run in self._site.runs:
             asked = run.dispatch_id == dispatch.id and run.attempt in dispatch.in_doubt
             if asked and run.listed_at <= began < run.gone_at:
                 run.known = True
                 return Run(run.id, None, shows_id=True)
-        return None
+        return Absent()
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
         self._call(slow=0.02)

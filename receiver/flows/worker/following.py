@@ -9,7 +9,8 @@ from receiver.core.durations import show_duration
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
 from receiver.core.run_ends import REPORTING, RunEnd
-from receiver.core.runs import RunState, RunStatus, next_poll
+from receiver.core.runs import RunState, RunStatus, is_gone, next_poll
+from receiver.core.times import clock_time
 from receiver.flows.transitions import LEASE, park_moved, place_of, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker.reconciling import DoubtTimer
@@ -20,7 +21,6 @@ ENDS = {
     RunState.SUCCEEDED: DispatchState.SUCCEEDED,
     RunState.FAILED: DispatchState.FAILED,
     RunState.CANCELLED: DispatchState.CANCELLED,
-    RunState.GONE: DispatchState.PARKED,
 }
 
 
@@ -46,7 +46,12 @@ def follow_next(
             tx.remember_id_shown(place_of(dispatch), unit.now)
         late = watch.followed(dispatch, unit.now) > dispatcher.run_timeout
         limit = dispatcher.run_timeout if late else None
-        changed = _after_poll(unit, dispatch, status, limit)
+        if status is not None and status.state is RunState.GONE:
+            changed = _after_missing(unit, dispatch, watch)
+        else:
+            changed = _after_poll(unit, dispatch, status)
+        if limit is not None and changed.state is DispatchState.RUNNING:
+            changed = _outlived(unit, changed, limit)
         ended = changed.state is not DispatchState.RUNNING
         if save_moved(unit, dispatch, changed, Mover.FOLLOWER) and ended:
             _end(unit, changed)
@@ -56,31 +61,59 @@ def follow_next(
     return True
 
 
-def _after_poll(
-    unit: UnitOfWork, dispatch: Dispatch, status: RunStatus | None, outlived: timedelta | None
-) -> Dispatch:
-    """The dispatch after its run was asked about; `outlived` is the time-out that has passed."""
-    sent_at = dispatch.sent_at or dispatch.created_at
-    url = status.url if status and status.url else dispatch.run_url
-    if status is not None and status.state in ENDS:
-        gone = status.state is RunState.GONE
-        detail = "the target does not know the run any more" if gone else status.detail
+def _after_poll(unit: UnitOfWork, dispatch: Dispatch, status: RunStatus | None) -> Dispatch:
+    """The dispatch after its run was asked about; `status` is None if nobody could tell."""
+    due_at = next_poll(dispatch.sent_at or dispatch.created_at, unit.now)
+    if status is None:
+        return replace(dispatch, due_at=due_at)
+    known = replace(dispatch, run_url=status.url or dispatch.run_url, missing_since=None)
+    if status.state in ENDS:
         return replace(
-            dispatch,
+            known,
             state=ENDS[status.state],
             ended_at=unit.now,
-            run_url=url,
-            detail=f"run {dispatch.run_id}: {detail}",
+            detail=f"run {dispatch.run_id}: {status.detail}",
         )
-    if outlived is not None:
-        limit = show_duration(outlived)
+    return replace(known, detail=_while_it_runs(dispatch, status.note), due_at=due_at)
+
+
+def _while_it_runs(dispatch: Dispatch, note: str) -> str:
+    """What is told of a run that goes on; how it was started stays told while it only runs."""
+    told_of_now = f"run {dispatch.run_id}: "
+    if note:
+        return told_of_now + note
+    return f"{told_of_now}it runs" if dispatch.detail.startswith(told_of_now) else dispatch.detail
+
+
+def _after_missing(unit: UnitOfWork, dispatch: Dispatch, watch: DoubtTimer) -> Dispatch:
+    """The dispatch whose target says that it does not know the run: gone if it says so long."""
+    since = dispatch.missing_since or unit.now
+    times = 1 if dispatch.missing_since is None else dispatch.looks + 1
+    missing = replace(dispatch, missing_since=since, looks=times)
+    told = f"the target has not known it since {clock_time(since, unit.now)}"
+    if is_gone(times, watch.missed(missing, unit.now)):
         return replace(
-            dispatch,
+            missing,
             state=DispatchState.PARKED,
             ended_at=unit.now,
-            detail=f"run {dispatch.run_id} goes on after run_timeout ({limit}): look at it",
+            detail=f"run {dispatch.run_id}: {told} and said so {times} times: look at it",
         )
-    return replace(dispatch, run_url=url, due_at=next_poll(sent_at, unit.now))
+    return replace(
+        missing,
+        due_at=next_poll(dispatch.sent_at or dispatch.created_at, unit.now),
+        detail=f"run {dispatch.run_id}: {told}; it is asked on, for it may be there all the same",
+    )
+
+
+def _outlived(unit: UnitOfWork, dispatch: Dispatch, limit: timedelta) -> Dispatch:
+    goes_on = "goes on" if dispatch.missing_since is None else "was not said to be over"
+    return replace(
+        dispatch,
+        state=DispatchState.PARKED,
+        ended_at=unit.now,
+        detail=f"run {dispatch.run_id} {goes_on} after run_timeout "
+        f"({show_duration(limit)}): look at it",
+    )
 
 
 def _end(unit: UnitOfWork, dispatch: Dispatch) -> None:

@@ -13,7 +13,7 @@ from receiver.core.dispatches import (
 )
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock, Dispatcher
-from receiver.core.runs import Run
+from receiver.core.runs import Look, NotSeen, Run
 from receiver.flows.transitions import LEASE, doubted, park_moved, place_of, running, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store
@@ -40,6 +40,16 @@ class DoubtTimer:
     def followed(self, dispatch: Dispatch, now: datetime) -> timedelta:
         """Time since the run was sent for, by whichever clock says less."""
         return self._least(dispatch.id, dispatch.sent_at or dispatch.created_at, now)
+
+    def missed(self, dispatch: Dispatch, now: datetime) -> timedelta:
+        """Time since its target first did not know the run.
+
+        A process that saw that first answer trusts its monotonic clock; after a restart the wall
+        clock's word stands, so that the time does not begin anew with each one.
+        """
+        since = dispatch.missing_since or now
+        seen = since == now or (dispatch.id, since) in self._since
+        return self._least(dispatch.id, since, now) if seen else now - since
 
     def forget(self, dispatch: Dispatch) -> None:
         """Drop a doubt or run that is over, and what other replicas ended long ago."""
@@ -79,18 +89,19 @@ def look_up(
         return
     # Asked before the look: only a look that began after the window proves absence.
     left = _window(dispatcher, dispatch) - watch.waited(dispatch, now)
-    run, trouble = _find(dispatcher, dispatch)
+    look = _look(dispatcher, dispatch)
+    run = look if isinstance(look, Run) else None
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
         if run is not None:
             changed = running(unit, dispatch, run, f"run {run.id} was found by its dispatch id")
-        elif dispatch.overruled and trouble is None:
+        elif dispatch.overruled and not isinstance(look, DispatchError):
             changed = _again(unit, dispatch, "an operator wants it")
         elif left > timedelta(0):
             due_at = next_look(dispatch.looks, unit.now, left)
             changed = replace(dispatch, looks=dispatch.looks + 1, due_at=due_at)
         else:
-            changed = _after_window(unit, dispatcher, dispatch, trouble)
+            changed = _after_window(unit, dispatcher, dispatch, look)
         moved = changed.state is not DispatchState.UNKNOWN
         if save_moved(unit, dispatch, changed, Mover.RECONCILER):
             if run is not None and run.shows_id:
@@ -111,22 +122,24 @@ def _window(dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
     return dispatcher.lookup_window + (LEASE if taken_over else timedelta(0))
 
 
-def _find(dispatcher: Dispatcher, dispatch: Dispatch) -> tuple[Run | None, str | None]:
+def _look(dispatcher: Dispatcher, dispatch: Dispatch) -> Look | DispatchError:
     try:
-        return dispatcher.find(dispatch), None
+        return dispatcher.find(dispatch)
     except DispatchError as error:
-        return None, str(error)
+        return error
 
 
 def _after_window(
-    unit: UnitOfWork, dispatcher: Dispatcher, dispatch: Dispatch, trouble: str | None
+    unit: UnitOfWork, dispatcher: Dispatcher, dispatch: Dispatch, look: Look | DispatchError
 ) -> Dispatch:
     """The window is over and no run was found: proven absent, or a human must look."""
     provable = dispatcher.always_shows_id or unit.tx.shows_ids(place_of(dispatch))
-    if trouble is not None:
-        why = f"the run may exist, and it can't be looked up: {trouble}"
+    if isinstance(look, DispatchError):
+        why = f"the run may exist, and it can't be looked up: {look}"
     elif dispatch.accepted:
         why = "the target said yes, but no run carries the dispatch id"
+    elif isinstance(look, NotSeen):
+        why = f"no run with the dispatch id was seen, but it may exist: {look.why}"
     elif not provable:
         why = (
             "no run carries the dispatch id, but no run ever showed one here, so it may still "

@@ -213,6 +213,20 @@ def next_attempt(attempt: int, retry_after: timedelta | None, now: datetime) -> 
     return now + max(wait, retry_after or wait)
 
 
+AFTER_SERVER_ERROR: Mapping[TargetKind, timedelta] = {TargetKind.KFP: timedelta(seconds=300)}
+"""KFP makes the workflow before its own row: after a 5xx it may train unseen, until KFP sweeps it
+away (after 120s at the earliest, and only when its agent comes round to it)."""
+
+
+SERVER_ERRORS = range(500, 600)
+
+
+def least_window(kind: TargetKind, status_code: int | None) -> timedelta:
+    """How long absence proves nothing at least, after an attempt that was answered so."""
+    failed = status_code is not None and status_code in SERVER_ERRORS
+    return AFTER_SERVER_ERROR.get(kind, timedelta(0)) if failed else timedelta(0)
+
+
 LOOKS = tuple(timedelta(seconds=s) for s in (1, 2, 4, 8, 16))
 LATER_LOOKS = timedelta(seconds=30)
 

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from receiver.core.dispatches import Failure
 from receiver.core.policies import shown
-from receiver.dispatchers.github_answers import error, read_error
+from receiver.dispatchers.github_answers import GithubAnswer, error, moved_error, read_error
 from receiver.dispatchers.github_client import GithubClient
+from receiver.dispatchers.github_moves import moved_to
 from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
 from receiver.dispatchers.kfp_api import KfpApi
@@ -32,11 +33,18 @@ def check_github(
     repository, workflow = place["repository"], place["workflow"]
     path = f"/repos/{quote(repository)}/actions/workflows/{quote(workflow, safe='')}"
     ends = monotonic() + PATIENCE.total_seconds()
+
+    def ask(asked: str) -> GithubAnswer:
+        return client.send(GithubRequest("GET", place["base_url"], asked, ends))
+
     try:
-        answer = client.send(GithubRequest("GET", place["base_url"], path, ends))
+        answer = ask(path)
     except NoAnswer as problem:
         said = f"{place['base_url']} can't be reached: {problem}"
         raise error(said, Failure.UNAVAILABLE) from problem
+    moved = moved_to(answer, ask)
+    if moved:
+        raise moved_error(answer, moved)
     state = answer.content.get("state")
     if answer.status != HTTPStatus.OK or state is None:
         raise read_error(answer, f"the workflow {workflow} of {repository}", client.credentials)

@@ -22,9 +22,16 @@ from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.core.reports import Report, report_in_names
 from receiver.core.runs import Look, Run, RunState, RunStatus
-from receiver.dispatchers.github_answers import GithubAnswer, error, read_error, start_error
+from receiver.dispatchers.github_answers import (
+    GithubAnswer,
+    error,
+    moved_error,
+    read_error,
+    start_error,
+)
 from receiver.dispatchers.github_client import GithubClient
 from receiver.dispatchers.github_listing import PAGE_SIZE, READS, RunListing, is_id
+from receiver.dispatchers.github_moves import moved_to
 from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
 from receiver.http import InDoubt, NoAnswer, NotSent, is_server_error
@@ -94,7 +101,8 @@ class GithubDispatcher:
         run_id = answer.content.get("workflow_run_id")
         if answer.status == HTTPStatus.OK and is_id(run_id):
             return Run(id=str(run_id), url=_link(answer.content))
-        raise start_error(answer, dispatch, self._client.credentials)
+        moved = moved_to(answer, lambda path: self._read(dispatch, path, ends, {}))
+        raise start_error(answer, dispatch, self._client.credentials, moved)
 
     def find(self, dispatch: Dispatch) -> Look:
         """Read this workflow's dispatched runs to the end. Of several, the oldest.
@@ -187,6 +195,16 @@ class GithubDispatcher:
             ) from problem
 
     def _get(
+        self, dispatch: Dispatch, path: str, ends: float, query: Mapping[str, str]
+    ) -> GithubAnswer:
+        """Read; raises if the repository is called otherwise now."""
+        answer = self._read(dispatch, path, ends, query)
+        moved = moved_to(answer, lambda path: self._read(dispatch, path, ends, {}))
+        if moved:
+            raise moved_error(answer, moved)
+        return answer
+
+    def _read(
         self, dispatch: Dispatch, path: str, ends: float, query: Mapping[str, str]
     ) -> GithubAnswer:
         """Read, and again a little later if the network or a 5xx was in the way."""

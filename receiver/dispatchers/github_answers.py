@@ -91,16 +91,29 @@ def error(message: str, failure: Failure, answer: GithubAnswer | None = None) ->
     )
 
 
-def start_error(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> DispatchError:
-    """Say what an answer that names no run tells about the run that was asked for."""
+def start_error(
+    answer: GithubAnswer, dispatch: Dispatch, credentials: str, moved: str = ""
+) -> DispatchError:
+    """Say what an answer that names no run tells about the run that was asked for.
+
+    `moved` says what to mend if the repository is called otherwise now.
+    """
     if answer.limits_rate:
         return error(f"GitHub limits our rate: {answer.quoted}", Failure.UNAVAILABLE, answer)
     if answer.status in REFUSALS:
         return error(_refusal(answer, dispatch, credentials), Failure.REFUSED, answer)
     return error(
-        f"GitHub answered {answer.status} without naming a run, which may exist: {answer.quoted}",
+        f"GitHub answered {answer.status} without naming a run, which may exist: {answer.quoted}"
+        f"{'; ' if moved else ''}{moved}",
         Failure.UNKNOWN,
         answer,
+    )
+
+
+def moved_error(answer: GithubAnswer, moved: str) -> DispatchError:
+    """Say that a repository is called otherwise now; about its runs that tells nothing."""
+    return error(
+        f"GitHub answered {answer.status}: {answer.quoted}; {moved}", Failure.UNAVAILABLE, answer
     )
 
 

@@ -143,6 +143,15 @@ class DispatchRows:
             )
         )
 
+    def answered_status(self, dispatch: Dispatch) -> int | None:
+        """The HTTP status that the latest attempt was answered with, if it was answered."""
+        status: int | None = self._db.scalar(
+            select(attempts.c.status_code).where(
+                attempts.c.dispatch_id == dispatch.id, attempts.c.number == dispatch.attempt
+            )
+        )
+        return status
+
     def remember_id_shown(self, place: str, now: datetime) -> None:
         """Note that this place shows our ids, so that absence proves something there."""
         if not self.shows_ids(place):

@@ -7,6 +7,8 @@ import pytest
 
 from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.runs import Absent, NotSeen, Run, RunState, RunStatus
+from receiver.dispatchers.checks import check_github
+from receiver.dispatchers.github import TokenPath
 from tests.contract.github_setup import DISPATCH_ID, NOON, dispatch_to, dispatcher_with, token_file
 from tests.peers.github import GithubPeer
 from tests.peers.github_wire import (
@@ -265,7 +267,11 @@ def test_runs_that_start_while_we_read_hide_nothing(dispatcher, times, proven):
         (answering(422), Failure.UNAVAILABLE, 1),
         (answering(202, {}), Failure.UNAVAILABLE, 1),
         (answering(204, b""), Failure.UNAVAILABLE, 1),
-        (answering(301, headers={"Location": "/repositories/1"}), Failure.UNAVAILABLE, 1),
+        (
+            answering(301, headers={"Location": "/repositories/1"}),
+            Failure.UNAVAILABLE,
+            2,
+        ),  # its name now
         (answering(302, headers={"Location": "/login"}), Failure.UNAVAILABLE, 1),
         (answering(200, b"<html>"), Failure.UNAVAILABLE, 1),
         (answering(200, {}), Failure.UNAVAILABLE, 1),
@@ -412,3 +418,53 @@ def test_a_failed_poll_says_nothing_about_the_run(peer, dispatcher, behaviour, m
     peer.answer_always(behaviour, phase="poll")
 
     assert failure(dispatcher.poll, dispatch_to(peer, run_id=run.id)) is meaning
+
+
+NEW_NAME = "write `repository: acme/ml-models`"
+
+
+def test_a_renamed_repository_is_told_by_its_new_name(peer, dispatcher):
+    """At dispatch, look-up, poll and report, with GitHub's own words and the cure."""
+    peer.renamed_to = "acme/ml-models"
+    dispatch = dispatch_to(peer, run_id="7")
+
+    for act in (dispatcher.start, dispatcher.find, dispatcher.poll, dispatcher.read_report):
+        with pytest.raises(DispatchError) as caught:
+            act(dispatch)
+        assert NEW_NAME in str(caught.value)
+        assert "'Moved Permanently'" in str(caught.value)
+    assert failure(dispatcher.start, dispatch) is Failure.UNKNOWN
+    assert failure(dispatcher.poll, dispatch) is Failure.UNAVAILABLE
+
+
+def test_doctor_tells_a_renamed_repository(peer, tmp_path):
+    """Before a run is ordered for nothing."""
+    peer.renamed_to = "acme/ml-models"
+
+    with pytest.raises(DispatchError, match=NEW_NAME):
+        check_github(peer.place, TokenPath(token_file(tmp_path)), None)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [answering(404), answering(200, {"full_name": "a b/<c>"}), answering(200, []), CUT_BEFORE],
+    ids=["404", "odd name", "no name", "cut"],
+)
+def test_a_repository_that_moved_out_of_sight_is_told_all_the_same(peer, dispatcher, behaviour):
+    """Its new name may be none of our business; that it moved explains what fails."""
+    peer.renamed_to = "other/models"
+    peer.answer_always(behaviour, phase="number")
+
+    with pytest.raises(DispatchError, match=r"renamed or moved \(its number is 7\)"):
+        dispatcher.poll(dispatch_to(peer, run_id="7"))
+
+
+def test_where_a_redirect_points_to_is_never_asked(peer, dispatcher):
+    """Only the number is taken from it: the token is for the configured address."""
+    elsewhere = {"Location": "https://evil.example/repositories/7/actions"}
+    peer.answer_always(answering(301, headers=elsewhere), phase="poll")
+
+    with pytest.raises(DispatchError, match="write `repository: acme/models`"):
+        dispatcher.poll(dispatch_to(peer, run_id="7"))
+
+    assert [asked.path for asked in peer.requests("number")] == ["/repositories/7"]

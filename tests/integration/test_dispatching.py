@@ -94,6 +94,23 @@ def test_absence_proves_nothing_before_the_window_has_passed(history):
     assert history.states() == [DispatchState.RUNNING]
 
 
+def test_after_a_5xx_of_kfp_a_shorter_window_proves_nothing(history):
+    """KFP makes the workflow before its own row, and sweeps it away minutes later."""
+
+    def stored_nothing(_target, _dispatch):
+        raise DispatchError("500", Failure.UNKNOWN, status_code=500)
+
+    history.target.lookup_window = timedelta(minutes=3)
+    history.target.accidents = [stored_nothing]
+    history.deliver(alert())
+    history.wait(4 * MINUTE + timedelta(seconds=50), step=timedelta(seconds=10))
+    assert history.target.asked == 1
+
+    history.wait(MINUTE, step=timedelta(seconds=10))
+
+    assert history.target.asked == 2
+
+
 def test_a_clock_that_jumps_over_the_window_proves_nothing(history):
     """Only time that really went by counts; the wall clock may lie."""
     history.target.accidents = [accepted_then_cut]

@@ -49,6 +49,7 @@ class GithubPeer:
         lists_new_runs: False makes the listing lag until `list_runs()`.
         hides_filtered: The listing says 0 of 0 when it is asked with a filter, as GitHub's has.
         environments: Those whose approval its waiting runs wait for.
+        renamed_to: The repository's name now; by its old one it answers 301 and 307.
         largest_page: Shorter than asked, as GitHub's sometimes are.
         app: Id, installation and public key (PEM) of the App that gets tokens.
 
@@ -74,6 +75,7 @@ class GithubPeer:
         self.workflow_state = "active"
         self.lists_new_runs = True
         self.hides_filtered = False
+        self.renamed_to: str | None = None
         self.environments: list[str] = []
         self.largest_page = 100
         self.app: tuple[int, int, str] | None = None
@@ -176,6 +178,10 @@ class GithubPeer:
             return self._token(asked)
         if asked.headers.get("authorization", "").split(" ")[-1] not in self.tokens:
             return 401, {"message": "Bad credentials"}
+        if self.renamed_to and asked.path.startswith(f"/repos/{self.repository}/"):
+            rest = asked.path.removeprefix(f"/repos/{self.repository}")
+            said = {"message": "Moved Permanently", "url": f"{self.base_url}/repositories/7{rest}"}
+            return (301 if asked.method == "GET" else 307), said
         answers = {
             "workflow": self._shown,
             "dispatch": self._dispatch,
@@ -183,6 +189,7 @@ class GithubPeer:
             "poll": self._poll,
             "pending": self._pending,
             "repository": self._repository,
+            "number": lambda _: (200, {"id": 7, "full_name": self.renamed_to or self.repository}),
             "jobs": self._jobs,
         }
         return answers[asked.phase](asked) if asked.phase in answers else _not_found()

@@ -211,6 +211,7 @@ def _phase(method: str, path: str) -> str:
         "list": r"GET /repos/[^/]+/[^/]+/actions/workflows/[^/]+/runs",
         "jobs": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+/jobs",
         "pending": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+/pending_deployments",
+        "number": r"GET /repositories/[0-9]+",
         "repository": r"GET /repos/[^/]+/[^/]+",
         "poll": r"GET /repos/[^/]+/[^/]+/actions/runs/[^/]+",
         "token": r"POST /app/installations/[^/]+/access_tokens",

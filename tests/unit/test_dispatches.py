@@ -11,6 +11,7 @@ from receiver.core.dispatches import (
     Dispatch,
     DispatchError,
     Failure,
+    least_window,
     next_attempt,
     next_look,
     waited_for_send,
@@ -92,3 +93,19 @@ def test_an_unavailable_target_is_asked_again_later_and_later(attempt, asked, wa
 def test_a_doubt_is_looked_into_at_the_latest_when_its_window_ends(looks, left, wait):
     """Soon at first; at once if the window is over already."""
     assert next_look(looks, NOON, left) == NOON + wait
+
+
+@pytest.mark.parametrize(
+    ("kind", "status_code", "window"),
+    [
+        (TargetKind.KFP, 500, 300),
+        (TargetKind.KFP, 503, 300),
+        (TargetKind.KFP, 404, 0),
+        (TargetKind.KFP, 200, 0),
+        (TargetKind.KFP, None, 0),
+        (TargetKind.GITHUB, 502, 0),
+    ],
+)
+def test_only_a_5xx_of_kfp_makes_the_window_longer(kind, status_code, window):
+    """Its row comes after its workflow; elsewhere the target's own window counts."""
+    assert least_window(kind, status_code) == window * SECOND

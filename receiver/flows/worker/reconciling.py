@@ -9,6 +9,7 @@ from receiver.core.dispatches import (
     DispatchError,
     DispatchState,
     Mover,
+    least_window,
     next_look,
 )
 from receiver.core.policy_set import PolicySet
@@ -16,7 +17,7 @@ from receiver.core.ports import Clock, Dispatcher
 from receiver.core.runs import Look, NotSeen, Run
 from receiver.flows.transitions import LEASE, doubted, park_moved, place_of, running, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
-from receiver.store.store import Store
+from receiver.store.store import Store, Tx
 
 KEPT = timedelta(days=30)
 """Entries older than this are dropped from memory; no doubt and no run lasts as long."""
@@ -88,11 +89,12 @@ def look_up(
         park_moved(store, policy_set, dispatch, Mover.RECONCILER)
         return
     # Asked before the look: only a look that began after the window proves absence.
-    left = _window(dispatcher, dispatch) - watch.waited(dispatch, now)
+    waited = watch.waited(dispatch, now)
     look = _look(dispatcher, dispatch)
     run = look if isinstance(look, Run) else None
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
+        left = _window(tx, dispatcher, dispatch) - waited
         if run is not None:
             changed = running(unit, dispatch, run, f"run {run.id} was found by its dispatch id")
         elif dispatch.overruled and not isinstance(look, DispatchError):
@@ -111,7 +113,7 @@ def look_up(
         watch.forget(changed)
 
 
-def _window(dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
+def _window(tx: Tx, dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
     """The look-up window: how long absence proves nothing.
 
     A doubt that began after the lease was taken over from whoever sent it: by a clock that jumped
@@ -119,7 +121,8 @@ def _window(dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
     """
     began, sent = dispatch.doubt_since, dispatch.sent_at
     taken_over = began is not None and sent is not None and began - sent >= LEASE
-    return dispatcher.lookup_window + (LEASE if taken_over else timedelta(0))
+    least = least_window(dispatch.kind, tx.answered_status(dispatch))
+    return max(dispatcher.lookup_window, least) + (LEASE if taken_over else timedelta(0))
 
 
 def _look(dispatcher: Dispatcher, dispatch: Dispatch) -> Look | DispatchError:

@@ -14,7 +14,7 @@ from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ladder import LADDER
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
-from receiver.core.runs import Look, Run, RunStatus
+from receiver.core.runs import Absent, Look, NotSeen, Run, RunStatus
 from receiver.flows import deciding
 from receiver.flows.intake import taking_in
 from receiver.flows.intake.committer import Committer
@@ -91,6 +91,25 @@ class Hasty(Changed):
     def __init__(self, real: Dispatcher) -> None:
         super().__init__(real)
         self.lookup_window = timedelta(0)
+
+
+class Trusting(Changed):
+    """Believes a listing that nobody has seen working."""
+
+    def find(self, dispatch: Dispatch) -> Look:
+        look = super().find(dispatch)
+        return Absent() if isinstance(look, NotSeen) else look
+
+
+def listing_trusted(_patch: Patch) -> Parts:
+    """A broken listing that shows nothing is taken for proof."""
+    return Parts(client=Trusting)
+
+
+def first_404_believed(patch: Patch) -> Parts:
+    """A run is given up as soon as its target does not know it once."""
+    patch.setattr(following, "is_gone", lambda _times, _missing_for: True)
+    return Parts()
 
 
 def cooldown_in_memory(_patch: Patch) -> Parts:
@@ -257,6 +276,7 @@ FIRST = {
     approved_for_good: 3,
     closed_after_all: 48,
     storm_without_wait: 3,
+    listing_trusted: 2,
 }
 
 MUTANTS = tuple(
@@ -279,5 +299,7 @@ MUTANTS = tuple(
         closed_after_all,
         attempts_forgotten,
         storm_without_wait,
+        listing_trusted,
+        first_404_believed,
     )
 )

@@ -31,6 +31,8 @@ class Plan:
         rungs: What the usual policy, and the second where there are two, have below `cooldown`.
         answers: How often an operator answers what a rung asks.
         gales: How often all models get worse together.
+        hiding: Chance at each run that its target's listing hides all runs for hours.
+        denial: Chance at each run that its target says for minutes that it knows no run.
         crash, store_fault, stall: Chance at each step of a process.
         crash_at: The number of a step at which a process surely dies; 0 for none.
 
@@ -74,12 +76,14 @@ class Plan:
     rungs: tuple[Rungs, Rungs] = (NONE, NONE)
     answers: int = 0
     gales: int = 0
+    hiding: float = 0
+    denial: float = 0
     crash_at: int = 0
 
 
 def draw(seed: int, *, replicas: int | None = None) -> Plan:
     """Draw the plan of a history."""
-    plan = draw_world(seed, replicas)
+    plan = draw_absences(draw_world(seed, replicas))
     random = seeded(f"rungs/{seed}")
     rungs = draw_rungs(random)
     if rungs == (NONE, NONE):
@@ -91,6 +95,12 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
         answers=random.choice((0, 12, 36)),
         gales=random.choice((0, 1, 2)) if any(one.storm for one in rungs) else 0,
     )
+
+
+def draw_absences(plan: Plan) -> Plan:
+    """Draw how often a target does not show what runs there."""
+    random = seeded(f"absences/{plan.seed}")
+    return replace(plan, hiding=random.choice((0, 0.1, 0.4)), denial=random.choice((0, 0.1, 0.4)))
 
 
 def draw_world(seed: int, replicas: int | None) -> Plan:
@@ -158,6 +168,8 @@ FAULTS = (
     "max_alerts",
     "answers",
     "gales",
+    "hiding",
+    "denial",
 )
 
 

@@ -23,6 +23,7 @@ def check_runs(lived: Lived, found: Violations) -> None:
         _never_blindly(truth, posts, found)
     for runs in truth.runs_of.values():
         _never_two(truth, runs, found)
+    _never_given_up(truth, found)
     for model in truth.models:
         _never_too_soon(truth, model, found)
 
@@ -115,6 +116,25 @@ def _never_two(truth: Truth, runs: list[TrueRun], found: Violations) -> None:
         if not any(earlier.began <= at <= posted.at for at in between):
             note = truth.posted[id(posted)]
             found.add("G3", note, f"{later.dispatch_id} has runs {earlier.id} and {later.id}")
+
+
+def _never_given_up(truth: Truth, found: Violations) -> None:
+    """A run that its target knows is in flight until it ends, whatever was said for minutes.
+
+    A clock that jumps within such minutes may cost that, but only where a restart fell into them
+    too: then nobody can tell how long they were.
+    """
+    if truth.lived.plan.jumps:
+        return
+    for dispatch_id, moves in truth.moves.items():
+        for before, note in pairwise(moves):
+            if (before.data["state"], note.data["state"]) != ("running", "parked"):
+                continue
+            newest = truth.runs_of[dispatch_id][-1]
+            age = note.at - newest.began
+            goes_on = newest.ends > note.at and newest.gone_at > note.at
+            if goes_on and age < truth.run_timeout - 60:
+                found.add("G2", note, f"given up, but run {newest.id} goes on")
 
 
 def _never_too_soon(truth: Truth, model: str, found: Violations) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from receiver.core.dispatches import Dispatch
 from receiver.core.runs import RunState
-from tests.simulation.plans import HOUR, MINUTE
+from tests.simulation.plans import HOUR, MINUTE, seeded
 from tests.simulation.world import Kind, World
 
 NEVER = float("inf")
@@ -64,6 +64,8 @@ class Site:
     runs: list[TrueRun] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     refuses_until: float = 0.0
+    hides_until: float = 0.0
+    denies_until: float = 0.0
 
     def begin(self, dispatch: Dispatch, listed_before: float) -> TrueRun:
         """Really start a run, to be listed before that moment."""
@@ -91,11 +93,37 @@ class Site:
         late = f", listed {lag:.0f}s later" if lag else ""
         world.note(self.name, Kind.RUN, f"run {run.id} of {dispatch.id} begins{late}", run)
         world.hub.at(run.ends, lambda: self._end(run))
+        self._fall_silent()
         return run
+
+    def _fall_silent(self) -> None:
+        """Perhaps show nothing of what runs for a while.
+
+        By chances of its own, so that they change nothing else in a seed's story.
+        """
+        plan = self.world.plan
+        if self.world.healing:
+            return
+        random = seeded(f"{self.name}/{len(self.runs)}/{plan.seed}")
+        if random.random() < plan.hiding:
+            self._hide(random.uniform(10 * MINUTE, 6 * HOUR))
+        # Never one spell after another: what lasts ten minutes is believed.
+        if random.random() < plan.denial and self.world.hub.now > self.denies_until + 20 * MINUTE:
+            self._deny(random.uniform(MINUTE, 9 * MINUTE))
+
+    def _hide(self, seconds: float) -> None:
+        """Let the listing show nothing, whatever runs."""
+        self.world.note(self.name, Kind.PLAN, f"the listing is empty for {seconds:.0f}s")
+        self.hides_until = max(self.hides_until, self.world.hub.now + seconds)
+
+    def _deny(self, seconds: float) -> None:
+        """Answer 404 about every run, also about those that go on."""
+        self.world.note(self.name, Kind.PLAN, f"it knows none of its runs for {seconds:.0f}s")
+        self.denies_until = max(self.denies_until, self.world.hub.now + seconds)
 
     def heal(self) -> None:
         """Stop refusing, and end what would go on for ever."""
-        self.refuses_until = 0
+        self.refuses_until = self.hides_until = self.denies_until = 0
         for run in self.runs:
             if run.ends > self.world.hub.now + HOUR:
                 run.ends = self.world.hub.now + HOUR

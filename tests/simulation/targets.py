@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.reports import BadReport, Report, Verdict
-from receiver.core.runs import Absent, Look, Run, RunState, RunStatus
+from receiver.core.runs import Absent, Look, NotSeen, Run, RunState, RunStatus
 from tests.fakes import Killed
 from tests.simulation.plans import HOUR
 from tests.simulation.sites import Post, Site
@@ -58,6 +58,8 @@ class Client:
         self._call(slow=0.05)
         if self._world.strikes(self._world.plan.poll_trouble):
             raise DispatchError("the listing can't be read", Failure.UNAVAILABLE)
+        if self._site.hides_until > began:
+            return NotSeen("the listing shows no run at all")
         if not self._shows:
             return Absent()
         for run in self._site.runs:
@@ -75,7 +77,7 @@ class Client:
         run = next(run for run in self._site.runs if run.id == dispatch.run_id)
         if self._world.strikes(0.002):
             run.gone_at = min(run.gone_at, now)
-        if run.gone_at <= now:
+        if run.gone_at <= now or self._site.denies_until > now:
             return RunStatus(RunState.GONE, "404")
         state = run.state if run.ends <= now else RunState.RUNNING
         return RunStatus(state, state.value, shows_id=self._shows)

@@ -115,7 +115,8 @@ def test_a_doubtful_answer_is_unknown_and_never_repeated(peer, dispatcher, behav
     error = failure_to_start(dispatcher, dispatch)
 
     assert error.failure is Failure.UNKNOWN
-    assert len(peer.asked) == 1
+    others = [asked for asked in peer.asked if asked.phase != "number"]  # whose name it is now
+    assert len(others) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 413, 422])

@@ -141,13 +141,13 @@ def _after_window(
         why = f"the run may exist, and it can't be looked up: {look}"
     elif dispatch.accepted:
         why = "the target said yes, but no run carries the dispatch id"
-    elif isinstance(look, NotSeen):
-        why = f"no run with the dispatch id was seen, but it may exist: {look.why}"
     elif not provable:
         why = (
             "no run carries the dispatch id, but no run ever showed one here, so it may still "
             "exist; let the workflow show inputs.dispatch_id in its run-name"
         )
+    elif isinstance(look, NotSeen):
+        why = f"no run with the dispatch id was seen, but it may exist: {look.why}"
     elif dispatch.absences + 1 >= MAX_ATTEMPTS:
         why = f"{MAX_ATTEMPTS} attempts got no clear answer and left no run"
     else:

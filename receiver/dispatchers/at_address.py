@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
-from receiver.core.runs import Run, RunStatus
+from receiver.core.runs import Look, Run, RunStatus
 from receiver.core.targets import address_of
 from receiver.dispatchers.lazy import LateDispatcher
 
@@ -34,7 +34,7 @@ class AtItsAddress:
         """Whether every run can be found by its dispatch's id."""
         return self._own.always_shows_id
 
-    def find(self, dispatch: Dispatch) -> Run | None:
+    def find(self, dispatch: Dispatch) -> Look:
         """The run that carries this dispatch's id, of any attempt in doubt."""
         return self._at(dispatch).find(dispatch)
 

@@ -6,10 +6,10 @@ from sqlalchemy import Connection, inspect, select, text
 
 from receiver.store.advisory_locks import AdvisoryLock, take_advisory_lock
 
-HEAD = "0012"
+HEAD = "0010"
 """The newest migration; a test compares it with the folder."""
 
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0012")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 
 
 def is_due(db: Connection) -> bool:

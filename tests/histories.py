@@ -9,6 +9,7 @@ from receiver.core.models import FiringAlert, Model
 from receiver.core.policy_set import PolicySet
 from receiver.core.runs import RunState
 from receiver.flows.intake.taking_in import arrive, take_in
+from receiver.flows.sweeping import sweep_next
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.flows.worker.following import follow_next
 from receiver.flows.worker.rechecking import due_models, recheck
@@ -61,6 +62,8 @@ class History:
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""
+        while sweep_next(self.store, self.policy_set):
+            pass
         release_shared(self.store, self.policy_set)
         names = due_models(self.store)
         return recheck(self.store, self.policy_set, names) if names else False

@@ -1,4 +1,4 @@
-"""The commands `retrain`, `pause`, `resume`, `approve` and `reject`."""
+"""The commands `retrain`, `pause`, `resume`, `release`, `approve` and `reject`."""
 
 import uuid
 from typing import Annotated, Any
@@ -33,6 +33,9 @@ PAUSE_EXAMPLES = examples(
 RESUME_EXAMPLES = examples(
     "retrain-receiver resume 42 --comment 'backfill is done'",
     "retrain-receiver resume --everything --comment 'upgrade is done'",
+)
+RELEASE_EXAMPLES = examples(
+    "retrain-receiver release --policy model-quality --comment 'the features are right again'",
 )
 APPROVE_EXAMPLES = examples("retrain-receiver approve 42 --comment 'the new data is clean'")
 REJECT_EXAMPLES = examples("retrain-receiver reject 42 --comment 'the sensor was broken'")
@@ -116,10 +119,31 @@ def resume(
 ) -> None:
     """Lift a pause; what still fires is decided at once.
 
-    Of a policy, or of everything, it also releases the models that a storm holds.
+    Models that a storm holds stay held: see `release`.
     """
     path = _path("resume", model, policy, label, everything=everything)
     body = _body(comment, policy, label)
+    _act(peer(server, token_file), path, body, idempotency_key, output)
+
+
+def release(
+    *,
+    comment: Comment,
+    policy: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="The policy whose storm holds them.")
+    ] = None,
+    everything: Everything = False,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Let the models go that a storm holds; says how many runs that may order.
+
+    Their pauses, cooldowns and budgets hold them as before.
+    """
+    path = _path("release", None, policy, None, everything=everything)
+    body = _body(comment, policy, None)
     _act(peer(server, token_file), path, body, idempotency_key, output)
 
 

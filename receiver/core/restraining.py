@@ -65,8 +65,8 @@ def _gathered(case: Case, settings: Storm, known: Restraints, saw: dict[str, Sca
         calm = f" (calm at {clock_time(many.calm_at, case.now)})" if many.calm_at else ""
         detail = (
             f"{count} models of policy {policy} began to fire within {within} of each other, more "
-            f"than {settings.models}{calm}: suspect the data; resume the policy to release all of "
-            f"them; {_asked(known)}"
+            f"than {settings.models}{calm}: suspect the data; release the policy to let all of "
+            f"them go; {_asked(known)}"
         )
     holds = count > settings.models
     return _asking(Reason.STORM, detail, saw, known, applies=holds, until=many.calm_at)

@@ -288,7 +288,7 @@ def _ask(
         asked = Approval(name, began, rung, unit.now, expires_at=finding.next_check_at)
         # A storm asks for each of its models; one message is enough to wake somebody.
         told = finding.reason is Reason.STORM and unit.tx.storm_is_told(policy.name)
-        unit.tx.save_approval(asked)
+        unit.save_approval(asked)
         if not told:
             unit.announce(question_asked(policy.name, asked, finding.detail))
 

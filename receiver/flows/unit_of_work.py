@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from receiver.core import cooldowns
 from receiver.core.alerts import Alert
 from receiver.core.announcements import Announcement, Kind
-from receiver.core.approvals import in_force
+from receiver.core.approvals import Approval, in_force
 from receiver.core.decisions import Decision, Reason
 from receiver.core.dispatches import Dispatch
 from receiver.core.inputs import fill_inputs, fill_place
@@ -62,6 +62,8 @@ class UnitOfWork:
         self.models: dict[str, Model] = tx.lock_models({*models, *homes.values()})
         self._stored = dict(self.models)
         self.now: datetime = tx.now()
+        self._usages = tx.usages(self.now)
+        self._pasts = tx.pasts(self.models, self.now)
         self.pauses: list[Pause] = tx.pauses()
         self.decisions: list[Decision] = []
         self.recovered: list[str] = []
@@ -134,6 +136,8 @@ class UnitOfWork:
 
     def update(self, model: Model) -> None:
         """Carry a model's new state forward; its next check is found anew."""
+        if model.episode_started_at != self.models[model.name].episode_started_at:
+            self._pasts.changed(model.name)
         self.models[model.name] = model
         self._touched.add(model.name)
 
@@ -238,6 +242,8 @@ class UnitOfWork:
         else:
             self._dispatches.append(dispatch)
         self.tx.add_cost(policy, dispatch)
+        self._usages = self.tx.usages(self.now)
+        self._pasts.changed(model.name)
         taken = cooldowns.take(model, cooldown, self.now)
         self.update(replace(taken, latest=latest(dispatch)))
         self.free(model.name)
@@ -259,7 +265,14 @@ class UnitOfWork:
         """What the policy's rungs below `cooldown` look at."""
         if policy.storm is not None:
             self._write_models()  # those decided so far count as well
-        return self.tx.restraints(policy, self.models[name], self.now)
+        return self.tx.restraints(
+            policy, self.models[name], self.now, usages=self._usages, pasts=self._pasts
+        )
+
+    def save_approval(self, asked: Approval) -> None:
+        """Write a question or an answer."""
+        self.tx.save_approval(asked)
+        self._pasts.changed(asked.model)
 
     def _grown_cooldown(self, policy: Policy, model: Model) -> timedelta:
         if policy.backoff == 1:
@@ -273,7 +286,7 @@ class UnitOfWork:
         asked = self.tx.approval(model.name)
         asked = in_force(asked, model.episode_started_at, model.latest, self.now)
         if asked is not None:
-            self.tx.save_approval(asked.used_by(dispatch.id))
+            self.save_approval(asked.used_by(dispatch.id))
 
     def write_log(self) -> None:
         """Store what was decided and ordered so far; neither changes any more."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
@@ -95,19 +95,15 @@ class ModelRows:
         for chunk in chunks(sorted(fingerprints)):
             self._db.execute(delete(firing_alerts).where(firing_alerts.c.fingerprint.in_(chunk)))
 
-    def models_with_alerts(self) -> list[str]:
-        """Every model that has a firing alert."""
-        return list(self._db.scalars(select(firing_alerts.c.model).distinct()))
+    def check_again(self, names: Collection[str], now: datetime) -> None:
+        """Let the timer decide the alerts of these models anew: the configuration changed.
 
-    def check_all(self, now: datetime) -> None:
-        """Let the timer decide every firing alert anew: the configuration changed.
-
-        It also ends the back-offs: what a target refused may have been mended.
+        It also ends their back-offs: what a target refused may have been mended.
         """
+        LOCK.chosen(self._db, names)
         refused = models.c.backoff_until.is_not(None)
-        firing = models.c.name.in_(select(firing_alerts.c.model))
-        names = list(self._db.scalars(LOCKING.where(or_(refused, firing))))
-        for chunk in chunks(names):
+        firing = exists().where(firing_alerts.c.model == models.c.name)
+        for chunk in chunks(sorted(names)):
             these = update(models).where(models.c.name.in_(chunk))
             self._db.execute(these.where(firing).values(next_check_at=now))
             self._db.execute(these.where(refused).values(backoff_until=None, refusals=0))

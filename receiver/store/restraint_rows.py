@@ -1,5 +1,6 @@
 """What the rungs below `cooldown` look at, read for deciding; approvals, written."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from receiver.store.compiled_upsert import upsert
 from receiver.store.storm_rows import StormRows
 from receiver.store.tables import approvals
 from receiver.store.views.budgets import Usages
-from receiver.store.views.restraints import approvals_of, read_restraints
+from receiver.store.views.restraints import Pasts, approvals_of, read_restraints
 from receiver.store.views.run_ends import runs_since
 
 
@@ -38,14 +39,24 @@ class RestraintRows(ApprovalRows, BudgetRows, StormRows, AdvisoryLocks):
 
     _db: Connection
 
-    def restraints(self, policy: Policy, model: Model, now: datetime) -> Restraints:
+    def usages(self, now: datetime) -> Usages:
+        """How much of limits is used; each is read once, so ask again after an order."""
+        return Usages(self._db, now)
+
+    def pasts(self, names: Collection[str], now: datetime) -> Pasts:
+        """What was asked about these models and ordered for them. They are locked."""
+        return Pasts(self._db, names, now)
+
+    def restraints(
+        self, policy: Policy, model: Model, now: datetime, *, usages: Usages, pasts: Pasts
+    ) -> Restraints:
         """What the policy's rungs below `cooldown` look at. The model is locked.
 
         Of transactions whose models share a limit, each sees what the one before it ordered.
         """
         if any(limit.is_wide for limit in policy.limits):
             self.take_advisory_lock(AdvisoryLock.BUDGET)
-        return read_restraints(self._db, policy, model, now, Usages(self._db, now))
+        return read_restraints(self._db, policy, model, now, usages=usages, pasts=pasts)
 
     def runs_since(self, model: str, since: datetime, now: datetime) -> Runs:
         """The runs of a model that were ordered since then."""

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -44,7 +43,9 @@ from receiver.store.retention_rows import RetentionRows
 from receiver.store.run_end_rows import RunEndRows
 from receiver.store.source_rows import SourceRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
+from receiver.store.sweep_rows import SweepRows
 from receiver.store.tables import decisions
+from receiver.store.turns import Turns
 from receiver.store.views.moment import time_of
 from receiver.store.views.view import View
 
@@ -68,6 +69,7 @@ class Tx(
     SourceRows,
     LogRows,
     RetentionRows,
+    SweepRows,
     AdvisoryLocks,
 ):
     """One transaction: the writes, and the reads that decide. Times come from `now`."""
@@ -122,7 +124,7 @@ class Store:
         self._ids = DecisionIds()
         self._file_lock: IO[str] | None = None
         # SQLite has one writer; its own waiting is by sleeping, ours is in order and at once.
-        self._writing = threading.Lock()
+        self._writing = Turns()
 
     @property
     def url(self) -> str:
@@ -227,12 +229,12 @@ class Store:
         if not self.alone:
             yield
             return
-        if not self._writing.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+        if not self._writing.take(LOCK_TIMEOUT_SECONDS):
             raise StoreUnavailable("the store is busy")
         try:
             yield
         finally:
-            self._writing.release()
+            self._writing.give()
 
     @contextmanager
     def _connection(self, **options: object) -> Iterator[Connection]:

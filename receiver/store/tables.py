@@ -26,6 +26,7 @@ from receiver.core.dispatches import LIVE, DispatchState, Failure
 from receiver.core.models import PauseScope
 from receiver.core.reports import Verdict
 from receiver.core.sources import Hush
+from receiver.core.sweeps import Sweep
 from receiver.store.column_types import Claims, Instant, Json, Plain, Span, Word
 
 FILTERS = (
@@ -430,6 +431,15 @@ storm_releases = Table(
     metadata,
     Column("policy", Text, primary_key=True),
     Column("released_at", Instant, nullable=False),
+)
+
+# How far the timer has come with what it sees to for every model that fires.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("after", Name, nullable=False),
+    one_of("kind", Sweep),
 )
 
 announcements = Table(

@@ -158,7 +158,8 @@ SUMMARIES: Mapping[str, str] = {
     "retry": "Look for the run once more, else send it again",
     "abandon": "Give it up on our side",
     "pause_many": "Hold back a policy, or everything",
-    "resume_many": "Lift that, or release a storm",
+    "resume_many": "Lift that, and nothing else",
+    "release_many": "Let the models of a storm go; says how many runs that may order",
 }
 
 

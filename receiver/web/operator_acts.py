@@ -109,6 +109,12 @@ ON_MANY: Mapping[str, OperatorAct[Any]] = {
             store, policy_set, act, *_scope(body)
         ),
     ),
+    "release": OperatorAct(
+        PolicyBody,
+        lambda store, policy_set, act, _, body: controls.release(
+            store, policy_set, act, *_scope(body)
+        ),
+    ),
 }
 
 

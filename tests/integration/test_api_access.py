@@ -39,6 +39,7 @@ ROUTES = [
     ("POST", "/models/none/reject", COMMENT, ACT),
     ("POST", "/pause", {**COMMENT, "policy": "none"}, ACT),
     ("POST", "/resume", COMMENT, ACT),
+    ("POST", "/release", COMMENT, ACT),
     ("GET", "/dispatches", None, READ),
     ("GET", "/dispatches/none", None, READ),
     ("POST", "/dispatches/none/retry", COMMENT, ACT),

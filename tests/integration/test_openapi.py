@@ -100,6 +100,7 @@ def test_a_whole_story_is_answered_as_described(history, tmp_path):
         history.run_to_its_end()
         peer.post("/models/42/resume", why)
         peer.post("/resume", {**why, "policy": "drift"})
+        peer.post("/release", {**why, "policy": "drift"})
         peer.post("/webhook", post(entry(status="resolved", ends_at="2026-11-22T11:30:00Z")))
 
         listed = peer.get("/decisions").json()["decisions"]
@@ -181,6 +182,7 @@ def test_names_of_operations_are_stable():
         "pause_model",
         "post_notification",
         "reject_model",
+        "release_many",
         "reload",
         "reload_by_put",
         "resume_many",

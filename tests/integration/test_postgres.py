@@ -142,7 +142,7 @@ class TestSession:
             tx.lock_models(["42"])
             tx._db.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
             assert two.reasons(alert()) == ["triggered"]
-            tx.models_with_alerts()
+            tx.pauses()
 
         with pytest.raises(StoreUnavailable):
             one.store.run(stand_still)

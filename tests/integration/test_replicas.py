@@ -9,9 +9,11 @@ import pytest
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.regexes import Regex
+from receiver.core.sweeps import Sweep
 from receiver.flows.intake import taking_in
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.operator.reloading import apply_configuration
+from receiver.flows.sweeping import begin_sweep
 from receiver.flows.transitions import LEASE
 from receiver.flows.worker.rechecking import due_models, recheck
 from receiver.store import store as module
@@ -129,7 +131,7 @@ def test_models_are_locked_in_one_order_everywhere(replicas, one, two, poison, w
     ways = {
         "deciding": lambda tx: tx.lock_models(NAMES),
         "one by one": lambda tx: taking_in._decide_one_by_one(tx, poison),
-        "reloading": lambda tx: tx.check_all(two.now()),
+        "reloading": lambda tx: begin_sweep(tx, policy_set(), Sweep.DECIDE),
     }
     take_in(one.store, [poison])
     replicas.backdoor.execute("UPDATE models SET backoff_until = 0")

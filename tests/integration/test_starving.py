@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.matchers import parse_matchers
 from receiver.flows.intake.taking_in import arrive, take_in
+from receiver.flows.worker.loops import PUT_OFF, Setup, Worker
 from receiver.flows.worker.rechecking import MODELS_AT_ONCE
+from receiver.flows.worker.retention import Ages
 from receiver.store.views.paging import MOST_ROWS
 from tests.examples import DRIFT, alert, notification, policy_set, resolved
 from tests.restrained import STORM
@@ -109,3 +112,28 @@ def test_what_a_models_own_limit_holds_ends_by_time(history):
     [entry] = history.firing("c-one")
     assert (entry.held_by, entry.held_until) == ("budget", ordered_at + 30 * DAY)
     assert history.model("c-one").next_check_at == ordered_at + 30 * DAY
+
+
+@pytest.mark.timeout(900)
+def test_models_that_cant_be_decided_hide_none_that_can(history):
+    """However many they are: alerts that nobody confirms are due whatever was put off."""
+    broken = 3 * MODELS_AT_ONCE
+    history.policy_set = policy_set(CROWD, FEW)
+    fill(history, broken)
+    history.run_to_its_end()
+    history.clock.pass_(HOUR)
+    history.deliver(alert("one", name="Few"))
+    history.run_to_its_end()
+    history.clock.pass_(14 * HOUR)
+    with history.store.begin() as tx:
+        tx._db.execute(text("UPDATE models SET labels = '[broken' WHERE name LIKE 'c-%'"))
+    setup = Setup(history.policy_set, {}, Ages())
+    worker = Worker(history.store, history.clock, setup, lambda _: history.target)
+
+    for _ in range(broken // MODELS_AT_ONCE + 1):
+        worker._recheck()
+
+    assert [row.model for row in history.log(reason="expired")] == ["f-one"]
+    assert not worker._recheck()
+    history.clock.pass_(PUT_OFF)
+    assert worker._recheck()

@@ -66,7 +66,7 @@ def test_in_a_storm_the_first_models_are_held_too(stormy):
     assert {state(stormy, name) for name in "123"} == {ModelState.ATTENTION}
     assert last.detail.startswith(
         "3 models of policy drift began to fire within 10m of each other, more than 2: suspect "
-        "the data; resume the policy to release all of them; a human must look"
+        "the data; release the policy to let all of them go; a human must look"
     )
     assert last.next_check_at is None
     stormy.wait(HOUR, step=10 * MINUTE)
@@ -86,14 +86,14 @@ def test_a_model_joins_a_storm_only_if_it_fires_soon_enough(stormy):
 
 @pytest.mark.parametrize("name", ["drift", ""])
 def test_an_operator_releases_all_of_them(stormy, name):
-    """`resume` of the policy, or of everything; who fires after that is looked at anew."""
+    """Those of the policy, or of all; who fires after that is looked at anew."""
     strike(stormy, "1", "2", "3")
     scope = PauseScope.POLICY if name else PauseScope.EVERYTHING
-    controls.resume(stormy.store, stormy.policy_set, ANA, scope, name)
+    controls.release(stormy.store, stormy.policy_set, ANA, scope, name)
     stormy.work()
 
     assert models(stormy) == ["1", "2", "3"]
-    assert "resumed, 3 models are released from a storm, by ana" in (
+    assert "released from storms (3 models, 3 runs at most) by ana" in (
         stormy.log(source="operator")[0].detail
     )
     stormy.clock.pass_(MINUTE)
@@ -102,10 +102,12 @@ def test_an_operator_releases_all_of_them(stormy, name):
 
 
 def test_of_another_policy_none_is_released(stormy):
-    """A policy's storm is its own."""
+    """A policy's storm is its own, and lifting a pause ends none."""
     stormy.policy_set = policy_set(STORMY, replace(DRIFT, name="other", storm=STORM))
     strike(stormy, "1", "2", "3")
-    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "other")
+    controls.release(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "other")
+    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "drift")
+    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.EVERYTHING, "")
     controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.MODEL, "1")
     stormy.work()
 
@@ -116,9 +118,11 @@ def test_one_held_model_is_released_as_such(stormy):
     """The sentence counts."""
     strike(stormy, "1", "2", "3")
     stormy.deliver(resolved("1", ends_at=stormy.now()), resolved("2", ends_at=stormy.now()))
-    controls.resume(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "drift")
+    controls.release(stormy.store, stormy.policy_set, ANA, PauseScope.POLICY, "drift")
 
-    assert "1 model is released from a storm" in stormy.log(source="operator")[0].detail
+    assert (
+        "released from storms (1 model, 1 run at most)" in stormy.log(source="operator")[0].detail
+    )
 
 
 def test_the_page_counts_what_fires_and_what_a_storm_holds(stormy):

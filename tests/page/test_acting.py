@@ -219,7 +219,7 @@ def test_wide_acts_are_refused_across_origins(acted, headers, status):
 
 
 def test_a_storm_is_released_from_the_page(stage):
-    """The sentence of the rung says `resume the policy`; the button for it is there."""
+    """The sentence of the rung says `release the policy`; the button for it is there."""
     stormy = CONFIG.replace(
         "    target: pipeline\n    budget:",
         "    target: pipeline\n    storm: {models: 1, within: 10m, wait: 1m}\n    budget:",
@@ -231,13 +231,16 @@ def test_a_storm_is_released_from_the_page(stage):
     page = scene.peer.get("/ui/policies")
     assert "2 models are held: suspect the data" in words(page)
     assert "Release" in words(page)
-    form = words(scene.peer.get("/ui/acts/resume?policy=model-quality"))
+    form = words(scene.peer.get("/ui/acts/release?policy=model-quality"))
+    assert "That may order up to 2 runs" in form
     assert "2 models that a storm holds are released." in form
 
-    assert send(scene.peer, "/ui/acts/resume?policy=model-quality", comment="fine").status == 303
+    assert send(scene.peer, "/ui/acts/release?policy=model-quality", comment="fine").status == 303
 
     scene.history.tick()
     assert "suspect the data" not in words(scene.peer.get("/ui/policies"))
+    again = words(scene.peer.get("/ui/acts/release?policy=model-quality"))
+    assert "Not now: no storm holds its models" in again
     assert scene.peer.get("/models/m1").json()["state"] == "running"
 
 

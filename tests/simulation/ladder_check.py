@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from receiver.core.models import PauseScope
 from receiver.core.policies import APPROVAL_EXPIRY, Mode, Policy, first_match
 from receiver.core.policy_set import PolicySet
 from tests.simulation.model_state import EVER, Answer, Firing, ModelRecord, Order, Pauses, later
@@ -209,8 +208,8 @@ class Follower:
             self._pauses.until[(act.scope, act.subject)] = end
         elif act.what == "resume":
             self._pauses.until.pop((act.scope, act.subject), None)
-            if act.scope is not PauseScope.MODEL:
-                self._release(act, row)
+        elif act.what == "release":
+            self._release(act, row)
         elif act.what in {"approve", "reject"}:
             self._answer(act, row)
         elif act.what == "retrain" and row["reason"] == "triggered":

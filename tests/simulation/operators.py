@@ -74,7 +74,7 @@ class Operators:
         if what == "release":
             subject = random.choice((PauseScope.POLICY, PauseScope.EVERYTHING))
             name = "drift" if subject is PauseScope.POLICY else ""
-            order = Ordered("", "resume", subject, name)
+            order = Ordered("", "release", subject, name)
         late = random.choice((0.0, 0.0, 10.0, world.between(0, 3 * HOUR)))
         for replica in replicas[: random.choice((1, 2))]:
             world.hub.after(late, lambda replica=replica: self._order(replica, order))
@@ -142,6 +142,8 @@ class Operators:
                 )
             elif order.what == "resume":
                 controls.resume(store, policy_set, act, order.scope, subject, named=named)
+            elif order.what == "release":
+                controls.release(store, policy_set, act, order.scope, subject)
             elif order.what == "approve":
                 approvals.approve(store, policy_set, act, subject)
             elif order.what == "reject":

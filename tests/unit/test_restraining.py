@@ -121,7 +121,7 @@ def test_a_storm_says_how_many_and_when_it_is_calm(calm_at, calm):
     assert finding.next_check_at == calm_at
     assert finding.detail == (
         "6 models of policy drift began to fire within 10m of each other, more than 5"
-        f"{calm}: suspect the data; resume the policy to release all of them; "
+        f"{calm}: suspect the data; release the policy to let all of them go; "
         "a human must look; approve one more run, or reject it"
     )
 

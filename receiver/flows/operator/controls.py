@@ -1,4 +1,4 @@
-"""Pauses, resumes and retrains at an operator's word; each act leaves a decision."""
+"""Pauses, resumes, releases and retrains at an operator's word; each act leaves a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +11,10 @@ from receiver.core.ladder import HOLDS, climb
 from receiver.core.models import FiringAlert, Pause, PauseScope
 from receiver.core.policies import Identity, NoIdentity, Policy, identify
 from receiver.core.policy_set import PolicySet
+from receiver.core.sweeps import Sweep
 from receiver.core.times import clock_time
 from receiver.flows.operator.acts import Act, NotFound, acted, once
+from receiver.flows.sweeping import begin_sweep
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.store import Store, Tx
@@ -42,13 +44,12 @@ def pause(
     """Hold back a model, a policy or everything. The decision's id."""
 
     def do(tx: Tx) -> Decision:
-        unit = _unit_of(tx, policy_set, scope, name, named)
-        until = None if length is None else unit.now + length
-        made = Pause(scope, name, unit.now, until, act.actor, act.comment)
-        tx.save_pause(made)
-        unit.pauses = [p for p in unit.pauses if (p.scope, p.name) != (scope, name)] + [made]
-        end = f"until {clock_time(until, unit.now)}" if until else "until resumed"
-        return _note_scope(unit, act, scope, name, f"paused {end}")
+        _lock(tx, policy_set, scope, name)
+        now = tx.now()
+        until = None if length is None else now + length
+        tx.save_pause(Pause(scope, name, now, until, act.actor, act.comment))
+        end = f"until {clock_time(until, now)}" if until else "until resumed"
+        return _note_scope(tx, policy_set, act, (scope, name), f"paused {end}", named=named)
 
     return once(store, act, do)
 
@@ -62,38 +63,36 @@ def resume(
     *,
     named: Named = UNNAMED,
 ) -> int:
-    """Lift a pause; what still fires is decided at once. The decision's id."""
+    """Lift a pause, and nothing else; what still fires is decided at once. The decision's id."""
 
     def do(tx: Tx) -> Decision:
         orphaned = policy_set.orphaned(tx.pauses(), tx.now())
         known = name in {pause.name for pause in orphaned}
-        unit = _unit_of(tx, policy_set, scope, name, named, known=known)
-        lifted = tx.end_pause(scope, name)
-        unit.pauses = [p for p in unit.pauses if (p.scope, p.name) != (scope, name)]
-        released = 0 if scope is PauseScope.MODEL else _release(unit, name)
-        what = "resumed" if lifted else "was not paused"
-        if released:
-            models = "1 model is" if released == 1 else f"{released} models are"
-            what = f"resumed, {models} released from a storm,"
-        return _note_scope(unit, act, scope, name, what)
+        _lock(tx, policy_set, scope, name, known=known)
+        what = "resumed" if tx.end_pause(scope, name) else "was not paused"
+        return _note_scope(tx, policy_set, act, (scope, name), what, named=named)
 
     return once(store, act, do)
 
 
-def _release(unit: UnitOfWork, name: str) -> int:
-    """Release a policy's models from its storm, or all; how many were held by one."""
-    policies = {p.name for p in unit.policy_set.policies if p.storm and name in {"", p.name}}
-    for policy in sorted(policies):
-        unit.tx.release_storm(policy, unit.now)
-    held = {
-        entry.model
-        for model in unit.models
-        for entry in unit.alerts_of(model)
-        if entry.held_by == Reason.STORM.value and entry.policy in policies
-    }
-    for model in held:
-        unit.free(model)
-    return len(held)
+def release(store: Store, policy_set: PolicySet, act: Act, scope: PauseScope, name: str) -> int:
+    """Let the models of a policy's storm go, or of all. The decision's id.
+
+    It says how many runs that may order: their pauses, cooldowns and budgets hold them as before.
+    """
+
+    def do(tx: Tx) -> Decision:
+        _lock(tx, policy_set, scope, name)
+        stormy = [p.name for p in policy_set.policies if p.storm and name in {"", p.name}]
+        now = tx.now()
+        for policy in sorted(stormy):
+            tx.release_storm(policy, now)
+        count = tx.free_stormed(stormy)
+        models = "1 model, 1 run" if count == 1 else f"{count} models, {count} runs"
+        what = f"released from storms ({models} at most)"
+        return _note_scope(tx, policy_set, act, (scope, name), what)
+
+    return once(store, act, do)
 
 
 def retrain(
@@ -102,7 +101,7 @@ def retrain(
     """Order one run now, whatever holds the model back, unless one is in flight."""
 
     def do(tx: Tx) -> Decision:
-        unit = _unit_of(tx, policy_set, PauseScope.MODEL, name, named)
+        unit = _unit_of(tx, policy_set, name, named)
         policy, identity = _identity(unit, name, named)
         model = unit.models[name]
         entry = next(iter(unit.alerts_of(name)), None)
@@ -132,29 +131,29 @@ def retrain(
     return once(store, act, do)
 
 
-def _unit_of(
-    tx: Tx,
-    policy_set: PolicySet,
-    scope: PauseScope,
-    name: str,
-    named: Named,
-    *,
-    known: bool = False,
-) -> UnitOfWork:
-    """Lock what the act is about. Raises `NotFound`, except for a policy known otherwise."""
-    if scope is PauseScope.MODEL:
-        seen = tx.knows_model(name)
-        policy, identity = (None, None) if seen else _name_model(policy_set, name, named)
-        unit = UnitOfWork(tx, policy_set, models=[name])
-        if policy is not None and identity is not None:
-            model = unit.models[name]
-            unit.update(replace(model, policy=policy.name, labels=identity.labels))
-        return unit
+def _lock(
+    tx: Tx, policy_set: PolicySet, scope: PauseScope, name: str, *, known: bool = False
+) -> None:
+    """Keep everybody from deciding while many models are paused or let go.
+
+    A model that is decided at this moment would be held by a pause that is being lifted.
+    Raises `NotFound`, except for a policy known otherwise.
+    """
     if scope is PauseScope.POLICY and policy_set.policy(name) is None and not known:
         raise NotFound(f"there is no policy {name}")
-    # A model that is decided at this moment would be held by a pause that is being lifted.
-    tx.take_advisory_lock(AdvisoryLock.PAUSE)
-    return UnitOfWork(tx, policy_set, models=tx.models_with_alerts())
+    if scope is not PauseScope.MODEL:
+        tx.take_advisory_lock(AdvisoryLock.PAUSE)
+
+
+def _unit_of(tx: Tx, policy_set: PolicySet, name: str, named: Named) -> UnitOfWork:
+    """Lock the model that the act is about. Raises `NotFound`."""
+    known = tx.knows_model(name)
+    policy, identity = (None, None) if known else _name_model(policy_set, name, named)
+    unit = UnitOfWork(tx, policy_set, models=[name])
+    if policy is not None and identity is not None:
+        model = unit.models[name]
+        unit.update(replace(model, policy=policy.name, labels=identity.labels))
+    return unit
 
 
 def _name_model(policy_set: PolicySet, name: str, named: Named) -> tuple[Policy, Identity]:
@@ -194,14 +193,31 @@ def _case(unit: UnitOfWork, policy: Policy, name: str, entry: FiringAlert | None
     model = unit.models[name]
     restraints = None
     if policy.restrained:
-        restraints = unit.tx.restraints(policy, model, unit.now)
+        restraints = unit.restraints(policy, name)
     facts = facts_of(model, unit.pause_of(name, policy.name), restraints)
     return Case(as_alert(entry), policy, facts, unit.now)
 
 
-def _note_scope(unit: UnitOfWork, act: Act, scope: PauseScope, name: str, what: str) -> Decision:
-    for model in unit.models.values():
-        unit.update(model)  # their next checks are due anew
+def _note_scope(
+    tx: Tx,
+    policy_set: PolicySet,
+    act: Act,
+    whom: tuple[PauseScope, str],
+    what: str,
+    *,
+    named: Named = UNNAMED,
+) -> Decision:
+    """Log the act, and find anew when the holds of the models end that it is about.
+
+    Those of many models are found in steps, so that the webhook hardly waits (`sweeping`).
+    """
+    scope, name = whom
+    if scope is PauseScope.MODEL:
+        unit = _unit_of(tx, policy_set, name, named)
+        unit.update(unit.models[name])
+    else:
+        begin_sweep(tx, policy_set, Sweep.LOOK)
+        unit = UnitOfWork(tx, policy_set, models=())
     subject = f"{scope} {name}".strip()
     detail = f"{subject} {what} by {act.actor}: {act.comment}"
     decision = replace(

@@ -9,7 +9,9 @@ from receiver.core.decisions import Reason
 from receiver.core.models import PauseScope
 from receiver.core.policy_set import PolicySet
 from receiver.core.renames import renamed
+from receiver.core.sweeps import Sweep
 from receiver.flows.operator.acts import Act, acted
+from receiver.flows.sweeping import begin_sweep
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.store import Store, Tx
@@ -54,7 +56,7 @@ def apply_configuration(store: Store, policy_set: PolicySet, body: str) -> Appli
             pairs = renamed(_policies(before or "{}"), _policies(body))
             told = tuple(_carry_pauses(tx, policy_set, pairs)) if pairs else ()
             told += tuple(_forgotten(*pair) for pair in pairs if pair[0].keys() & COUNTED)
-            tx.check_all(now)
+            begin_sweep(tx, policy_set, Sweep.DECIDE)
     return Applied(changed, told)
 
 

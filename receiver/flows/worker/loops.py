@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Announcer, Clock, Dispatcher
+from receiver.flows.sweeping import sweep_next
 from receiver.flows.worker.announcing import announce_next
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.flows.worker.following import follow_next
@@ -31,6 +32,9 @@ RETENTION_TICK = 600.0
 
 TURN = 0.02
 """Seconds between the transactions of a long step: whoever waits for the store comes in."""
+
+PUT_OFF = timedelta(minutes=1)
+"""How long a model that can't be decided waits for the next try."""
 
 LAST_STEPS = timedelta(seconds=5)
 """How long a shutdown waits for what the loops are doing."""
@@ -158,6 +162,8 @@ class Worker:
         self._missing = missing
         self._lanes: dict[LaneName, Lane] = {}
         self._started = False
+        self._released_at: timedelta | None = None
+        self._passed_over: dict[str, timedelta] = {}
 
     def start(self, targets: set[str], subscribers: Collection[str] = ()) -> None:
         """Begin. They are those that the store still has dispatches and announcements for."""
@@ -242,16 +248,23 @@ class Worker:
         return False
 
     def _recheck(self) -> bool:
+        swept = sweep_next(self._store, self._setup.policy_set)
         self._release()
-        names = due_models(self._store)
+        names = due_models(self._store, self._undecidable())
         if not names:
-            return False
+            self._released_at = None
+            return swept
         # If one of them can't be decided, find out which.
         if unless_bug(partial(self._decide, names), partial(self._recheck_each, names)):
             self.hint()
         return True
 
     def _release(self) -> None:
+        """Before a group of due models, and of many groups only before one in each TICK."""
+        now = self._clock.elapsed()
+        if self._released_at is not None and now < self._released_at + timedelta(seconds=TICK):
+            return
+        self._released_at = now
         unless_bug(
             lambda: release_shared(self._store, self._setup.policy_set),
             lambda: _count_bug("release_failed"),
@@ -269,8 +282,20 @@ class Worker:
     def _put_off(self, name: str) -> bool:
         """Keep a model that can't be decided from holding up the others."""
         _count_bug("recheck_failed", model=name)
-        postpone(self._store, name, timedelta(minutes=1))
+        self._passed_over[name] = self._clock.elapsed() + PUT_OFF
+        postpone(self._store, name, PUT_OFF)
         return False
+
+    def _undecidable(self) -> Collection[str]:
+        """Models that could not be decided within the last minute.
+
+        The store is told too, but an alert that nobody confirms makes its model due all the same.
+        """
+        now = self._clock.elapsed()
+        self._passed_over = {
+            name: until for name, until in self._passed_over.items() if now < until
+        }
+        return self._passed_over
 
     def _forget(self) -> bool:
         lane = self._lanes[LaneName(LaneKind.RETENTION)]

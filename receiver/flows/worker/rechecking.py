@@ -1,5 +1,6 @@
 """The timer: decides held models again when due, and expires alerts that nobody confirms."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from receiver.core.alerts import AlertStatus, Source
@@ -14,14 +15,20 @@ from receiver.flows.intake.counting import count_one
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store, Tx
 
-MODELS_AT_ONCE = 50
+MODELS_AT_ONCE = 200
 """Models in one transaction: long enough to pay, short enough that intake hardly waits."""
 
 
-def due_models(store: Store) -> list[str]:
-    """The models whose hold has ended, or that have an alert nobody confirms."""
+def due_models(store: Store, passed_over: Collection[str] = ()) -> list[str]:
+    """The models whose hold has ended, or that have an alert nobody confirms.
+
+    Of those that are passed over none takes another's place, however many they are.
+    """
+    most = MODELS_AT_ONCE + len(passed_over)
     with store.view() as view:
-        return sorted({*view.holds.ended(MODELS_AT_ONCE), *view.holds.silent(MODELS_AT_ONCE)})
+        found = [view.holds.ended(most), view.holds.silent(most)]
+    wanted = [[name for name in names if name not in passed_over] for names in found]
+    return sorted({name for names in wanted for name in names[:MODELS_AT_ONCE]})
 
 
 def recheck(store: Store, policy_set: PolicySet, names: list[str]) -> bool:

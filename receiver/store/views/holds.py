@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, bindparam, or_, select
 from receiver.core.decisions import Reason
 from receiver.core.shared_room import Held
 from receiver.core.storms import Onset, Storm
-from receiver.store.tables import configs, firing_alerts, models
+from receiver.core.sweeps import Sweep
+from receiver.store.tables import configs, firing_alerts, models, sweeps
 from receiver.store.views.moment import Reads
 from receiver.store.views.paging import MOST_ROWS
 from receiver.store.views.storms import onsets_of
@@ -59,6 +60,11 @@ class HoldReads(Reads):
     def silent(self, limit: int) -> list[str]:
         """Models with an alert that nobody confirmed for too long."""
         return list(self._db.scalars(SILENT, {"now": self._moment.now, "most": limit}))
+
+    def sweep(self) -> Sweep | None:
+        """A sweep over all models that fire that is under way."""
+        kind = self._db.scalar(select(sweeps.c.kind).order_by(sweeps.c.kind).limit(1))
+        return None if kind is None else Sweep(kind)
 
     def policies_held_by(self, rung: Reason) -> frozenset[str]:
         """Policies with an alert that this rung holds without an end of its own."""

@@ -1,7 +1,8 @@
 """What the rungs below `cooldown` look at, for deciding and for `explain`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import Connection, select
 
@@ -13,22 +14,56 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.storms import Gathering, Onset, gather
 from receiver.store.column_types import storable
-from receiver.store.compiled_select import columns_of
+from receiver.store.compiled_select import chunks, columns_of
 from receiver.store.tables import approvals
 from receiver.store.views.budgets import Usages
-from receiver.store.views.run_ends import runs_since
+from receiver.store.views.run_ends import runs_of_episodes, runs_since
 from receiver.store.views.storms import onsets_of, released_at
 
 
+class Pasts:
+    """What happened to some models before: their questions and runs, read for all at once."""
+
+    def __init__(self, db: Connection, names: Collection[str], now: datetime) -> None:
+        self._db = db
+        self._names = sorted(names)
+        self._now = now
+        self._changed: set[str] = set()
+
+    def changed(self, name: str) -> None:
+        """Something was asked or ordered since: what is known of this model is read again."""
+        self._changed.add(name)
+
+    def approval(self, name: str) -> Approval | None:
+        """What was asked last about a model."""
+        if name in self._changed:
+            return approvals_of(self._db, [name]).get(name)
+        return self._approvals.get(name)
+
+    def runs(self, model: Model, began: datetime) -> Runs:
+        """The runs of a model's episode that began then."""
+        if model.name in self._changed or began != model.episode_started_at:
+            return runs_since(self._db, model.name, began, self._now)
+        return self._runs.get(model.name, Runs())
+
+    @cached_property
+    def _approvals(self) -> dict[str, Approval]:
+        return approvals_of(self._db, self._names)
+
+    @cached_property
+    def _runs(self) -> dict[str, Runs]:
+        return runs_of_episodes(self._db, self._names, self._now)
+
+
 def read_restraints(
-    db: Connection, policy: Policy, model: Model, now: datetime, usages: Usages
+    db: Connection, policy: Policy, model: Model, now: datetime, *, usages: Usages, pasts: Pasts
 ) -> Restraints:
     """What this policy's rungs look at; nothing is read for rungs that it does not have."""
     began = with_firing(model, cooldown=policy.cooldown, now=now).episode_started_at or now
-    asked = approvals_of(db, [model.name]).get(model.name) if policy.asks else None
+    asked = pasts.approval(model.name) if policy.asks else None
     return Restraints(
         episode_started_at=began,
-        runs=Runs() if policy.attempts is None else runs_since(db, model.name, began, now),
+        runs=Runs() if policy.attempts is None else pasts.runs(model, began),
         released_at=released_at(db, policy.name) if policy.storm else None,
         gathering=_gathering(db, policy, model.name, began, now),
         spent=usages.of(policy, model.name),
@@ -60,11 +95,15 @@ def explained_restraints(
     policy = ruling_policy(model, alerts, policy_set)
     if policy is None or not policy.restrained:
         return None
-    return read_restraints(db, policy, model, now, usages)
+    pasts = Pasts(db, [model.name], now)
+    return read_restraints(db, policy, model, now, usages=usages, pasts=pasts)
 
 
 def approvals_of(db: Connection, names: Sequence[str]) -> dict[str, Approval]:
     """What was asked last about each of these models."""
     query = select(*columns_of(approvals, Approval))
-    these = query.where(approvals.c.model.in_([storable(name) for name in names]))
-    return {row.model: Approval(*row) for row in db.execute(these)}
+    found: dict[str, Approval] = {}
+    for chunk in chunks([storable(name) for name in names]):
+        rows = db.execute(query.where(approvals.c.model.in_(chunk)))
+        found.update((row.model, Approval(*row)) for row in rows)
+    return found

@@ -1,6 +1,6 @@
 """Run ends as they are read: what runs brought, and how many a model had."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from receiver.core.dispatches import LIVE, DispatchState
 from receiver.core.reports import Verdict
 from receiver.core.restraints import Runs
 from receiver.core.run_ends import INEFFECTIVE, Effect, RunEnd, Signs, effect_of
+from receiver.store.compiled_select import chunks
 from receiver.store.tables import dispatches, firing_alerts, models, run_ends
 
 
@@ -141,6 +142,34 @@ def runs_since(db: Connection, model: str, since: datetime, now: datetime) -> Ru
         dispatches.c.model == model, dispatches.c.created_at >= since, unended()
     )
     return Runs(ended + (db.scalar(going_on) or 0), without_effect)
+
+
+def runs_of_episodes(db: Connection, names: Sequence[str], now: datetime) -> dict[str, Runs]:
+    """The runs of each model's stored episode; `runs_since` for many at once."""
+    found: dict[str, Runs] = {}
+    for chunk in chunks(names):
+        ended = (
+            select(run_ends.c.model.label("name"), *SIGNS)
+            .join(models, models.c.name == run_ends.c.model)
+            .where(
+                run_ends.c.model.in_(chunk), run_ends.c.created_at >= models.c.episode_started_at
+            )
+        )
+        for name, effect, runs in _counted(db, ended, now):
+            known = found.get(name, Runs())
+            fruitless = runs if effect in INEFFECTIVE else 0
+            found[name] = Runs(known.count + runs, known.without_effect + fruitless)
+        d = dispatches.c
+        going_on = (
+            select(d.model, func.count())
+            .join(models, models.c.name == d.model)
+            .where(d.model.in_(chunk), d.created_at >= models.c.episode_started_at, unended())
+            .group_by(d.model)
+        )
+        for name, count in db.execute(going_on):
+            known = found.get(name, Runs())
+            found[name] = Runs(known.count + count, known.without_effect)
+    return found
 
 
 def unended() -> ColumnElement[bool]:

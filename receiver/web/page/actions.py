@@ -128,21 +128,36 @@ def pause_many(wide: Wide) -> Offer:
 
 
 def resume_many(wide: Wide) -> Offer:
-    """Lift the pause of a policy, or of everything; it also ends their storms."""
+    """Lift the pause of a policy, or of everything."""
     offer = _about_many(wide, "Resume", "resume")
-    if wide.pause is None and not wide.stormed:
-        return replace(offer, blocked="it is not paused, and no storm holds its models")
-    ended: tuple[str, ...] = ()
-    if wide.pause is not None:
-        ended = (f"It ends this pause: {_shown(wide.pause, wide.now)}.",)
+    if wide.pause is None:
+        return replace(offer, blocked="it is not paused")
+    stormed: tuple[str, ...] = ()
     if wide.stormed:
-        held = _models(wide.stormed, "that a storm holds is", "that a storm holds are")
-        ended = (*ended, f"{held} released.")
+        held = _models(wide.stormed, "is", "are")
+        stormed = (f"{held} still held by a storm: Release lets them go.",)
     return replace(
         offer,
         consequences=(
-            *ended,
+            f"It ends this pause: {_shown(wide.pause, wide.now)}.",
             "Every alert that still fires is decided at once; other pauses stay.",
+            *stormed,
+        ),
+    )
+
+
+def release_many(wide: Wide) -> Offer:
+    """Let the models go that a storm of a policy holds, or of any."""
+    offer = _about_many(wide, "Release", "release")
+    if not wide.stormed:
+        return replace(offer, blocked="no storm holds its models")
+    held = _models(wide.stormed, "that a storm holds is", "that a storm holds are")
+    runs = "1 run" if wide.stormed == 1 else f"{wide.stormed} runs"
+    return replace(
+        offer,
+        consequences=(
+            f"{held} released.",
+            f"That may order up to {runs}; pauses, cooldowns and budgets hold as before.",
         ),
     )
 

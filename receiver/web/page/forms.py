@@ -56,7 +56,12 @@ ON_DISPATCHES = _offered(
 )
 
 ON_MANY = _offered(
-    operator_acts.ON_MANY, {"pause": actions.pause_many, "resume": actions.resume_many}
+    operator_acts.ON_MANY,
+    {
+        "pause": actions.pause_many,
+        "resume": actions.resume_many,
+        "release": actions.release_many,
+    },
 )
 
 OURS = re.compile(r"/(?:ui/[A-Za-z0-9._~%:@-]+(?:/[A-Za-z0-9._~%:@-]+)?)?")

@@ -17,13 +17,13 @@ from receiver.web.service import Loaded
 
 @dataclass(frozen=True, slots=True)
 class Wide:
-    """What a pause or its end would be about: one policy, or everything.
+    """What a pause, its end or a release would be about: one policy, or everything.
 
     Attributes:
         name: The policy's; empty for everything.
         pause: The one in force.
         firing: How many of its models fire.
-        stormed: How many of them a storm holds; lifting a pause releases them.
+        stormed: How many of them a storm holds; only `release` lets them go.
 
     """
 

@@ -1,0 +1,48 @@
+"""Sees to every model that fires after something changed for all of them, in short steps.
+
+The transaction that changes it writes down that they must be seen to, and does the first step; the
+timer does the others. A death between two steps loses nothing: the next process goes on after the
+last model that was seen to. Between the steps the webhook gets its turn.
+"""
+
+from receiver.core.policy_set import PolicySet
+from receiver.core.sweeps import Sweep
+from receiver.flows.unit_of_work import UnitOfWork
+from receiver.store.advisory_locks import AdvisoryLock
+from receiver.store.store import Store, Tx
+
+AT_ONCE = 500
+"""Models in one transaction: so few that nobody waits long, and that most stores need one step."""
+
+
+def begin_sweep(tx: Tx, policy_set: PolicySet, kind: Sweep) -> None:
+    """Let every model that fires be seen to, the first of them now."""
+    tx.take_advisory_lock(AdvisoryLock.PAUSE, shared=True)
+    tx.begin_sweep(kind)
+    _step(tx, policy_set, kind)
+
+
+def sweep_next(store: Store, policy_set: PolicySet) -> bool:
+    """See to the next models. False if no sweep is under way."""
+    with store.view() as view:
+        kind = view.holds.sweep()
+    if kind is None:
+        return False
+    with store.begin() as tx:
+        tx.take_advisory_lock(AdvisoryLock.PAUSE, shared=True)
+        _step(tx, policy_set, kind)
+    return True
+
+
+def _step(tx: Tx, policy_set: PolicySet, kind: Sweep) -> None:
+    names = tx.claim_sweep(kind, AT_ONCE)
+    if names is None:
+        return  # another replica has come to its end
+    if kind is Sweep.DECIDE:
+        tx.check_again(names, tx.now())
+    else:
+        unit = UnitOfWork(tx, policy_set, models=names)
+        for model in list(unit.models.values()):
+            unit.update(model)
+        unit.save()
+    tx.move_sweep(kind, names[-1] if len(names) == AT_ONCE else None)

@@ -1,12 +1,14 @@
 """The gauges, which are read from the store at each scrape."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from receiver.core.ports import Clock
 from receiver.core.snapshot import ModelSnapshot, Snapshot
 from receiver.telemetry import registry
 
@@ -93,6 +95,38 @@ _DEFINITIONS: Mapping[str, _Defined] = {
     ),
 }
 """Only names that begin with `retrain_model_` carry a model."""
+
+
+KEPT_FOR = 10
+"""A tenth of the time at most is spent on snapshots."""
+
+QUICK = timedelta(milliseconds=250)
+"""What is read within this is read at each scrape."""
+
+LONGEST_KEPT = timedelta(seconds=15)
+
+
+class SparingReads:
+    """Reads the snapshot, and what took long is shown for a while: scrapes may come from many."""
+
+    def __init__(self, read: Callable[[], Snapshot | None], clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._reading = threading.Lock()
+        self._kept: Snapshot | None = None
+        self._until = timedelta(0)
+
+    def __call__(self) -> Snapshot | None:
+        """The snapshot, a few seconds old perhaps; None if the store can't be read."""
+        with self._reading:
+            began = self._clock.elapsed()
+            if self._kept is None or began >= self._until:
+                self._kept = self._read()
+                ended = self._clock.elapsed()
+                took = ended - began
+                kept_for = min(KEPT_FOR * took, LONGEST_KEPT) if took > QUICK else timedelta(0)
+                self._until = ended + kept_for
+            return self._kept
 
 
 class StoreGauges(Collector):

@@ -27,7 +27,7 @@ from receiver.flows.operator.reloading import apply_configuration
 from receiver.flows.worker.loops import Setup, Worker
 from receiver.flows.worker.polling import Asked
 from receiver.flows.worker.retention import Ages
-from receiver.gauges import watch_store
+from receiver.gauges import SparingReads, watch_store
 from receiver.store.migrate_subprocess import migrate_apart
 from receiver.store.store import Store
 from receiver.telemetry import (
@@ -95,7 +95,7 @@ class Receiver:
             hint=self.worker.hint,
         )
         free = self.store.free_bytes
-        watch_store(self._standing, free, config.storage.min_free)
+        watch_store(SparingReads(self._standing, clock), free, config.storage.min_free)
 
     def _standing(self) -> Snapshot | None:
         loaded = self.service.loaded.policy_set

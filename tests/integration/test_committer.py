@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from receiver.flows.intake import committer as module
 from receiver.flows.intake.committer import Committer
@@ -183,3 +184,96 @@ def test_the_workers_get_a_hint_when_a_run_was_ordered(committer, gate, history,
     committer.submit(arrive(notification(), history.policy_set)).result(60)
 
     assert hints == [1]
+
+
+@pytest.fixture
+def short_parts(monkeypatch):
+    """More than four alerts are long, and parts have two."""
+    monkeypatch.setattr(module, "MOST_ALERTS", 4)
+    monkeypatch.setattr(module, "PART", 2)
+
+
+def long(history, count=5):
+    names = [f"l{number}" for number in range(count)]
+    return arrive(notification(*map(alert, names)), history.policy_set)
+
+
+@pytest.mark.usefixtures("short_parts")
+def test_a_long_notification_lets_the_others_in_between(committer, gate, history, hints):
+    """It is answered after its last part, as one notification."""
+    first = hold_one(committer, gate, history)
+    whole = committer.submit(long(history))
+    other = committer.submit(arrival(history, "other"))
+    gate.opened.set()
+
+    receipt = whole.result(60)
+
+    assert first.result(60)
+    assert other.result(60)
+    assert [row.model for row in history.log()] == ["first", "other", "l0", "l1", "l2", "l3", "l4"]
+    assert [decision.model for decision in receipt.decisions] == [f"l{n}" for n in range(5)]
+    kept = {row.notification_id for row in history.log() if row.model.startswith("l")}
+    assert kept == {receipt.notification_id}
+    assert len(hints) == 5  # the first, the other, and each part
+
+
+@pytest.mark.usefixtures("short_parts")
+def test_a_long_notification_that_is_cut_is_repeated_without_a_second_run(
+    committer, gate, history
+):
+    """Told 503, Alertmanager sends all of it again: what was decided is a duplicate."""
+    parts = [None, StoreUnavailable("the disk is full")]
+    gate.opened.set()
+
+    def fail(arrivals, take=committer._take_in):
+        problem = parts.pop(0) if parts else None
+        if problem is not None:
+            raise problem
+        return take(arrivals)
+
+    committer._take_in = fail
+    with pytest.raises(StoreUnavailable):
+        committer.submit(long(history)).result(60)
+
+    again = committer.submit(long(history)).result(60)
+
+    reasons = [decision.reason.value for decision in again.decisions]
+    assert reasons == ["duplicate", "duplicate", "triggered", "triggered", "triggered"]
+    assert len(history.dispatches()) == 5
+
+
+@pytest.mark.usefixtures("short_parts")
+def test_what_is_long_is_finished_before_the_end(committer, gate, history):
+    """SIGTERM loses no part of it."""
+    future = committer.submit(long(history))
+    assert gate.entered.wait(60)
+    stopper = threading.Thread(target=committer.stop)
+    stopper.start()
+    gate.opened.set()
+    stopper.join(60)
+
+    assert len(future.result(0).decisions) == 5
+    committer.start = committer.stop = lambda *_: None
+
+
+@pytest.mark.usefixtures("short_parts")
+def test_one_bad_alert_of_a_long_notification_is_invalid_alone(committer, gate, history, store):
+    """Its part is committed alert by alert, under the same notification."""
+    gate.opened.set()
+    refuse = "SELECT RAISE(ABORT, 'poison')"
+    if store.alone:
+        with store.begin() as tx:
+            tx._db.execute(
+                text(
+                    "CREATE TRIGGER poison BEFORE INSERT ON decisions WHEN new.fingerprint = 'bad'"
+                    f" BEGIN {refuse}; END"
+                )
+            )
+    names = [alert(f"l{n}", fingerprint="bad" if n == 3 else None) for n in range(5)]
+    whole = arrive(notification(*names), history.policy_set)
+
+    receipt = committer.submit(whole).result(60)
+
+    expected = "invalid" if store.alone else "triggered"
+    assert receipt.decisions[3].reason.value == expected
+    assert {row.notification_id for row in history.log()} == {receipt.notification_id}

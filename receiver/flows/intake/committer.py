@@ -2,8 +2,10 @@
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import TypeAlias
 
 from receiver.flows.intake.arrivals import Arrival, Receipt
 from receiver.store.store import StoreUnavailable
@@ -12,14 +14,21 @@ from receiver.telemetry import log, worker_errors
 MOST_ALERTS = 1000
 """Alerts in one transaction; larger ones gain nothing and make the others wait."""
 
+PART = 500
+"""Alerts of a longer notification in one transaction: between its parts the others get in."""
+
 MOST_WAITING = 2000
 """Notifications that may wait; more are told 503 at once, so that memory stays bounded."""
+
+Waiting: TypeAlias = tuple[Arrival, Future[Receipt], Arrival]
+"""What is committed next, who waits for it, and the whole of which it may be a part."""
 
 
 class Committer:
     """One thread that commits for all who wait. There is no artificial delay.
 
-    While one commit is being made durable, the next batch gathers by itself.
+    While one commit is being made durable, the next batch gathers by itself. A long notification
+    is committed in parts and answered after the last, so that no other waits for all of it.
     """
 
     def __init__(self, take_in: Callable[[Sequence[Arrival]], list[Receipt]]) -> None:
@@ -27,6 +36,7 @@ class Committer:
         self._waiting: queue.Queue[tuple[Arrival, Future[Receipt]] | None] = queue.Queue(
             MOST_WAITING
         )
+        self._long: deque[Waiting] = deque()
         self._thread = threading.Thread(target=self._run, name="committer")
         self._on_commit: Callable[[], None] = lambda: None
 
@@ -51,34 +61,41 @@ class Committer:
             self._thread.join()
 
     def _run(self) -> None:
+        """Commit batches, and between them the next part of a notification that is too long."""
         more = True
-        while more:
-            first = self._waiting.get()
-            if first is None:
-                return
-            batch = [first]
-            more = self._gather(batch)
-            self._commit(batch)
+        while more or self._long:
+            batch: list[Waiting] = []
+            if more:
+                more = self._gather(batch)
+            if batch:
+                self._commit(batch)
+            if self._long:
+                self._commit([self._long.popleft()])
 
-    def _gather(self, batch: list[tuple[Arrival, Future[Receipt]]]) -> bool:
+    def _gather(self, batch: list[Waiting]) -> bool:
         """Add all that wait already. False if the end was among them."""
-        alerts = len(batch[0][0].matched)
+        alerts = 0
         while alerts < MOST_ALERTS:
             try:
-                item = self._waiting.get_nowait()
+                # Sleep only while there is nothing to do.
+                item = self._waiting.get(block=not batch and not self._long)
             except queue.Empty:
                 return True
             if item is None:
                 return False
-            batch.append(item)
-            alerts += len(item[0].matched)
+            length = len(item[0].matched)
+            if length > MOST_ALERTS:
+                self._long.append((item[0].part(None, PART), item[1], item[0]))
+                continue
+            batch.append((*item, item[0]))
+            alerts += length
         return True
 
-    def _commit(self, batch: list[tuple[Arrival, Future[Receipt]]]) -> None:
+    def _commit(self, batch: list[Waiting]) -> None:
         try:
-            receipts = self._take_in([arrival for arrival, _ in batch])
+            receipts = self._take_in([arrival for arrival, _, _ in batch])
         except StoreUnavailable as error:
-            for _, answer in batch:
+            for _, answer, _ in batch:
                 answer.set_exception(error)
             return
         except Exception as error:  # noqa: BLE001  a bug must not stop the intake of the others
@@ -90,7 +107,10 @@ class Committer:
             worker_errors.labels("committer").inc()
             batch[0][1].set_exception(error)
             return
-        for (_, answer), receipt in zip(batch, receipts, strict=True):
-            answer.set_result(receipt)
+        for (part, answer, whole), receipt in zip(batch, receipts, strict=True):
+            if part.is_last:
+                answer.set_result(receipt)
+            else:
+                self._long.append((whole.part(receipt, PART), answer, whole))
         if any(decision.dispatch_id for receipt in receipts for decision in receipt.decisions):
             self._on_commit()

@@ -10,20 +10,19 @@ from receiver.telemetry import alerts_received, alerts_truncated, decisions, log
 
 def count(arrivals: Sequence[Arrival], receipts: Sequence[Receipt]) -> None:
     """Count the alerts and decisions of one commit; one by one it costs ten times as much."""
-    received = Counter(
-        alert.status for arrival in arrivals for alert in arrival.notification.alerts
-    )
+    received = Counter(one.alert.status for arrival in arrivals for one in arrival.matched)
     for status, number in received.items():
         alerts_received.labels(status.value if status else "unreadable").inc(number)
     reasons = Counter(decision.reason for receipt in receipts for decision in receipt.decisions)
     for reason, number in reasons.items():
         decisions.labels(reason.value).inc(number)
-    alerts_truncated.inc(sum(max(0, one.notification.truncated_alerts) for one in arrivals))
+    begins = [arrival for arrival in arrivals if arrival.begun is None]
+    alerts_truncated.inc(sum(max(0, one.notification.truncated_alerts) for one in begins))
     recoveries.inc(sum(len(receipt.recovered) for receipt in receipts))
 
 
 def tell(arrival: Arrival, receipt: Receipt) -> None:
-    """One line per notification, with counts by reason; one per trigger and recovery."""
+    """One line per notification, with counts by reason."""
     notification = arrival.notification
     log().info(
         "notification_decided",
@@ -34,6 +33,10 @@ def tell(arrival: Arrival, receipt: Receipt) -> None:
         truncated_alerts=notification.truncated_alerts,
         **Counter(decision.reason.value for decision in receipt.decisions),
     )
+
+
+def tell_runs(receipt: Receipt) -> None:
+    """One line per trigger and recovery."""
     for decision in receipt.decisions:
         if decision.reason is Reason.TRIGGERED:
             tell_triggered(decision)

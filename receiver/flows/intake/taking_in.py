@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from receiver.core.alerts import Alert, Notification, Source
 from receiver.core.claims import LONGEST_URL
@@ -10,7 +11,7 @@ from receiver.core.decisions import Decision, Reason
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.intake.arrivals import Arrival, Receipt
-from receiver.flows.intake.counting import count, tell
+from receiver.flows.intake.counting import count, tell, tell_runs
 from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.store import RowRefused, Store, Tx
 from receiver.telemetry import (
@@ -38,10 +39,14 @@ def arrive(
 
 
 def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
-    """Decide notifications that wait together, in one commit.
+    """Decide notifications, or parts of long ones, that wait together, in one commit.
+
+    Who posted it is answered after its last part. If a later part can't be stored, the decisions
+    before it stand, and Alertmanager, told 503, sends the whole again: what was decided is then a
+    duplicate, and nothing is ordered twice.
 
     If the database refuses the batch, each is committed alone, and then alert by alert: one bad
-    alert never blocks its neighbours. Raises `StoreUnavailable`; then nothing was stored.
+    alert never blocks its neighbours. Raises `StoreUnavailable`; then nothing of them was stored.
     """
     try:
         receipts = _commit(store, arrivals)
@@ -51,9 +56,13 @@ def take_in(store: Store, arrivals: Sequence[Arrival]) -> list[Receipt]:
         else:
             return [receipt for arrival in arrivals for receipt in take_in(store, [arrival])]
     count(arrivals, receipts)
+    whole = []
     for arrival, receipt in zip(arrivals, receipts, strict=True):
-        tell(arrival, receipt)
-    return receipts
+        tell_runs(receipt)
+        whole.append(receipt.after(arrival.begun))
+        if arrival.is_last:
+            tell(arrival, whole[-1])
+    return whole
 
 
 def try_out(store: Store, arrival: Arrival) -> Receipt:
@@ -78,10 +87,11 @@ def _decide_all(tx: Tx, arrivals: Sequence[Arrival]) -> list[Receipt]:
     matched = [one for arrival in arrivals for one in arrival.matched]
     unit = _unit(tx, arrivals[0].policy_set, matched)
     # First, while little else is in memory: the engine copies a body twice to store it.
-    ids = [tx.new_id(unit.now) for _ in arrivals]
+    ids = [_id_of(tx, arrival, unit.now) for arrival in arrivals]
     tx.add_notifications(
         (notification_id, unit.now, arrival.source, arrival.sender, arrival.notification)
         for notification_id, arrival in zip(ids, arrivals, strict=True)
+        if arrival.begun is None
     )
     receipts = []
     for notification_id, arrival in zip(ids, arrivals, strict=True):
@@ -103,6 +113,11 @@ def _decide_in_slices(unit: UnitOfWork, arrival: Arrival, origin: Origin) -> tup
             unit.write_log()
             taken[-SLICE:] = map(_what_is_told, taken[-SLICE:])
     return tuple(taken)
+
+
+def _id_of(tx: Tx, arrival: Arrival, now: datetime) -> str:
+    """The notification's id; a part has that of the parts before it."""
+    return tx.new_id(now) if arrival.begun is None else arrival.begun.notification_id
 
 
 def _origin(arrival: Arrival, notification_id: str) -> Origin:
@@ -130,10 +145,11 @@ def _decide_one_by_one(tx: Tx, arrival: Arrival) -> Receipt:
         # All models at once: locked one after the other they would be out of order.
         _unit(tx, arrival.policy_set, arrival.matched)
     now = tx.now()
-    notification_id = tx.new_id(now)
-    tx.add_notifications(
-        [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
-    )
+    notification_id = _id_of(tx, arrival, now)
+    if arrival.begun is None:
+        tx.add_notifications(
+            [(notification_id, now, arrival.source, arrival.sender, arrival.notification)]
+        )
     origin = _origin(arrival, notification_id)
     taken: list[Decision] = []
     recovered: list[str] = []

@@ -1,5 +1,6 @@
 """What is measured: the receiver, a floor that only reads, and the naive way."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -56,6 +57,11 @@ class Server:
     def peak_memory(self) -> float:
         """The most that was resident at any time, in MiB."""
         return self._status("VmHWM")
+
+    def cpu(self) -> float:
+        """Seconds of a processor that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _status(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -142,6 +142,8 @@ def release(
 
     Their pauses, cooldowns and budgets hold them as before.
     """
+    if policy is None and not everything:
+        raise UsageError("say what to release: --policy POLICY or --everything")
     path = _path("release", None, policy, None, everything=everything)
     body = _body(comment, policy, None)
     _act(peer(server, token_file), path, body, idempotency_key, output)

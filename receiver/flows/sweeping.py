@@ -22,24 +22,29 @@ def begin_sweep(tx: Tx, policy_set: PolicySet, kind: Sweep) -> None:
     _step(tx, policy_set, kind)
 
 
-def sweep_next(store: Store, policy_set: PolicySet) -> bool:
-    """See to the next models. False if no sweep is under way."""
+def sweep_next(store: Store, policy_set: PolicySet, *, blindly: bool = False) -> bool:
+    """See to the next models. False if no sweep is under way.
+
+    Blindly, if some can't be read: they are all made due, and the timer finds out which.
+    """
     with store.view() as view:
         kind = view.holds.sweep()
     if kind is None:
         return False
     with store.begin() as tx:
         tx.take_advisory_lock(AdvisoryLock.PAUSE, shared=True)
-        _step(tx, policy_set, kind)
+        _step(tx, policy_set, kind, blindly=blindly)
     return True
 
 
-def _step(tx: Tx, policy_set: PolicySet, kind: Sweep) -> None:
+def _step(tx: Tx, policy_set: PolicySet, kind: Sweep, *, blindly: bool = False) -> None:
     names = tx.claim_sweep(kind, AT_ONCE)
     if names is None:
         return  # another replica has come to its end
-    if kind is Sweep.DECIDE:
-        tx.check_again(names, tx.now())
+    if blindly or kind is Sweep.DECIDE:
+        tx.make_due(names, tx.now())
+        if kind is Sweep.DECIDE:
+            tx.end_backoffs(names)
     else:
         unit = UnitOfWork(tx, policy_set, models=names)
         for model in list(unit.models.values()):

@@ -95,18 +95,20 @@ class ModelRows:
         for chunk in chunks(sorted(fingerprints)):
             self._db.execute(delete(firing_alerts).where(firing_alerts.c.fingerprint.in_(chunk)))
 
-    def check_again(self, names: Collection[str], now: datetime) -> None:
-        """Let the timer decide the alerts of these models anew: the configuration changed.
-
-        It also ends their back-offs: what a target refused may have been mended.
-        """
+    def make_due(self, names: Collection[str], now: datetime) -> None:
+        """Let the timer decide the alerts of these models anew, if they have any."""
         LOCK.chosen(self._db, names)
-        refused = models.c.backoff_until.is_not(None)
         firing = exists().where(firing_alerts.c.model == models.c.name)
         for chunk in chunks(sorted(names)):
-            these = update(models).where(models.c.name.in_(chunk))
-            self._db.execute(these.where(firing).values(next_check_at=now))
-            self._db.execute(these.where(refused).values(backoff_until=None, refusals=0))
+            these = update(models).where(models.c.name.in_(chunk), firing)
+            self._db.execute(these.values(next_check_at=now))
+
+    def end_backoffs(self, names: Collection[str]) -> None:
+        """What a target refused may have been mended. The models are locked."""
+        refused = models.c.backoff_until.is_not(None)
+        for chunk in chunks(sorted(names)):
+            these = update(models).where(models.c.name.in_(chunk), refused)
+            self._db.execute(these.values(backoff_until=None, refusals=0))
 
     def check_models(self, names: Collection[str], now: datetime) -> None:
         """Let the timer decide these models anew."""

@@ -267,6 +267,17 @@ class TestActing:
         assert paused[0]["detail"] == f"{detail} paused until resumed by anonymous: the reason why"
         assert resumed[0]["detail"] == f"{detail} resumed by anonymous: the reason why"
 
+    @pytest.mark.parametrize(
+        ("args", "whose"),
+        [(["--policy", "drift"], "policy drift"), (["--everything"], "everything")],
+    )
+    def test_release(self, ask, args, whose):
+        """It says how many runs that may order; a model alone is approved instead."""
+        released = ask("release", *args, *WHY, "-o", "csv").rows
+
+        said = f"{whose} released from storms (0 models, 0 runs at most) by anonymous"
+        assert released[0]["detail"] == f"{said}: the reason why"
+
     def test_retrain(self, ask):
         """It orders one run; while that is in flight it says so and exits 1."""
         named = ("retrain", "99", "--policy", "drift", "--label", "user_id=99", *WHY)

@@ -73,6 +73,7 @@ class TestFailing:
         [
             (["pause", "42"], "Missing option '--comment'"),
             (["pause", *WHY], "say what to pause: MODEL, --policy POLICY or --everything"),
+            (["release", *WHY], "say what to release: --policy POLICY or --everything"),
             (["resume", *WHY], "say what to resume: MODEL, --policy POLICY or --everything"),
             (["pause", "42", "--everything", *WHY], "--everything stands alone"),
             (["pause", "--everything", "--policy", "drift", *WHY], "--everything stands alone"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from receiver.core.models import PauseScope
 from receiver.flows import sweeping
@@ -73,6 +73,21 @@ def test_the_timer_decides_all_of_them(paused):
         pass
 
     assert sorted(row.model for row in paused.dispatches()) == NAMES
+
+
+def test_a_model_that_cant_be_read_stops_neither_the_sweep_nor_the_timer(paused):
+    """The others are decided; it is told and looked at again later."""
+    with paused.store.begin() as tx:
+        tx._db.execute(text("UPDATE firing_alerts SET labels = '[broken' WHERE model = 'm4'"))
+    worker = Worker(
+        paused.store, paused.clock, Setup(paused.policy_set, {}, Ages()), lambda _: None
+    )
+    resume(paused)
+
+    while worker._recheck():
+        pass
+
+    assert sorted(row.model for row in paused.dispatches()) == [n for n in NAMES if n != "m4"]
 
 
 @pytest.mark.parametrize("dies_in", range(5))

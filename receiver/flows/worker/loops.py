@@ -248,7 +248,7 @@ class Worker:
         return False
 
     def _recheck(self) -> bool:
-        swept = sweep_next(self._store, self._setup.policy_set)
+        swept = unless_bug(self._sweep, self._sweep_blindly)
         self._release()
         names = due_models(self._store, self._undecidable())
         if not names:
@@ -258,6 +258,14 @@ class Worker:
         if unless_bug(partial(self._decide, names), partial(self._recheck_each, names)):
             self.hint()
         return True
+
+    def _sweep(self) -> bool:
+        return sweep_next(self._store, self._setup.policy_set)
+
+    def _sweep_blindly(self) -> bool:
+        """No row that can't be read may stop the timer."""
+        _count_bug("sweep_failed")
+        return sweep_next(self._store, self._setup.policy_set, blindly=True)
 
     def _release(self) -> None:
         """Before a group of due models, and of many groups only before one in each TICK."""

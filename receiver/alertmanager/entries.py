@@ -22,8 +22,9 @@ from pydantic_core import CoreSchema
 
 from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.alertmanager.tolerant import clean_all, members_by_name, readable, readables
-from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.alerts import LABELS_BYTES, Alert, AlertStatus
 from receiver.core.policies import shown
+from receiver.json_text import encode
 
 
 class AllStrings:
@@ -96,6 +97,14 @@ NUMBER = re.compile(
 LONGEST_NUMBER = 400  # the largest float, written with %f, has 316 characters
 SPECIAL_NUMBERS = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 
+WIDEST = 12
+"""Bytes that a character takes in ASCII at most: two escapes of six."""
+
+MOST_GROWTH = 3
+"""By so much text grows at most when it is written in ASCII: a character of two or four bytes."""
+
+LONGEST_ALERTNAME = 200  # of an alert whose labels are cut
+
 MANY_MEMBERS = 10_000
 LEAST_BYTES = 16
 """Alertmanager needs 26 to 70 bytes for a member. Read in one go, 10 MB of tiny ones would become
@@ -121,9 +130,17 @@ class Entry:
 ENTRY = TypeAdapter(Entry)
 
 
-def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert:
-    """Turn an entry into an alert; the first thing that is wrong with it is its problem."""
+def read_alert(
+    entry: Entry, position: int, problem: str | None = None, *, long: bool = False
+) -> Alert:
+    """Turn an entry into an alert; the first thing that is wrong with it is its problem.
+
+    `long` says that its labels may be over their bound; most bodies are too short for that.
+    """
     problems = [] if problem is None else [problem]
+    size = _size_over_bound(entry.labels) if long and entry.labels else 0
+    if size:
+        problems.append(f"its labels take {size:,} bytes as JSON, more than {LABELS_BYTES:,}")
     status = STATUSES.get(entry.status or "")
     if status is None:
         problems.append(_unusable("status", entry.status, "not firing or resolved"))
@@ -145,14 +162,34 @@ def read_alert(entry: Entry, position: int, problem: str | None = None) -> Alert
     annotations = entry.annotations or {}
     return Alert(
         status=status,
-        labels=entry.labels or {},
+        labels=_only_alertname(entry.labels) if size and entry.labels else entry.labels or {},
         starts_at=starts_at,
         ends_at=None if status is AlertStatus.FIRING else ends_at,
         fingerprint=fingerprint,
         value=_read_number(annotations["value"]) if "value" in annotations else entry.values,
         position=position,
         problem=problems[0] if problems else None,
+        cut=size > 0,
     )
+
+
+def may_be_over(text: bytes) -> bool:
+    """Whether labels in this text may be over their bound."""
+    return len(text) * MOST_GROWTH > LABELS_BYTES
+
+
+def _size_over_bound(labels: Mapping[str, str]) -> int:
+    """How many bytes labels take as JSON; 0 within the bound."""
+    characters = sum(map(len, labels)) + sum(map(len, labels.values()))
+    if characters * WIDEST + len(labels) * len('"":"",') < LABELS_BYTES:
+        return 0
+    size = len(encode(labels))
+    return size if size > LABELS_BYTES else 0
+
+
+def _only_alertname(labels: Mapping[str, str]) -> dict[str, str]:
+    """Only the alertname of labels that are over their bound, so that people know which it was."""
+    return {"alertname": labels.get("alertname", "")[:LONGEST_ALERTNAME]}
 
 
 def read_alone(text: bytes, outlined: bytes, position: int, *, gather: bool) -> Alert:
@@ -163,10 +200,11 @@ def read_alone(text: bytes, outlined: bytes, position: int, *, gather: bool) -> 
     if crowded(outlined):
         return read_alert(Entry(), position, "it has far more members than Alertmanager sends")
     try:
-        return without_nul(text, read_alert(ENTRY.validate_json(text), position))
+        alert = read_alert(ENTRY.validate_json(text), position, long=may_be_over(text))
+        return without_nul(text, alert)
     except ValidationError as error:
         entry = _gather(text, outlined) if gather else Entry()
-        return read_alert(entry, position, _complaint(error))
+        return read_alert(entry, position, _complaint(error), long=may_be_over(text))
 
 
 def without_nul(text: bytes, alert: Alert) -> Alert:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from itertools import count, islice
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
@@ -12,6 +13,7 @@ from receiver.alertmanager.entries import (
     Entry,
     Texts,
     crowded,
+    may_be_over,
     read_alert,
     read_alone,
     without_nul,
@@ -98,7 +100,8 @@ def raw_alert(body: bytes, position: int) -> Any | None:
 
 def _in_one_go(body: bytes) -> Notification:
     message = NotificationBody.model_validate_json(body)
-    alerts = tuple(map(read_alert, message.alerts, count()))
+    read = partial(read_alert, long=may_be_over(body))
+    alerts = tuple(map(read, message.alerts, count()))
     if rb"\u0000" in body:
         alerts = tuple(without_nul(body, alert) for alert in alerts)
     return _notification(message, alerts, body)

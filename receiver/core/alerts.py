@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+LABELS_BYTES = 64 * 1024
+"""The most that an alert's labels may take as JSON in ASCII, which is how they are stored.
+
+Alertmanager was seen with 320 labels in 20 KB. Labels are stored with every decision and shown in
+lists, so that what one alert may have, hundreds may have at a time.
+"""
+
 
 class AlertStatus(StrEnum):
     """What an alert's own `status` says. A notification's top-level status is never read."""
@@ -35,6 +42,7 @@ class Alert:
         value: The `value` annotation as a finite or non-finite number, None if there is none.
         position: Its place in the notification, from 0.
         problem: Why it can't be understood, in one clause; None for a healthy alert.
+        cut: Whether most of its labels were left out, so that nothing can be told by them.
 
     """
 
@@ -46,6 +54,7 @@ class Alert:
     value: float | None
     position: int
     problem: str | None = None
+    cut: bool = False
 
     @property
     def alertname(self) -> str:

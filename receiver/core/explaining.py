@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.alerts import LABELS_BYTES, Alert, AlertStatus
 from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, facts_of
 from receiver.core.ladder import HOLDS, climb
@@ -14,6 +14,9 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.sources import Belief
 from receiver.core.times import clock_time
+
+# Alertmanager has no alert without labels: the store leaves out those that are over their bound.
+_LABELS_LOST = f"an earlier release stored its labels: more than {LABELS_BYTES:,} bytes as JSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,17 @@ def _sentence(first: Gate, entry: FiringAlert | None, due: datetime | None, now:
 
 def as_alert(entry: FiringAlert | None) -> Alert:
     """An entry of a firing set as the alert that it was delivered as; a blank one for None."""
+    if entry is None:
+        return Alert(None, {}, None, None, "", None, 0)
+    cut = not entry.labels
     return Alert(
-        status=AlertStatus.FIRING if entry else None,
-        labels=entry.labels if entry else {},
-        starts_at=entry.starts_at if entry else None,
+        status=AlertStatus.FIRING,
+        labels={"alertname": entry.alertname} if cut else entry.labels,
+        starts_at=entry.starts_at,
         ends_at=None,
-        fingerprint=entry.fingerprint if entry else "",
-        value=entry.value if entry else None,
-        position=entry.position or 0 if entry else 0,
+        fingerprint=entry.fingerprint,
+        value=entry.value,
+        position=entry.position or 0,
+        problem=_LABELS_LOST if cut else None,
+        cut=cut,
     )

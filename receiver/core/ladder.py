@@ -54,7 +54,8 @@ def climb(case: Case, ladder: Sequence["Rung"]) -> Iterator[Gate]:
 def _unmatched(case: Case) -> Gate:
     policy = case.policy.name if case.policy else None
     # An alert whose labels can't be read may belong to any policy: the next rung names its fault.
-    readable = bool(case.alert.labels) or case.facts.problem is None
+    whole = bool(case.alert.labels) and not case.alert.cut
+    readable = whole or case.facts.problem is None
     detail = f"policy {policy} matches" if policy else "no policy matches these labels"
     saw = {"policy": policy, "readable": readable}
     return Gate(Reason.UNMATCHED, detail, saw, applies=policy is None and readable)

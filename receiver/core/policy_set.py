@@ -59,6 +59,8 @@ class PolicySet:
 
     def match(self, alert: Alert) -> Matched:
         """Find an alert's policy and model."""
+        if alert.cut:
+            return Matched(alert, None, None, alert.problem)
         policy = first_match(self.policies, alert.labels)
         if policy is None:
             return Matched(alert, None, None, alert.problem)

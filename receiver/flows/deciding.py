@@ -145,7 +145,7 @@ def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Orig
         fingerprint=alert.fingerprint,
         status=alert.status,
         starts_at=alert.starts_at,
-        labels=alert.labels,
+        labels=None if alert.cut else alert.labels,
         value=finite(alert.value),
         next_check_at=finding.next_check_at,
         dispatch_id=latest.id if latest and in_flight else None,

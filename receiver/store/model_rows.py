@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, exists, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
+from receiver.store.bounded_columns import NO_LABELS, columns_within_bounds
 from receiver.store.column_types import storable
 from receiver.store.compiled_select import Reading, ReadingChosen, chunks, columns_of
 from receiver.store.compiled_upsert import Writing, insert_into
@@ -180,7 +181,8 @@ MODELS_NAMED = ReadingChosen(
     words={"latest_state": DispatchState},
 )
 PAUSES = Reading(select(*columns_of(pauses, Pause)), words={"scope": PauseScope})
-FIRING = ReadingChosen(select(*columns_of(firing_alerts, FiringAlert)), firing_alerts.c.model)
+FIRING_ALERT = columns_within_bounds(firing_alerts, FiringAlert, instead=NO_LABELS)
+FIRING = ReadingChosen(select(*FIRING_ALERT), firing_alerts.c.model)
 DELIVERIES = ReadingChosen(select(*columns_of(deliveries, Delivery)), deliveries.c.fingerprint)
 
 _remembered = attrgetter(*_REMEMBERED)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from receiver.alertmanager import MAX_ALERTS, parse_notification, raw_alert
 from receiver.alertmanager.fingerprints import fingerprint_of
-from receiver.core.alerts import AlertStatus, BadNotification
+from receiver.core.alerts import LABELS_BYTES, AlertStatus, BadNotification
+from receiver.json_text import encode
 from tests.hostile import BROKEN
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
@@ -735,3 +736,56 @@ def test_there_may_be_no_raw_alert(body, position):
 def test_a_raw_alert_can_always_be_shown(text, shown):
     """What JSON can't hold again is shown as text."""
     assert raw_alert(body_around(b"{}", text), 1) == shown
+
+
+# --- labels are bounded ---
+
+
+def labels_of(size):
+    """Labels that take so many bytes as JSON."""
+    empty = len(encode({**ENTRY["labels"], "pad": ""}))
+    return {**ENTRY["labels"], "pad": "x" * (size - empty)}
+
+
+@pytest.mark.parametrize("broken", [(), ({"status": 5},)], ids=["in one go", "one by one"])
+def test_labels_over_their_bound_are_cut_and_told(broken):
+    """The sentence has bound and size; up to it nothing happens, and no neighbour cares."""
+    long = {**ENTRY, "labels": labels_of(LABELS_BYTES + 1)}
+    full = {**ENTRY, "labels": labels_of(LABELS_BYTES)}
+
+    first, second, third, *_ = parse_notification(body_of(ENTRY, long, full, *broken)).alerts
+
+    assert (first.problem, first.cut, first.labels) == (None, False, ENTRY["labels"])
+    assert second.problem == "its labels take 65,537 bytes as JSON, more than 65,536"
+    assert (second.cut, second.labels) == (True, {"alertname": "HighModelMAE"})
+    assert second.fingerprint == ENTRY["fingerprint"]
+    assert (third.problem, third.cut, third.labels) == (None, False, full["labels"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "over"),
+    [
+        ({"a": "é" * 10_900}, False),  # six bytes each, as they are stored
+        ({"a": "é" * 11_000}, True),
+        ({"a": "\U0001f600" * 5_400}, False),
+        ({"a": "\U0001f600" * 5_500}, True),
+        ({f"{n:05}": "" for n in range(5_900)}, False),
+        ({f"{n:05}": "" for n in range(6_000)}, True),
+        ({f"label_{n}": "x" for n in range(200_000)}, True),
+    ],
+)
+def test_labels_are_measured_as_they_are_stored(labels, over):
+    """Every character and every label counts, in whichever form it was sent."""
+    for ascii_ in (True, False):
+        text = json.dumps({**ENTRY, "labels": labels}, ensure_ascii=ascii_).encode()
+        (alert,) = parse_notification(body_around(text)).alerts
+
+        assert alert.cut is over
+        assert (alert.problem is not None) is over
+
+
+def test_the_alertname_of_cut_labels_is_bounded():
+    """It names the alert for people, and may itself be what is too long."""
+    alert = only(labels={"alertname": "A" * LABELS_BYTES})
+
+    assert alert.labels == {"alertname": "A" * 200}

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from receiver.core.decisions import Reason, Scalar
+from receiver.store.bounded_columns import columns_within_bounds
 from receiver.store.column_types import MICROSECOND, to_micros
 from receiver.store.compiled_select import columns_of
 from receiver.store.tables import FILTERS, configs, decisions, notifications
@@ -101,7 +102,7 @@ class DecisionReads(Reads):
 
     def find(self, decision_id: int) -> WholeDecision | None:
         """One decision, with its gates."""
-        query = select(*columns_of(decisions, WholeDecision))
+        query = select(*columns_within_bounds(decisions, WholeDecision))
         row = self._db.execute(query.where(decisions.c.id == decision_id)).one_or_none()
         return None if row is None else WholeDecision(*row)
 
@@ -156,4 +157,4 @@ class DecisionReads(Reads):
         return text
 
 
-STORED: list[Any] = columns_of(decisions, StoredDecision)
+STORED: list[Any] = columns_within_bounds(decisions, StoredDecision)

@@ -10,8 +10,7 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
 from receiver.store.column_types import storable
-from receiver.store.compiled_select import columns_of
-from receiver.store.model_rows import list_pauses, models_named
+from receiver.store.model_rows import FIRING_ALERT, list_pauses, models_named
 from receiver.store.tables import firing_alerts, models
 from receiver.store.views.budgets import Usages
 from receiver.store.views.moment import Moment, Reads
@@ -44,7 +43,7 @@ class ModelReads(Reads):
     def firing(self, names: Sequence[str]) -> dict[str, list[FiringAlert]]:
         """The firing sets of these models, oldest alert first."""
         each = firing_alerts.c
-        query = select(*columns_of(firing_alerts, FiringAlert)).where(each.model.in_(names))
+        query = select(*FIRING_ALERT).where(each.model.in_(names))
         sets: dict[str, list[FiringAlert]] = {name: [] for name in names}
         for row in self._db.execute(query.order_by(each.starts_at, each.fingerprint)):
             alert = FiringAlert(*row)

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from bench import dispatching, reading, scale, storm
+from bench import dispatching, reading, scale, slow_readers, storm
 from bench.load import MODELS, requests_per_second, write_bodies
 from bench.servers import beside, postgres, receiver
 
@@ -135,7 +135,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=4, help="length of one round")
     parser.add_argument("--rows", type=int, default=1_000_000, help="decisions for the queries")
     parser.add_argument(
-        "--only", help="one of webhook, batches, reading, dispatching, idle, storm, scale"
+        "--only",
+        help="one of webhook, batches, reading, dispatching, idle, storm, readers, scale",
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
@@ -152,6 +153,7 @@ def main() -> int:
             "dispatching": lambda: (Measure(*line) for line in dispatching.lines(folder)),
             "idle": lambda: idle(folder, args.rounds),
             "storm": lambda: (Measure(*line) for line in storm.lines(folder)),
+            "readers": lambda: (Measure(*line) for line in slow_readers.lines()),
             "scale": lambda: (Measure(*line) for line in scale.lines(folder)),
         }
         measures = []

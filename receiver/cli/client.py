@@ -67,15 +67,14 @@ class ReceiverClient:
 
     def page(self, name: str, query: Mapping[str, str], limit: int | None) -> dict[str, Any]:
         """The newest of a list, or for None all its pages as one. Raises `AskError`."""
-        if limit is not None:
-            return dict(self.get(f"/{name}", {**query, "limit": str(limit)}))
         entries: list[Any] = []
-        asked = {**query, "limit": str(MOST_ROWS)}
+        asked = dict(query)
         while True:
-            page = self.get(f"/{name}", asked)
-            entries += page[name]
-            if page["next_cursor"] is None:
-                return {name: entries, "next_cursor": None}
+            left = MOST_ROWS if limit is None else limit - len(entries)
+            page = self.get(f"/{name}", {**asked, "limit": str(left)})
+            entries += page[name]  # fewer than asked for, if they are large
+            if page["next_cursor"] is None or len(entries) == limit:
+                return {name: entries, "next_cursor": page["next_cursor"]}
             asked["cursor"] = page["next_cursor"]
 
     def lines(self, path: str, query: Mapping[str, str], media_type: str) -> Iterator[str]:

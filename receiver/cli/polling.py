@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from receiver.cli.client import FAILED, AskError, ReceiverClient
+from receiver.cli.client import FAILED, MOST_ROWS, AskError, ReceiverClient
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -121,9 +122,25 @@ def _ours(receiver: ReceiverClient, alertnames: set[str]) -> dict[str, Mapping[s
     return {
         alert["fingerprint"]: alert
         for model in receiver.page("models", {}, None)["models"]
-        for alert in model["firing_alerts"]
+        for alert in _firing_alerts(receiver, model)
         if MARK in alert["labels"] and alert["alertname"] in alertnames
     }
+
+
+def _firing_alerts(
+    receiver: ReceiverClient, model: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """All that fire of a model; the list of models shows the oldest."""
+    if model.get("firing_count", 0) <= len(model["firing_alerts"]):
+        yield from model["firing_alerts"]
+        return
+    asked = {"limit": str(MOST_ROWS)}
+    while True:
+        page = receiver.get(f"/models/{quote(model['model'], safe='')}", asked)
+        yield from page["firing_alerts"]
+        if page["next_cursor"] is None:
+            return
+        asked["cursor"] = page["next_cursor"]
 
 
 def _find(

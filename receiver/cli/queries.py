@@ -149,11 +149,13 @@ def decisions(
     elif all_:
         _print_all_decisions(receiver, query, output)
     else:
-        _print_decisions(receiver, {**query, "limit": str(limit)}, output)
+        _print_decisions(receiver, query, limit, output)
 
 
-def _print_decisions(receiver: ReceiverClient, query: Mapping[str, str], output: Format) -> None:
-    page = receiver.get("/decisions", query)
+def _print_decisions(
+    receiver: ReceiverClient, query: Mapping[str, str], limit: int, output: Format
+) -> None:
+    page = receiver.page("decisions", query, limit)
     if output is Format.JSON:
         print_json(page)
         return

@@ -9,9 +9,9 @@ from receiver.core.announcements import Announcement, AnnouncementState, Kind
 from receiver.store.views.announcements import ANNOUNCEMENT_FILTERS
 from receiver.web.auth import require
 from receiver.web.params import cursor, filters, limit, only
-from receiver.web.responses import answer
+from receiver.web.responses import Encoded, as_json, page_answer
 from receiver.web.service import Service
-from receiver.web.shapes.announcements import AnnouncementJson, AnnouncementsJson
+from receiver.web.shapes.announcements import AnnouncementJson
 
 ASKED = (*ANNOUNCEMENT_FILTERS, "limit", "cursor")
 
@@ -31,15 +31,14 @@ class Announcements:
         wanted = filters(request, ANNOUNCEMENT_FILTERS, WORDS)
         before, rows = cursor(request), limit(request)
 
-        def read() -> AnnouncementsJson:
-            with self._service.store.view() as view:
-                page = view.announcements.page(wanted, before=before, limit=rows)
-            return {
-                "announcements": [announcement_json(one) for one in page.rows],
-                "next_cursor": page.next_cursor,
-            }
+        shown = Encoded(_as_json)
 
-        return answer(await run_in_threadpool(read))
+        def read() -> Response:
+            with self._service.store.view() as view:
+                page = view.announcements.page(wanted, before=before, limit=rows, fits=shown.fits)
+            return page_answer("announcements", shown.parts, page.next_cursor)
+
+        return await run_in_threadpool(read)
 
 
 def announcement_json(announcement: Announcement) -> AnnouncementJson:
@@ -59,3 +58,7 @@ def announcement_json(announcement: Announcement) -> AnnouncementJson:
         "status_code": announcement.status_code,
         "data": dict(announcement.data),
     }
+
+
+def _as_json(announcement: Announcement) -> bytes:
+    return as_json(announcement_json(announcement))

@@ -19,6 +19,7 @@ from receiver.web.events import Events
 from receiver.web.misdirected import Misdirected
 from receiver.web.models import Models
 from receiver.web.operator_acts import ON_DISPATCHES, ON_MANY, ON_MODELS, endpoint
+from receiver.web.pacing import Paced
 from receiver.web.policies import Policies
 from receiver.web.probes import Probes
 from receiver.web.problems import HANDLERS
@@ -100,13 +101,14 @@ class Routed(Starlette):
         super().__init__(routes=routes, exception_handlers=handlers)
         self.router.redirect_slashes = False  # Alertmanager follows a redirect as GET, bodiless
         self._webhook = webhook
+        self._paced = Paced(super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
         if scope["path"] in WEBHOOKS and scope["method"] == "POST":
             await self._webhook(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await self._paced(scope, receive, send)
 
 
 def build_app(service: Service) -> ASGIApp:

@@ -62,7 +62,11 @@ class Memory:
 
     def room(self, size: int, within: float = ROOM_SECONDS) -> "Grant":
         """Hold so many bytes for a while. Raises `StoreUnavailable`: a 503, so it comes back."""
-        return Grant(self, min(size, self._total), within)
+        return Grant(self, self.least(size), within)
+
+    def least(self, size: int) -> int:
+        """What to take for so many bytes: never more than there are, or it would never come."""
+        return min(size, self._total)
 
     def take_now(self, size: int) -> bool:
         """Take so many bytes, unless others wait or there are not so many."""

@@ -16,7 +16,7 @@ from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.params import cursor, filters, limit, only
 from receiver.web.problems import Problem
-from receiver.web.responses import answer
+from receiver.web.responses import Encoded, answer, as_json
 from receiver.web.service import Service
 from receiver.web.shapes.dispatches import (
     AttemptJson,
@@ -46,7 +46,8 @@ class Dispatches:
 
         def read() -> DispatchesJson:
             with self._service.store.view() as view:
-                page = view.dispatches.page(wanted, before=before, limit=rows)
+                fits = Encoded(_as_json).fits
+                page = view.dispatches.page(wanted, before=before, limit=rows, fits=fits)
                 shown = dispatches_json(view, page.rows)
             return {"dispatches": shown, "next_cursor": page.next_cursor}
 
@@ -107,6 +108,10 @@ def _stored_json(row: Dispatch) -> StoredDispatchJson:
         "place": row.place,
         "inputs": row.inputs,
     }
+
+
+def _as_json(row: Dispatch) -> bytes:
+    return as_json(_stored_json(row))
 
 
 def run_end_json(end: RunEnd | None, now: datetime) -> RunEndJson:

@@ -1,6 +1,6 @@
 """GET /models: how each model stands and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import cast
@@ -21,14 +21,19 @@ from receiver.core.models import (
     pause_in_force,
     state_of,
 )
+from receiver.core.policies import shown
 from receiver.core.run_ends import RunEnd
 from receiver.core.sources import DELIVERED
 from receiver.core.times import stamp
+from receiver.store.column_types import from_micros, to_micros
+from receiver.store.views.models import FiringSize
+from receiver.store.views.paging import Page
+from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
-from receiver.web.params import cursor, limit, only
+from receiver.web.params import bad, cursor, limit, only
 from receiver.web.problems import Problem
-from receiver.web.responses import answer
+from receiver.web.responses import PAGE_BYTES, answer
 from receiver.web.service import Service
 from receiver.web.shapes.decisions import GateJson
 from receiver.web.shapes.models import (
@@ -42,6 +47,14 @@ from receiver.web.shapes.models import (
 )
 
 LAST_RUNS = 10
+
+LISTED = FiringSize(alerts=100, bytes=PAGE_BYTES // 4)
+"""What a list shows of one model's firing alerts: the oldest."""
+
+MOST_ALERTS = 100
+"""Firing alerts that a model shows, unless more or fewer are asked for."""
+
+LONGEST_MICROS = 18
 
 ASKED = ("limit", "cursor")
 
@@ -62,7 +75,9 @@ class Models:
             with self._service.store.view() as view:
                 now = view.now
                 page = view.models.page(after=after, limit=rows)
-                sets = view.models.firing([model.name for model in page.rows])
+                sizes = view.models.firing_sizes([model.name for model in page.rows])
+                page = _fitting(page, sizes)
+                sets = _sets(view, [model.name for model in page.rows], sizes)
                 pauses = view.models.pauses()
                 ends = view.models.latest_ends(page.rows)
                 asked = view.models.approvals(list(sets))
@@ -75,6 +90,7 @@ class Models:
                         now,
                         ends.get(model.name),
                         asked=asked.get(model.name),
+                        firing=_count(sizes, model.name),
                     )
                     for model in page.rows
                 ],
@@ -86,19 +102,27 @@ class Models:
     async def one(self, request: Request) -> Response:
         """One model, with its last runs and every rung of the ladder as it stands now."""
         require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
-        only(request, ())
-        found = await run_in_threadpool(self._whole, request.path_params["model"])
+        only(request, ASKED)
+        most = FiringSize(limit(request, MOST_ALERTS), PAGE_BYTES)
+        after = cursor(request, _place)
+        name = request.path_params["model"]
+        found = await run_in_threadpool(self._whole, name, most, after)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet; see GET /models")
         return answer(found)
 
-    def _whole(self, name: str) -> WholeModelJson | None:
+    def _whole(
+        self, name: str, most: FiringSize, after: tuple[datetime, str] | None
+    ) -> WholeModelJson | None:
         policy_set = self._service.loaded.policy_set
         with self._service.store.view() as view:
             now, model = view.now, view.models.find(name)
             if model is None:
                 return None
-            alerts = view.models.firing([name])[name]
+            sizes = view.models.firing_sizes([name])
+            alerts = _sets(view, [name], sizes)[name]
+            listed = view.models.firing([name], most=most, after=after)[name]
+            more = bool(listed) and view.models.fires_after(name, _place_of(listed[-1]))
             pauses = view.models.pauses()
             runs = view.dispatches.page({"model": name}, limit=LAST_RUNS)
             shown_runs = dispatches_json(view, runs.rows)
@@ -116,7 +140,9 @@ class Models:
             belief=next(iter(beliefs.values()), None),
         )
         return {
-            **model_json(model, alerts, pauses, now, end, asked=asked),
+            **model_json(model, alerts, pauses, now, end, asked=asked, firing=_count(sizes, name)),
+            "firing_alerts": [_alert_json(alert) for alert in listed],
+            "next_cursor": _cursor(listed[-1]) if more else None,
             "runs": shown_runs,
             "explain": {
                 "holds": explained.holds,
@@ -127,6 +153,45 @@ class Models:
         }
 
 
+def _fitting(page: Page[Model], sizes: Mapping[str, FiringSize]) -> Page[Model]:
+    """As many models of a page as their firing alerts leave room for; one at least."""
+    taken = 0
+    for number, model in enumerate(page.rows):
+        taken += min(sizes[model.name].bytes, LISTED.bytes) if model.name in sizes else 0
+        if taken > PAGE_BYTES and number > 0:
+            return Page(page.rows[:number], page.rows[number - 1].name)
+    return page
+
+
+def _sets(
+    view: View, names: Sequence[str], sizes: Mapping[str, FiringSize]
+) -> dict[str, list[FiringAlert]]:
+    """The firing sets as the list shows them; nearly always they are whole."""
+    whole = all(sizes[name].within(LISTED) for name in names if name in sizes)
+    return view.models.firing(names, most=None if whole else LISTED)
+
+
+def _count(sizes: Mapping[str, FiringSize], name: str) -> int:
+    return sizes[name].alerts if name in sizes else 0
+
+
+def _place_of(alert: FiringAlert) -> tuple[datetime, str]:
+    return alert.starts_at, alert.fingerprint
+
+
+def _cursor(alert: FiringAlert) -> str:
+    return f"{to_micros(alert.starts_at)}.{alert.fingerprint}"
+
+
+def _place(text: str) -> tuple[datetime, str]:
+    """Where a cursor stands. Raises `Problem` 400."""
+    micros, _, fingerprint = text.partition(".")
+    try:
+        return from_micros(int(micros[:LONGEST_MICROS])), fingerprint
+    except (ValueError, OverflowError):
+        raise bad(f"cursor {shown(text)} is not one of ours") from None
+
+
 def model_json(
     model: Model,
     alerts: Sequence[FiringAlert],
@@ -135,10 +200,12 @@ def model_json(
     end: RunEnd | None,
     *,
     asked: Approval | None,
+    firing: int,
 ) -> ModelJson:
     """A model as the lists show it.
 
-    `end` is what became of its latest run, `asked` what a human was asked about it last.
+    `end` is what became of its latest run, `asked` what a human was asked about it last, `firing`
+    how many of its alerts fire: `alerts` may be the oldest of them.
     """
     asked = in_force(asked, model.episode_started_at, model.latest, now) if alerts else None
     pause = pause_in_force(pauses, model=model.name, policy=model.policy, now=now)
@@ -148,6 +215,7 @@ def model_json(
         "policy": model.policy,
         "labels": dict(model.labels),
         "firing_alerts": [_alert_json(alert) for alert in alerts],
+        "firing_count": firing,
         "episode_started_at": model.episode_started_at,
         "cooldown_until": model.held_until,
         "observed_until": model.observed_until,

@@ -9,7 +9,7 @@ from receiver.config import Role
 from receiver.core.alerts import Source
 from receiver.core.dispatches import DispatchState
 from receiver.store.views.paging import MOST_ROWS
-from receiver.web import announcements, decisions, dispatches, events, models, policies
+from receiver.web import announcements, decisions, dispatches, events, models, policies, probes
 from receiver.web.decisions import CSV, NDJSON
 from receiver.web.operator_acts import LONGEST_KEY, ON_DISPATCHES, ON_MANY, ON_MODELS, OperatorAct
 from receiver.web.params import USUAL_ROWS
@@ -94,7 +94,8 @@ ABOUT_FILTERS: Mapping[str, Parameter] = {
             "maximum": MOST_ROWS,
             "default": USUAL_ROWS,
         },
-        "description": "The length of the page.",
+        "description": "The most rows of the page. It may have fewer and still a `next_cursor`: a "
+        "page ends at 1 MiB.",
     },
     "cursor": {
         "schema": {"type": "string"},
@@ -224,7 +225,8 @@ READS: Mapping[str, Operation] = {
         "One model: every rung now, what holds it, the next attempt",
         {JSON: WholeModelJson},
         problems=(400, 404, 503),
-        parameters=(MODEL,),
+        parameters=(MODEL, *_queries(models.ASKED, {})),
+        description="The bounds are of its firing alerts, oldest first; usually 100 are shown.",
     ),
     "/dispatches": Operation(
         "list_dispatches",
@@ -260,6 +262,8 @@ READS: Mapping[str, Operation] = {
         Tag.NOTIFICATIONS,
         "Bodies that we could not accept",
         {JSON: RejectionsJson},
+        parameters=_queries(probes.REJECTIONS_ASKED, {}),
+        description="The newest first; usually all that are kept, which are 100.",
         roles=ACT,
     ),
     "/events": Operation(

@@ -54,9 +54,9 @@ def filters(
     return found
 
 
-def limit(request: Request) -> int:
+def limit(request: Request, usual: int = USUAL_ROWS) -> int:
     """How many rows: 1 to 500."""
-    text = request.query_params.get("limit", str(USUAL_ROWS))
+    text = request.query_params.get("limit", str(usual))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_ROWS):
         raise bad(f"limit is a number from 1 to {MOST_ROWS}; not {shown(text)}")
     return int(text)

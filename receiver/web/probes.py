@@ -15,11 +15,13 @@ from receiver.store.store import StoreUnavailable
 from receiver.store.views.rejections import Rejection
 from receiver.telemetry import registry
 from receiver.web.auth import require, require_same_site
-from receiver.web.params import only
+from receiver.web.params import cursor, limit, number, only
 from receiver.web.problems import Problem, unavailable
-from receiver.web.responses import answer
+from receiver.web.responses import Encoded, answer, as_json, page_answer
 from receiver.web.service import Service
-from receiver.web.shapes.process import RejectionJson, RejectionsJson, ReloadedJson
+from receiver.web.shapes.process import RejectionJson, ReloadedJson
+
+REJECTIONS_ASKED = ("limit", "cursor")
 
 
 class Probes:
@@ -91,14 +93,21 @@ class Probes:
     async def rejections(self, request: Request) -> Response:
         """Bodies that we could not accept, newest first."""
         require(request, self._service.loaded.tokens, Role.OPERATOR)
-        only(request, ())
+        only(request, REJECTIONS_ASKED)
+        rows = limit(request, KEPT_REJECTIONS)
+        before = cursor(request, lambda text: number("cursor", text))
+        shown = Encoded(_as_json)
 
-        def read() -> RejectionsJson:
+        def read() -> Response:
             with self._service.store.view() as view:
-                rows = view.rejections.newest(KEPT_REJECTIONS)
-                return {"rejections": [_rejection_json(row) for row in rows]}
+                page = view.rejections.page(before=before, limit=rows, fits=shown.fits)
+            return page_answer("rejections", shown.parts, page.next_cursor)
 
-        return answer(await run_in_threadpool(read))
+        return await run_in_threadpool(read)
+
+
+def _as_json(row: Rejection) -> bytes:
+    return as_json(_rejection_json(row))
 
 
 def _rejection_json(row: Rejection) -> RejectionJson:

@@ -10,6 +10,9 @@ HEADERS_SECONDS = 10.0
 
 HEADERS_BYTES = 64 * 1024
 
+TAKING_SECONDS = 120.0
+"""How long a client may take nothing of an answer. What it did not take waits in our memory."""
+
 LAST_HEADERS_SECONDS = 1.0
 """How long a connection that just opened may take to make its request when the server ends."""
 
@@ -24,6 +27,7 @@ class PatientProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
         self._received = 0
         self._ending = False
 
@@ -69,7 +73,24 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline with the connection."""
         self._stop_waiting()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to take what was written."""
+        super().pause_writing()
+        self._taken()
+        self._taking = self.loop.call_later(TAKING_SECONDS, self._hang_up)
+
+    def resume_writing(self) -> None:
+        """It did."""
+        self._taken()
+        super().resume_writing()
+
+    def _taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def _expect_headers(self) -> None:
         self._received = 0

@@ -1,5 +1,6 @@
 """What the routes need of the running process."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Service:
             broken. Says what needs a restart.
         hint: Tells the workers that there may be something to do.
         draining: Set once the process is asked to end: not ready any more.
+        raw_alerts: Taken while an alert is looked up in a notification, which takes several times
+            the notification's size: one at a time.
 
     """
 
@@ -46,3 +49,4 @@ class Service:
     reload: Callable[[], list[str]]
     hint: Callable[[], None]
     draining: threading.Event = field(default_factory=threading.Event)
+    raw_alerts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.faults import bursts, databases, filling, kills, power, rolling, storms
+from tests.faults import bursts, databases, filling, kills, power, readers, rolling, storms
 from tests.faults.laboratory import Lab
 
 
@@ -52,5 +52,6 @@ SCENARIOS = (
     Scenario("disk-forgets", "G8", "fillings", 20, 1, 10, filling.forget),
     Scenario("sync-fails", "G1 G8", "refusals", 200, 5, 200, filling.fail_syncs),
     Scenario("storms", "G8", "storms", 5, 0, 1, storms.storm),
+    Scenario("readers", "G8", "rounds", 5, 1, 5, readers.read),
     Scenario("power-loss", "G1", "disk states", 5000, 200, 500, power.lose_power),
 )

@@ -187,3 +187,26 @@ def test_a_client_that_hangs_up_while_it_waits_holds_nothing():
         return memory._left
 
     assert asyncio.run(story()) == 10
+
+
+def test_who_takes_nothing_of_an_answer_is_hung_up_on(hosted, monkeypatch):
+    """What it did not take would wait in our memory for ever."""
+    monkeypatch.setattr(protocol, "TAKING_SECONDS", 0.2)
+    one = entry("42")
+    one["annotations"]["padding"] = "x" * 9_000_000
+    (told,) = hosted.post("/webhook", post(one)).json()["decisions"]
+    with connect(hosted) as connection:
+        connection.sendall(b"GET /decisions/%d HTTP/1.1\r\nHost: x\r\n\r\n" % told["id"])
+        connection.recv(100)
+        hung_up = threading.Event()
+        lost = protocol.PatientProtocol.connection_lost
+
+        def watched(self, exc):
+            lost(self, exc)
+            hung_up.set()
+
+        monkeypatch.setattr(protocol.PatientProtocol, "connection_lost", watched)
+
+        assert hung_up.wait(60)
+
+        assert len(all_of(connection)) < 9_000_000

@@ -1,6 +1,6 @@
 """Announcements as they are read: pages, and how many wait."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
@@ -19,14 +19,19 @@ class AnnouncementReads(Reads):
     """Reads of the outbox to subscribers."""
 
     def page(
-        self, filters: Mapping[str, str], *, before: str | None = None, limit: int
+        self,
+        filters: Mapping[str, str],
+        *,
+        before: str | None = None,
+        limit: int,
+        fits: Callable[[Announcement], bool] | None = None,
     ) -> Page[Announcement]:
         """One page, newest first. `before` is the cursor: an id."""
         table = announcements.c
         query = filtered(select(announcements), announcements, filters).order_by(table.id.desc())
         if before is not None:
             query = query.where(table.id < storable(before))
-        return page_of(self._db, query, limit, announcement_of, lambda one: one.id)
+        return page_of(self._db, query, limit, announcement_of, lambda one: one.id, fits=fits)
 
     def waiting(self) -> dict[str, tuple[int, datetime]]:
         """How many are pending, and since when the oldest is, by subscriber."""

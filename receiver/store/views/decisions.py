@@ -1,11 +1,11 @@
 """The audit log as it is read: pages, single decisions, what is new."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 
 from receiver.core.decisions import Reason, Scalar
 from receiver.store.bounded_columns import columns_within_bounds
@@ -84,10 +84,17 @@ class DecisionReads(Reads):
         until: datetime | None = None,
         before: int | None = None,
         limit: int,
+        fits: Callable[[StoredDecision], bool] | None = None,
+        labels: bool = True,
     ) -> Page[StoredDecision]:
-        """One page, newest first. `before` is the cursor: an id."""
+        """One page, newest first. `before` is the cursor: an id.
+
+        Without `labels` they are None: they are nearly all that a row may take.
+        """
         d = decisions.c
-        query = filtered(select(*STORED), decisions, filters).order_by(d.id.desc())
+        query = filtered(select(*(STORED if labels else UNLABELLED)), decisions, filters).order_by(
+            d.id.desc()
+        )
         if since is not None:
             # An id is never behind its time, so it can bound the search.
             query = query.where(d.id >= to_micros(since), d.decided_at >= since)
@@ -97,7 +104,7 @@ class DecisionReads(Reads):
         if before is not None:
             query = query.where(d.id < before)
         return page_of(
-            self._db, query, limit, lambda row: StoredDecision(*row), lambda one: one.id
+            self._db, query, limit, lambda row: StoredDecision(*row), lambda one: one.id, fits=fits
         )
 
     def find(self, decision_id: int) -> WholeDecision | None:
@@ -110,7 +117,7 @@ class DecisionReads(Reads):
         """The decision about the same model just before this one."""
         if decision.model is None:
             return None
-        page = self.page({"model": decision.model}, before=decision.id, limit=1)
+        page = self.page({"model": decision.model}, before=decision.id, limit=1, labels=False)
         return next(iter(page.rows), None)
 
     def newest_id(self) -> int:
@@ -158,3 +165,4 @@ class DecisionReads(Reads):
 
 
 STORED: list[Any] = columns_within_bounds(decisions, StoredDecision)
+UNLABELLED: list[Any] = [null().label("labels") if one.name == "labels" else one for one in STORED]

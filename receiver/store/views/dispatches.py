@@ -1,6 +1,6 @@
 """Dispatches as they are read: pages, single ones with their history, what is on its way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,13 +65,18 @@ class DispatchReads(Reads):
     """Reads of the outbox."""
 
     def page(
-        self, filters: Mapping[str, str], *, before: str | None = None, limit: int
+        self,
+        filters: Mapping[str, str],
+        *,
+        before: str | None = None,
+        limit: int,
+        fits: Callable[[Dispatch], bool] | None = None,
     ) -> Page[Dispatch]:
         """One page, newest first. `before` is the cursor: an id."""
         query = filtered(select(dispatches), dispatches, filters).order_by(dispatches.c.id.desc())
         if before is not None:
             query = query.where(dispatches.c.id < storable(before))
-        return page_of(self._db, query, limit, dispatch_of, lambda one: one.id)
+        return page_of(self._db, query, limit, dispatch_of, lambda one: one.id, fits=fits)
 
     def find(self, dispatch_id: str) -> Dispatch | None:
         """One dispatch."""

@@ -1,14 +1,18 @@
 """Models as they are read: pages, single ones, their alerts, pauses and questions."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from receiver.core.approvals import Approval
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
+from receiver.store.bounded_columns import NO_LABELS, within_bound
 from receiver.store.column_types import storable
 from receiver.store.model_rows import FIRING_ALERT, list_pauses, models_named
 from receiver.store.tables import firing_alerts, models
@@ -17,6 +21,22 @@ from receiver.store.views.moment import Moment, Reads
 from receiver.store.views.paging import Page
 from receiver.store.views.restraints import approvals_of, explained_restraints
 from receiver.store.views.run_ends import run_ends_of
+
+
+@dataclass(frozen=True, slots=True)
+class FiringSize:
+    """How large a firing set is: alerts, and about how many bytes they take as JSON."""
+
+    alerts: int
+    bytes: int
+
+    def within(self, most: "FiringSize") -> bool:
+        """Whether it is no larger."""
+        return self.alerts <= most.alerts and self.bytes <= most.bytes
+
+
+USUAL_BYTES = 400
+"""What an alert takes as JSON besides its labels and its name."""
 
 
 class ModelReads(Reads):
@@ -40,10 +60,38 @@ class ModelReads(Reads):
         """One model."""
         return models_named(self._db, [storable(name)]).get(storable(name))
 
-    def firing(self, names: Sequence[str]) -> dict[str, list[FiringAlert]]:
-        """The firing sets of these models, oldest alert first."""
+    def firing_sizes(self, names: Sequence[str]) -> dict[str, FiringSize]:
+        """How many alerts of each of these models fire, and what they take; without one, none."""
         each = firing_alerts.c
-        query = select(*FIRING_ALERT).where(each.model.in_(names))
+        query = select(each.model, func.count(), func.sum(_bytes())).where(each.model.in_(names))
+        rows = self._db.execute(query.group_by(each.model))
+        return {name: FiringSize(int(count), int(size)) for name, count, size in rows}
+
+    def fires_after(self, name: str, place: tuple[datetime, str]) -> bool:
+        """Whether an alert of the model's firing set stands behind this place."""
+        behind = _behind(place)
+        query = select(firing_alerts.c.fingerprint).where(firing_alerts.c.model == name, behind)
+        return self._db.scalar(query.limit(1)) is not None
+
+    def firing(
+        self,
+        names: Sequence[str],
+        *,
+        most: FiringSize | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> dict[str, list[FiringAlert]]:
+        """The firing sets of these models, oldest alert first.
+
+        `most` is of each set; the first alert is always there. `after` is a place in the order:
+        a beginning and a fingerprint.
+        """
+        each = firing_alerts.c
+        wanted: ColumnElement[bool] = each.model.in_(names)
+        if after is not None:
+            wanted = and_(wanted, _behind(after))
+        query = select(*FIRING_ALERT).where(wanted)
+        if most is not None:
+            query = query.where(each.fingerprint.in_(_first(wanted, most)))
         sets: dict[str, list[FiringAlert]] = {name: [] for name in names}
         for row in self._db.execute(query.order_by(each.starts_at, each.fingerprint)):
             alert = FiringAlert(*row)
@@ -90,3 +138,28 @@ class ModelReads(Reads):
         if held_by is not None:
             query = query.where(firing_alerts.c.held_by == held_by)
         return self._db.scalar(query) or 0
+
+
+def _behind(place: tuple[datetime, str]) -> ColumnElement[bool]:
+    each = firing_alerts.c
+    starts_at, fingerprint = place
+    same = and_(each.starts_at == starts_at, each.fingerprint > storable(fingerprint))
+    return or_(each.starts_at > starts_at, same)
+
+
+def _bytes() -> ColumnElement[int]:
+    """About as many bytes as an alert takes as JSON: labels over the bound are not read."""
+    each = firing_alerts.c
+    labels = func.length(within_bound(firing_alerts, NO_LABELS))
+    return labels + func.length(each.alertname) + USUAL_BYTES
+
+
+def _first(wanted: ColumnElement[bool], most: FiringSize) -> Select[Any]:
+    """Fingerprints of the oldest of each firing set, as many as there is room for."""
+    each = firing_alerts.c
+    order = (each.starts_at, each.fingerprint)
+    place = func.row_number().over(partition_by=each.model, order_by=order).label("place")
+    taken = func.sum(_bytes()).over(partition_by=each.model, order_by=order).label("taken")
+    ranked = select(each.fingerprint, place, taken).where(wanted).subquery()
+    room = and_(ranked.c.place <= most.alerts, ranked.c.taken <= most.bytes)
+    return select(ranked.c.fingerprint).where(or_(ranked.c.place == 1, room))

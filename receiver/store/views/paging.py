@@ -13,6 +13,9 @@ T = TypeVar("T")
 MOST_ROWS = 500
 """The longest page."""
 
+ROWS_AT_A_TIME = 50
+"""Rows that a driver fetches at a time: a page may end long before its last row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
@@ -35,8 +38,19 @@ def page_of(
     limit: int,
     read: Callable[[Any], T],
     cursor: Callable[[T], object],
+    *,
+    fits: Callable[[T], bool] | None = None,
 ) -> Page[T]:
-    """The first rows of a query as values. The cursor is told by the last of them."""
-    found = [read(row) for row in db.execute(query.limit(limit + 1))]
-    more = len(found) > limit
-    return Page(found[:limit], str(cursor(found[limit - 1])) if more else None)
+    """The first rows of a query as values. The cursor is told by the last of them.
+
+    `fits` is asked of each in turn, and may end the page early; it must take the first.
+    """
+    options = {} if limit <= ROWS_AT_A_TIME else {"yield_per": ROWS_AT_A_TIME}
+    found: list[T] = []
+    with db.execute(query.limit(limit + 1), execution_options=options) as rows:
+        for row in rows:
+            value = read(row)
+            if len(found) == limit or not (fits is None or fits(value)):
+                return Page(found, str(cursor(found[-1])))
+            found.append(value)
+    return Page(found, None)

@@ -1,5 +1,6 @@
 """Rejections as they are read: bodies that we could not accept."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from sqlalchemy import select
 from receiver.store.compiled_select import columns_of
 from receiver.store.tables import rejections
 from receiver.store.views.moment import Reads
+from receiver.store.views.paging import Page, page_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,17 @@ REJECTIONS = select(*columns_of(rejections, Rejection))
 
 class RejectionReads(Reads):
     """Reads of rejections."""
+
+    def page(
+        self, *, before: int | None = None, limit: int, fits: Callable[[Rejection], bool]
+    ) -> Page[Rejection]:
+        """One page, newest first. `before` is the cursor: an id."""
+        query = REJECTIONS.order_by(rejections.c.id.desc())
+        if before is not None:
+            query = query.where(rejections.c.id < before)
+        return page_of(
+            self._db, query, limit, lambda row: Rejection(*row), lambda one: one.id, fits=fits
+        )
 
     def newest(self, limit: int) -> list[Rejection]:
         """The newest first."""

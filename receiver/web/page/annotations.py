@@ -13,6 +13,7 @@ from receiver.web.page.labels import web_link
 
 LARGEST_BODY = 64 * 1024
 MOST_BODIES = 50
+LONGEST_SUMMARY = 2000
 MOST_KNOWN = 5000
 """The page is quick rather than complete: thresholds in huge notifications are not looked for."""
 
@@ -69,7 +70,7 @@ def read(alert: Mapping[str, Any]) -> Told:
     threshold = _number(said.get("threshold"))
     return Told(
         threshold=_compared_with(source) if threshold is None else threshold,
-        summary=str(said.get("summary") or ""),
+        summary=str(said.get("summary") or "")[:LONGEST_SUMMARY],
         source=source,
         runbook=web_link(said.get("runbook_url")),
     )

@@ -14,8 +14,10 @@ from receiver.store.views.decisions import StoredDecision, WholeDecision
 from receiver.store.views.dispatches import Attempt, Transition
 from receiver.store.views.rejections import Rejection
 from receiver.web.page.annotations import NOTHING, Told, read
+from receiver.web.page.labels import pretty
 
 SHOWN_BODY = 16 * 1024
+SHOWN_ALERT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class ShownDecision:
     """A decision with everything that it was made from.
 
     Attributes:
-        alert: As it came, None once forgotten.
+        alert: The beginning of it as it came, as JSON; None once forgotten.
+        cut: Whether there is more of it.
         policy: The policy as the configuration of that time had it.
         before: The decision about the same model just before this one.
 
@@ -31,7 +34,8 @@ class ShownDecision:
 
     now: datetime
     row: WholeDecision
-    alert: Any
+    alert: str | None
+    cut: bool
     told: Told
     policy: Any
     before: StoredDecision | None
@@ -72,10 +76,12 @@ def decision(store: Store, decision_id: int) -> ShownDecision | None:
         attempts = view.dispatches.attempts(row.dispatch_id) if row.dispatch_id else ()
         before, now = view.decisions.before(row), view.now
     alert = None if body is None or row.position is None else raw_alert(body, row.position)
+    text = alert if isinstance(alert, str) or alert is None else pretty(alert)
     return ShownDecision(
         now=now,
         row=row,
-        alert=alert,
+        alert=None if text is None else text[:SHOWN_ALERT],
+        cut=text is not None and len(text) > SHOWN_ALERT,
         told=read(alert) if isinstance(alert, dict) else NOTHING,
         policy=_policy(config, row.policy),
         before=before,

@@ -1,5 +1,6 @@
 """The page's words for states and reasons, and how it shows strangers' text."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -123,3 +124,8 @@ def clock(moment: datetime, now: datetime) -> str:
 def segment(name: str) -> str:
     """A name as one segment of an address, whatever it holds: Jinja's own filter leaves `/`."""
     return quote(name, safe="")
+
+
+def pretty(value: object) -> str:
+    """JSON for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

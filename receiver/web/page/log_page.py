@@ -55,6 +55,7 @@ def read(store: Store, request: Request) -> Log:
             until=moment(request, "until", now),
             before=cursor(request, lambda text: number("cursor", text)),
             limit=ROWS,
+            labels=False,
         )
     kept = {name: value for name, value in asked.items() if name not in {"cursor", "limit"}}
     older = page.next_cursor and f"/ui/decisions?{urlencode({**kept, 'cursor': page.next_cursor})}"
@@ -72,7 +73,7 @@ def read(store: Store, request: Request) -> Log:
 def story_of(store: Store, model: str) -> Sequence[StoryLine]:
     """The latest decisions about one model."""
     with store.view() as view:
-        return fold(view.decisions.page({"model": model}, limit=STORY_ROWS).rows)
+        return fold(view.decisions.page({"model": model}, limit=STORY_ROWS, labels=False).rows)
 
 
 def _with_query(request: Request, asked: Mapping[str, str]) -> Request:

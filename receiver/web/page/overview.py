@@ -23,14 +23,17 @@ from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
 from receiver.core.sources import Belief
 from receiver.store.store import Store
+from receiver.store.views.models import FiringSize
 from receiver.store.views.page import PastRun, PastValue, Wanted
 from receiver.store.views.rejections import Rejection
 from receiver.store.views.view import View
 from receiver.web.page.annotations import Hearsay, Told
 from receiver.web.page.sparkline import Point, Sparkline, draw
 from receiver.web.page.timeline import StoryLine, fold
+from receiver.web.responses import PAGE_BYTES
 
 MODELS_PER_PAGE = 50
+SHOWN_ALERTS = 100
 LAST_RUNS = 10
 LAST_VALUES = 60
 RECENT = 60
@@ -41,11 +44,18 @@ UNHEARD = {"state": AnnouncementState.GIVEN_UP.value}
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model as the page shows it."""
+    """One model as the page shows it.
+
+    Attributes:
+        alerts: The oldest of those that fire.
+        firing: How many fire.
+
+    """
 
     model: Model
     state: ModelState
     alerts: Sequence[FiringAlert]
+    firing: int
     told: Mapping[str, Told]
     restraints: Restraints | None
     belief: Belief | None
@@ -130,7 +140,7 @@ class Overviews:
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
                 observing=[p.name for p in policy_set.policies if p.mode is Mode.OBSERVE],
-                recent=fold(view.decisions.page({}, limit=RECENT).rows),
+                recent=fold(view.decisions.page({}, limit=RECENT, labels=False).rows),
             )
 
     def one(self, policy_set: PolicySet, name: str) -> Close | None:
@@ -151,7 +161,10 @@ class Overviews:
         pauses: Sequence[Pause],
     ) -> list[ModelCard]:
         now, names = view.now, [model.name for model in found]
-        sets = view.models.firing(names)
+        sizes = view.models.firing_sizes(names)
+        most = FiringSize(SHOWN_ALERTS, PAGE_BYTES // max(1, len(names)))
+        whole = all(size.within(most) for size in sizes.values())
+        sets = view.models.firing(names, most=None if whole else most)
         told = self._hearsay.of(view, [alert for alerts in sets.values() for alert in alerts])
         runs = view.page.last_runs(names, LAST_RUNS)
         ends = view.dispatches.ends([run.id for some in runs.values() for run in some])
@@ -171,6 +184,7 @@ class Overviews:
                     model=model,
                     state=state_of(model, alerts, pauses, now),
                     alerts=alerts,
+                    firing=sizes[model.name].alerts if alerts else 0,
                     told=told,
                     restraints=restraints,
                     explained=explain(

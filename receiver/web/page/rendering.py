@@ -1,7 +1,6 @@
 """Renders templates and serves static files, with strict security headers."""
 
 import hashlib
-import json
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
@@ -73,7 +72,7 @@ def environment() -> Environment:
         "clock": labels.clock,
         "span": show_duration,
         "seconds": lambda count: show_duration(timedelta(seconds=count)),
-        "pretty": _pretty,
+        "pretty": labels.pretty,
     }
     made.globals |= {
         "sign": labels.sign,
@@ -88,10 +87,6 @@ def environment() -> Environment:
         "asset": _address,
     }
     return made
-
-
-def _pretty(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 @cache

@@ -127,7 +127,8 @@ class Showing:
         caller = self._reader(request)
         only(request, ())
         decision_id = number("decision", request.path_params["id"])
-        found = await run_in_threadpool(details.decision, self._service.store, decision_id)
+        async with self._service.raw_alerts:
+            found = await run_in_threadpool(details.decision, self._service.store, decision_id)
         if found is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, f"there is no decision {decision_id}, or it was forgotten"

@@ -29,7 +29,10 @@ class DecisionJson(TypedDict):
     fingerprint: str
     status: Annotated[str, Words(AlertStatus)] | None
     starts_at: Moment | None
-    labels: Mapping[str, str] | None
+    labels: Annotated[
+        Mapping[str, str] | None,
+        About("As sent; null where there are none, or more than 64 KiB: the raw alert has them."),
+    ]
     value: float | None
     reason: ReasonWord
     outcome: OutcomeWord

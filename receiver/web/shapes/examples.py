@@ -197,6 +197,7 @@ HELD: ModelJson = {
     "policy": POLICY,
     "labels": LABELS,
     "firing_alerts": [FIRING],
+    "firing_count": 1,
     "episode_started_at": DECIDED,
     "cooldown_until": COOLED,
     "observed_until": None,
@@ -218,7 +219,12 @@ EXPLANATION: ExplanationJson = {
     "gates": [GATE],
 }
 
-WHOLE_MODEL: WholeModelJson = {**HELD, "runs": [RUN], "explain": EXPLANATION}
+WHOLE_MODEL: WholeModelJson = {
+    **HELD,
+    "next_cursor": None,
+    "runs": [RUN],
+    "explain": EXPLANATION,
+}
 
 USAGE: BudgetUsageJson = {
     "limit": "20 runs in 1d in total",
@@ -300,7 +306,7 @@ POLICIES: PoliciesJson = {
     "orphaned_pauses": [ORPHANED],
 }
 ANNOUNCEMENTS: AnnouncementsJson = {"announcements": [TOLD], "next_cursor": None}
-REJECTIONS: RejectionsJson = {"rejections": [REJECTED]}
+REJECTIONS: RejectionsJson = {"rejections": [REJECTED], "next_cursor": None}
 RELOADED: ReloadedJson = {"config_hash": CONFIG, "warnings": [], "needs_restart": ["storage"]}
 PROBLEM: ProblemJson = {
     "title": "Not Found",

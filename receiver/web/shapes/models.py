@@ -73,7 +73,11 @@ class ModelJson(TypedDict):
     state: Annotated[Annotated[str, Words(ModelState)], About("The first of them that applies.")]
     policy: str | None
     labels: Labels
-    firing_alerts: Sequence[FiringAlertJson]
+    firing_alerts: Annotated[
+        Sequence[FiringAlertJson],
+        About("The oldest first, 100 at most; `GET /models/{model}` has all of them, in pages."),
+    ]
+    firing_count: int
     episode_started_at: Moment | None
     cooldown_until: Moment | None
     observed_until: Moment | None
@@ -100,6 +104,7 @@ class ExplanationJson(TypedDict):
 class WholeModelJson(ModelJson):
     """How a model stands, its last runs, and what holds it."""
 
+    next_cursor: Cursor  # of its firing alerts
     runs: Sequence[DispatchJson]
     explain: ExplanationJson
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
-from receiver.web.shapes.describing import About, Moment
+from receiver.web.shapes.describing import About, Cursor, Moment
 
 
 class ProblemJson(TypedDict):
@@ -33,6 +33,7 @@ class RejectionsJson(TypedDict):
     """The newest rejections."""
 
     rejections: Sequence[RejectionJson]
+    next_cursor: Cursor
 
 
 class ReloadedJson(TypedDict):

@@ -149,6 +149,11 @@ worker_errors = Counter(
     ["loop"],
     registry=registry,
 )
+clock_steps_back = Counter(
+    "retrain_clock_steps_back_total",
+    "Times that the clock was found set back by more than a minute.",
+    registry=registry,
+)
 auth_failures = Counter(
     "retrain_auth_failures_total",
     "Requests with a bad, missing or insufficient token; 503 while a token file can't be used.",
@@ -186,7 +191,7 @@ ENDS = (
 """How a run that was followed can end."""
 
 # A counter that begins at 1 hides its first increase from every rate.
-for _loop in ("committer", "timer", "retention", "send", "follow", "announce", "ask"):
+for _loop in ("committer", "timer", "clock", "retention", "send", "follow", "announce", "ask"):
     worker_errors.labels(_loop)
 for _code in ("401", "403"):
     auth_failures.labels(_code)

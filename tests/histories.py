@@ -12,6 +12,7 @@ from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.sweeping import sweep_next
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.flows.worker.following import follow_next
+from receiver.flows.worker.mending import StepWatch, mend
 from receiver.flows.worker.rechecking import due_models, recheck
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.flows.worker.releasing import release_shared
@@ -34,10 +35,12 @@ class History:
         self.target = target
         self.policy_set: PolicySet = policy_set()
         self.watch = DoubtTimer(clock)
+        self.steps = StepWatch(clock)
 
     def restart(self) -> None:
         """What a process keeps in its memory is lost."""
         self.watch = DoubtTimer(self.clock)
+        self.steps = StepWatch(self.clock)
         if self.store.alone:
             with self.store.begin() as tx:
                 tx.release_leases(tx.now())
@@ -62,6 +65,7 @@ class History:
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""
+        mend(self.store, self.policy_set, self.steps)
         while sweep_next(self.store, self.policy_set):
             pass
         release_shared(self.store, self.policy_set)

@@ -12,6 +12,7 @@ from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
 from receiver.core.times import stamp
 from receiver.json_text import encode
+from receiver.store.column_types import MICROSECOND
 from receiver.store.compiled_upsert import Writing
 from receiver.store.tables import answers, configs, decisions, notifications, rejections
 
@@ -77,6 +78,9 @@ class LogRows:
     def add_config(self, config_hash: str, body: str, at: datetime) -> bool:
         """Keep a configuration by its hash. True if it differs from the one loaded before."""
         last = self._last_config()
+        # One that was loaded while the clock was ahead is no later one.
+        ahead = update(configs).where(configs.c.loaded_at >= at)
+        self._db.execute(ahead.values(loaded_at=at - MICROSECOND))
         known = self._db.execute(
             update(configs).where(configs.c.hash == config_hash).values(loaded_at=at)
         )

@@ -9,8 +9,8 @@ from receiver.core.decisions import SKIPS
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 from receiver.store.column_types import to_micros
 from receiver.store.compiled_upsert import upsert
-from receiver.store.tables import announcements as sent
 from receiver.store.tables import (
+    RAN_AHEAD,
     answers,
     attempts,
     costs,
@@ -24,6 +24,7 @@ from receiver.store.tables import (
     run_ends,
     transitions,
 )
+from receiver.store.tables import announcements as sent
 
 
 class RetentionRows:
@@ -69,7 +70,10 @@ class RetentionRows:
             table.c.id < to_micros(skips),
             table.c.decided_at < skips,
         )
-        return self._delete(table, table.c.id, or_(old, old_skips), limit)
+        gone = self._delete(table, table.c.id, or_(old, old_skips), limit)
+        # A clock that was ahead gave these ids that no age is told by.
+        ran_ahead = and_(RAN_AHEAD, table.c.decided_at < before)
+        return gone + self._delete(table, table.c.id, ran_ahead, limit)
 
     def _forget_notifications(self, before: datetime, limit: int) -> int:
         table = notifications

@@ -17,6 +17,7 @@ from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
 from receiver.store.advisory_locks import AdvisoryLocks
 from receiver.store.announcement_rows import AnnouncementRows
+from receiver.store.clock_rows import ClockRows
 from receiver.store.decision_ids import DecisionIds
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.errors import (
@@ -70,6 +71,7 @@ class Tx(
     LogRows,
     RetentionRows,
     SweepRows,
+    ClockRows,
     AdvisoryLocks,
 ):
     """One transaction: the writes, and the reads that decide. Times come from `now`."""

@@ -1,5 +1,6 @@
 """Tables, constraints and indexes; the migrations make them, a test compares."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from receiver.core.models import PauseScope
 from receiver.core.reports import Verdict
 from receiver.core.sources import Hush
 from receiver.core.sweeps import Sweep
-from receiver.store.column_types import Claims, Instant, Json, Plain, Span, Word
+from receiver.store.column_types import MICROSECOND, Claims, Instant, Json, Plain, Span, Word
 
 FILTERS = (
     "model",
@@ -52,6 +53,16 @@ def filter_index(column: str) -> tuple[Index, Index]:
         Index(f"ix_decisions_{column}", column, info={"engine": "sqlite"}),
         Index(f"ix_decisions_{column}_id", column, "id", info={"engine": "postgresql"}),
     )
+
+
+ID_SLACK = timedelta(hours=1)
+"""How far a decision's id runs ahead of its time without more ado: batches, small steps back."""
+
+RAN_AHEAD = text(f"id - decided_at > {ID_SLACK // MICROSECOND}")
+"""Decisions whose ids ran further ahead: the clock had been ahead, and an id never goes back.
+
+Their partial index is used only by statements that say exactly this.
+"""
 
 
 # SQLite makes a column the row's own number only if it is called INTEGER.
@@ -225,6 +236,13 @@ decisions = Table(
     one_of("reason", Reason),
     one_of("outcome", Outcome),
     *(index for column in FILTERS for index in filter_index(column)),
+    Index(
+        "ix_decisions_ran_ahead",
+        "decided_at",
+        "id",
+        sqlite_where=RAN_AHEAD,
+        postgresql_where=RAN_AHEAD,
+    ),
 )
 
 # The only thing that lets a decision be deleted: the horizon that retention wrote before.

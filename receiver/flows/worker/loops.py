@@ -14,12 +14,13 @@ from receiver.flows.sweeping import sweep_next
 from receiver.flows.worker.announcing import announce_next
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.flows.worker.following import follow_next
+from receiver.flows.worker.mending import StepWatch, mend
 from receiver.flows.worker.polling import Asked, poll_next
 from receiver.flows.worker.rechecking import due_models, postpone, recheck
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.flows.worker.releasing import release_shared
 from receiver.flows.worker.reports import read_next_report
-from receiver.flows.worker.retention import Ages, forget
+from receiver.flows.worker.retention import Ages, JumpWatch, forget
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import log, worker_errors
 
@@ -55,6 +56,7 @@ class LaneKind(StrEnum):
     """What a loop does; logs and metrics call it so."""
 
     TIMER = "timer"
+    CLOCK = "clock"
     RETENTION = "retention"
     SEND = "send"
     FOLLOW = "follow"
@@ -147,9 +149,10 @@ def unless_bug(step: Callable[[], T], otherwise: Callable[[], T]) -> T:
 
 
 class Worker:
-    """Runs the timer, the retention, for each target two loops and for each subscriber one.
+    """Runs the timer, the clock's watch, the retention, and a loop for each subscriber.
 
-    A source has one too. So one slow target, subscriber or source never holds the others.
+    For each target there are two. A source has one too. So one slow target, subscriber or source
+    never holds the others.
     """
 
     def __init__(
@@ -158,6 +161,8 @@ class Worker:
         self._store = store
         self._clock = clock
         self._watch = DoubtTimer(clock)
+        self._steps = StepWatch(clock)
+        self._jumps = JumpWatch(clock)
         self._setup = setup
         self._missing = missing
         self._lanes: dict[LaneName, Lane] = {}
@@ -169,6 +174,7 @@ class Worker:
         """Begin. They are those that the store still has dispatches and announcements for."""
         self._started = True
         self._add(LaneName(LaneKind.TIMER), self._recheck)
+        self._add(LaneName(LaneKind.CLOCK), self._mend)
         self._add(LaneName(LaneKind.RETENTION), self._forget, RETENTION_TICK)
         self._add_targets({*targets, *self._setup.dispatchers})
         self._add_subscribers({*subscribers, *self._setup.announcers})
@@ -267,6 +273,10 @@ class Worker:
         _count_bug("sweep_failed")
         return sweep_next(self._store, self._setup.policy_set, blindly=True)
 
+    def _mend(self) -> bool:
+        mend(self._store, self._setup.policy_set, self._steps)
+        return False
+
     def _release(self) -> None:
         """Before a group of due models, and of many groups only before one in each TICK."""
         now = self._clock.elapsed()
@@ -307,6 +317,8 @@ class Worker:
 
     def _forget(self) -> bool:
         lane = self._lanes[LaneName(LaneKind.RETENTION)]
+        if self._jumps.may_be_ahead(self._store):
+            return False
         forget(self._store, self._setup.ages, lane.stopping)
         return False
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from receiver.core.ports import Clock
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import log
@@ -12,6 +13,13 @@ STEP = 500
 """Rows in one transaction: intake waits for none longer than a few milliseconds."""
 
 ANSWERS = timedelta(hours=24)
+
+JUMP = timedelta(days=1)
+"""By less than that too much may be deleted when the clock is ahead: nobody misses it."""
+
+PATIENCE = timedelta(hours=1)
+"""How long a clock that jumped ahead must stay there before it is believed: what is deleted by it
+does not come back when it is set right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,30 @@ class Ages:
     notifications: timedelta = timedelta(days=14)
     runs: timedelta = timedelta(days=400)
     announcements: timedelta = timedelta(days=14)
+
+
+@dataclass(slots=True)
+class JumpWatch:
+    """Says whether the deciding clock may be ahead, by the clock that never jumps.
+
+    At the start nobody knows: the time may have gone by while no process ran, or not.
+    """
+
+    clock: Clock
+    _began: datetime | None = None
+    _jumped_at: timedelta | None = None
+
+    def may_be_ahead(self, store: Store) -> bool:
+        """Whether it jumped ahead a short while ago. Raises `StoreUnavailable`."""
+        with store.view() as view:
+            now, newest = view.now, view.decisions.newest_moment()
+        elapsed = self.clock.elapsed()
+        known = newest or now if self._began is None else self._began + elapsed
+        self._began = now - elapsed
+        if now - known > JUMP:
+            self._jumped_at = elapsed
+            log().warning("retention_waits", ahead_seconds=(now - known).total_seconds())
+        return self._jumped_at is not None and elapsed - self._jumped_at < PATIENCE
 
 
 def forget(store: Store, ages: Ages, stopping: Callable[[], bool]) -> int:

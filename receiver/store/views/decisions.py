@@ -9,14 +9,18 @@ from sqlalchemy import func, null, select
 
 from receiver.core.decisions import Reason, Scalar
 from receiver.store.bounded_columns import columns_within_bounds
-from receiver.store.column_types import MICROSECOND, to_micros
+from receiver.store.column_types import MICROSECOND, from_micros, to_micros
 from receiver.store.compiled_select import columns_of
-from receiver.store.tables import FILTERS, configs, decisions, notifications
+from receiver.store.tables import (
+    FILTERS,
+    ID_SLACK,
+    RAN_AHEAD,
+    configs,
+    decisions,
+    notifications,
+)
 from receiver.store.views.moment import Reads
 from receiver.store.views.paging import Page, filtered, page_of
-
-ID_SLACK = timedelta(hours=1)
-"""How far a decision's id may run ahead of its time: batches and small steps back of the clock."""
 
 DECISION_FILTERS = FILTERS
 
@@ -99,13 +103,27 @@ class DecisionReads(Reads):
             # An id is never behind its time, so it can bound the search.
             query = query.where(d.id >= to_micros(since), d.decided_at >= since)
         if until is not None:
+            # An id runs ahead of its time by no more than the slack, unless it is one of those
+            # that the clock was set back under.
             ahead = to_micros(until) + ID_SLACK // MICROSECOND  # it may be the calendar's last
-            query = query.where(d.id < ahead, d.decided_at < until)
+            last = self._last_ran_ahead(until)
+            query = query.where(d.id < max(ahead, last + 1), d.decided_at < until)
         if before is not None:
             query = query.where(d.id < before)
         return page_of(
             self._db, query, limit, lambda row: StoredDecision(*row), lambda one: one.id, fits=fits
         )
+
+    def _last_ran_ahead(self, until: datetime) -> int:
+        """The largest id of a decision from before this whose id ran ahead, 0 without any.
+
+        Their index is empty unless the clock was set back by more than the slack.
+        """
+        ran_ahead = select(func.max(decisions.c.id)).where(
+            RAN_AHEAD, decisions.c.decided_at < until
+        )
+        last: int | None = self._db.scalar(ran_ahead)
+        return last or 0
 
     def find(self, decision_id: int) -> WholeDecision | None:
         """One decision, with its gates."""
@@ -124,6 +142,11 @@ class DecisionReads(Reads):
         """The largest id in the log, 0 without any."""
         newest: int | None = self._db.scalar(select(func.max(decisions.c.id)))
         return newest or 0
+
+    def newest_moment(self) -> datetime | None:
+        """The time of the newest id; it may run ahead of the clock."""
+        newest = self.newest_id()
+        return from_micros(newest) if newest else None
 
     def after(self, last: int, overlap: timedelta, limit: int) -> list[DecisionEvent]:
         """The newest decisions behind this id, and those of shortly before it; newest first."""

@@ -10,6 +10,7 @@ from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
+from receiver.store.clock_rows import AheadReads
 from receiver.store.views.announcements import AnnouncementReads
 from receiver.store.views.budgets import Usages
 from receiver.store.views.decisions import DecisionReads
@@ -38,6 +39,7 @@ class View:
         self.holds = HoldReads(self._moment)
         self.page = PageReads(self._moment)
         self.sources = SourceReads(self._moment)
+        self.ahead = AheadReads(self._moment)
 
     @property
     def now(self) -> datetime:

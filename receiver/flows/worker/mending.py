@@ -1,0 +1,152 @@
+"""Mends what a clock that was ahead has stored: every deadline is within its own rule again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from receiver.core.alerts import Source
+from receiver.core.deadlines import (
+    SLACK,
+    Spans,
+    is_believable,
+    mend_alert,
+    mend_dispatch,
+    mend_model,
+    spans_of,
+)
+from receiver.core.decisions import Decision, Reason
+from receiver.core.durations import show_duration
+from receiver.core.policy_set import PolicySet
+from receiver.core.ports import Clock
+from receiver.core.times import clock_time
+from receiver.flows.intake.counting import count_one
+from receiver.flows.unit_of_work import UnitOfWork
+from receiver.store.clock_rows import Ahead
+from receiver.store.store import Store
+from receiver.telemetry import clock_steps_back, log
+
+LEAST_STEP = timedelta(seconds=1)
+"""A smaller step is none: the clock is slowed down and sped up all the time."""
+
+AGAIN = timedelta(minutes=1)
+"""How often is looked while the log has decisions of a time that is still to come: a call that
+was under way when the clock was set writes down what it was told before."""
+
+AT_ONCE = 200
+"""Models or rows in one transaction: intake hardly waits."""
+
+
+@dataclass(slots=True)
+class StepWatch:
+    """Notices that the deciding clock was set back, by the clock that never jumps.
+
+    At the start nobody knows: the clock may have been set while no process ran. And what was
+    decided by a time that is still to come tells it too.
+    """
+
+    clock: Clock
+    _began: datetime | None = None
+    _looked: timedelta = timedelta(0)
+    _newest: datetime | None = None
+
+    def step_back(self, asked: timedelta, now: datetime, newest: datetime) -> timedelta | None:
+        """How far the clock was set back; None if there is no reason to look for harm.
+
+        `newest` is the newest moment that the log knows. Whoever was asked at `asked` for the
+        time and answered late is no measure.
+        """
+        elapsed = self.clock.elapsed()
+        if elapsed - asked > LEAST_STEP:
+            return None
+        ahead = max(newest - now, timedelta(0))
+        back = ahead if self._began is None else self._began - (now - elapsed)
+        is_due = self._began is None or back > LEAST_STEP
+        self._began = now - elapsed
+        if ahead > SLACK:
+            unseen = self._newest is None or newest > self._newest + SLACK
+            back = max(back, ahead) if unseen else back
+            is_due = is_due or unseen or elapsed - self._looked >= AGAIN
+        if not is_due:
+            return None
+        self._looked, self._newest = elapsed, newest
+        return max(back, timedelta(0))
+
+
+def mend(store: Store, policy_set: PolicySet, watch: StepWatch) -> None:
+    """If the clock was set back, put what lies too far ahead where it belongs."""
+    asked = watch.clock.elapsed()
+    with store.view() as view:
+        now = view.now
+        back = watch.step_back(asked, now, view.decisions.newest_moment() or now)
+        if back is None or not is_believable(now):
+            return
+        spans = spans_of(policy_set.policies)
+        ids, names = view.ahead.dispatches(), view.ahead.models(spans)
+        columns = view.ahead.columns(spans)
+    if back > SLACK:
+        clock_steps_back.inc()
+        log().warning("clock_went_back", seconds=round(back.total_seconds(), 1))
+    for few in _batches(ids):
+        _mend_dispatches(store, policy_set, few)
+    for few in _batches(names):
+        _mend_models(store, policy_set, few, spans)
+    for column in columns:
+        _mend_column(store, column)
+    if not (ids or names or columns):
+        return
+    log().warning("moments_mended", dispatches=len(ids), models=len(names))
+    if back > SLACK:
+        _note(store, policy_set, back)
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
+
+
+def _mend_dispatches(store: Store, policy_set: PolicySet, ids: Sequence[str]) -> None:
+    with store.begin() as tx:
+        locked = {dispatch.model for dispatch in tx.dispatches_of(ids)}
+        unit = UnitOfWork(tx, policy_set, models=locked)
+        for dispatch in tx.dispatches_of(ids):  # read again, behind the locks
+            tx.mend_dispatch(mend_dispatch(dispatch, unit.now))
+
+
+def _mend_models(store: Store, policy_set: PolicySet, names: Sequence[str], spans: Spans) -> None:
+    with store.begin() as tx:
+        unit = UnitOfWork(tx, policy_set, models=names)
+        tx.mend_questions(names, unit.now)
+        taken = tx.longest_taken(names)
+        for name in names:
+            for entry in unit.alerts_of(name):
+                unit.keep(mend_alert(entry, unit.now, spans))
+            took = taken.get(name, timedelta(0))
+            unit.update(mend_model(unit.models[name], unit.now, spans, took))
+        unit.save()
+
+
+def _mend_column(store: Store, column: Ahead) -> None:
+    cut = AT_ONCE
+    while cut == AT_ONCE:
+        with store.begin() as tx:
+            cut = tx.cut_column(column, tx.now(), AT_ONCE)
+
+
+def _note(store: Store, policy_set: PolicySet, back: timedelta) -> None:
+    """Leave a note in the log: an operator who looks for the reason finds it there."""
+    with store.begin() as tx:
+        now = tx.now()
+        ahead_at = clock_time(now + back, now)
+        detail = (
+            f"the clock was ahead by {show_duration(back)}: it showed {ahead_at} and was set back "
+            f"to {clock_time(now, now)}; what was stored for later is due by its own rule again"
+        )
+        decision = Decision(
+            id=tx.decision_id(now),
+            decided_at=now,
+            source=Source.TIMER,
+            reason=Reason.OPERATOR,
+            detail=detail,
+            config_hash=policy_set.config_hash,
+        )
+        tx.add_decisions([decision])
+    count_one(decision)

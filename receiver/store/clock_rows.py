@@ -1,0 +1,186 @@
+"""Finds and cuts stored moments that only a clock that was ahead can have written."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Connection, Table, and_, func, or_, select, tuple_, union, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from receiver.core.deadlines import LEASE, SLACK, Spans
+from receiver.core.dispatches import LIVE, Dispatch
+from receiver.store.dispatch_rows import dispatch_of
+from receiver.store.tables import (
+    announcements,
+    answers,
+    approvals,
+    costs,
+    deliveries,
+    dispatches,
+    firing_alerts,
+    models,
+    notifications,
+    run_ends,
+    sources,
+    storm_releases,
+)
+from receiver.store.views.moment import Reads
+
+LONGEST_READ = timedelta(hours=1)
+"""The longest wait for the next try to read a report."""
+
+LONGEST_TRY = timedelta(hours=24)
+"""The longest wait for the next try to tell a subscriber, and how long answers are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A column whose moments may lie so far ahead, and where a later one is put instead."""
+
+    column: Column[datetime]
+    within: timedelta
+    to: timedelta
+
+    @property
+    def table(self) -> Table:
+        """Whose column it is."""
+        return self.column.table
+
+
+def moments(spans: Spans) -> Iterator[Ahead]:
+    """Those that no model's lock protects: what has happened, and what is to be done when."""
+    has_happened = (
+        notifications.c.received_at,
+        answers.c.answered_at,
+        deliveries.c.decided_at,
+        costs.c.ordered_at,
+        storm_releases.c.released_at,
+        run_ends.c.created_at,
+        run_ends.c.ended_at,
+        run_ends.c.recovered_at,
+        approvals.c.asked_at,
+        approvals.c.answered_at,
+        sources.c.asked_at,
+        sources.c.last_answer_at,
+        sources.c.steady_since,
+        sources.c.error_since,
+    )
+    yield from (Ahead(column, SLACK, timedelta(0)) for column in has_happened)
+    for column, span in (
+        (deliveries.c.forget_at, spans.remembered),
+        (run_ends.c.settles_at, spans.settle),
+        (approvals.c.expires_at, spans.approval),
+    ):
+        yield Ahead(column, span + SLACK, span)
+    # A report read twice is the same report, and subscribers know what they are told twice.
+    yield Ahead(run_ends.c.report_due_at, LONGEST_READ, timedelta(0))
+    yield Ahead(sources.c.due_at, LONGEST_READ, timedelta(0))
+    yield Ahead(sources.c.leased_until, LEASE + SLACK, LEASE)
+    yield Ahead(announcements.c.due_at, LONGEST_TRY, LONGEST_TRY)
+    yield Ahead(announcements.c.at, SLACK, timedelta(0))
+
+
+class ClockRows:
+    """Statements that cut. Whoever cuts what belongs to a model has locked it."""
+
+    _db: Connection
+
+    def dispatches_of(self, ids: Collection[str]) -> list[Dispatch]:
+        """These dispatches."""
+        query = select(dispatches).where(dispatches.c.id.in_(ids)).order_by(dispatches.c.id)
+        return [dispatch_of(row) for row in self._db.execute(query)]
+
+    def mend_dispatch(self, mended: Dispatch) -> None:
+        """Write a dispatch's moments; whose claim it is does not change."""
+        values = {name: getattr(mended, name) for name in MENDED}
+        self._db.execute(update(dispatches).where(dispatches.c.id == mended.id).values(**values))
+
+    def longest_taken(self, names: Collection[str]) -> dict[str, timedelta]:
+        """The longest cooldown or settle of each model's stored dispatches."""
+        each = dispatches.c
+        query = select(each.model, func.max(each.cooldown), func.max(each.settle))
+        rows = self._db.execute(query.where(each.model.in_(names)).group_by(each.model))
+        return {model: max(cooldown, settle) for model, cooldown, settle in rows}
+
+    def mend_questions(self, names: Collection[str], now: datetime) -> None:
+        """Let questions about these models belong to the episode whose beginning was cut."""
+        began = approvals.c.episode_started_at
+        these = update(approvals).where(approvals.c.model.in_(names), began > now + SLACK)
+        self._db.execute(these.values(episode_started_at=now))
+
+    def cut_column(self, ahead: Ahead, now: datetime, limit: int) -> int:
+        """Cut at most `limit` moments of a column. How many there were."""
+        table = ahead.table
+        key = table.primary_key.columns
+        late = (
+            select(*key)
+            .where(ahead.column > now + ahead.within)
+            .order_by(*key)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = self._db.execute(late).all()
+        if rows:
+            these = update(table).where(tuple_(*key).in_([tuple(row) for row in rows]))
+            values = {ahead.column.name: now + ahead.to}
+            if ahead.column is announcements.c.at:  # its waits were counted from then
+                values[announcements.c.due_at.name] = now + LEASE
+            self._db.execute(these.values(values))
+        return len(rows)
+
+
+MENDED = ("created_at", "sent_at", "doubt_since", "ended_at", "due_at")
+"""The moments of a dispatch that a clock of ours wrote."""
+
+
+class AheadReads(Reads):
+    """Reads of what lies too far ahead."""
+
+    def models(self, spans: Spans) -> list[str]:
+        """Models that have such a moment, or one of whose alerts has."""
+        now = self._moment.now
+        mine, each = models.c, firing_alerts.c
+        of_models = select(mine.name).where(
+            or_(
+                mine.cooldown_until > now + spans.cooldown,
+                mine.backoff_until > now + spans.cooldown,
+                mine.observed_until > now + spans.cooldown,
+                mine.episode_started_at > now + SLACK,
+                mine.emptied_at > now + SLACK,
+            )
+        )
+        held = [
+            and_(each.held_by == rung, each.held_until > now + span)
+            for rung, span in sorted(spans.held.items())
+        ]
+        of_alerts = select(each.model).where(
+            or_(
+                each.confirmed_at > now + SLACK,
+                each.expires_at > now + spans.expiry,
+                each.stale_until > now + spans.dedup,
+                *held,
+            )
+        )
+        return sorted(self._db.scalars(union(of_models, of_alerts)))
+
+    def dispatches(self) -> list[str]:
+        """Dispatches that have such a moment."""
+        return list(self._db.scalars(select(dispatches.c.id).where(_ahead(self._moment.now))))
+
+    def columns(self, spans: Spans) -> list[Ahead]:
+        """Other columns that have one."""
+        now = self._moment.now
+        return [
+            one
+            for one in moments(spans)
+            if self._db.scalar(select(one.column).where(one.column > now + one.within).limit(1))
+        ]
+
+
+def _ahead(now: datetime) -> ColumnElement[bool]:
+    each = dispatches.c
+    live = each.state.in_(sorted(LIVE))
+    happened = (each.created_at, each.sent_at, each.doubt_since, each.ended_at)
+    return or_(
+        and_(live, each.due_at > now + LEASE), *(column > now + SLACK for column in happened)
+    )

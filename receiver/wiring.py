@@ -45,7 +45,7 @@ from receiver.web.service import Loaded, Service
 
 if TYPE_CHECKING:
     from receiver.dispatchers.github_tokens import App, TokenPath
-    from receiver.sources.fetching import Peer
+    from receiver.sources.fetching import Upstream
 
 LOCAL_PYTHON = Path(".venv-kfp/bin/python")
 """A missing interpreter is told with its cure when a run is started."""
@@ -205,10 +205,10 @@ def asked_of(config: Config) -> dict[str, Asked]:
     }
 
 
-def _peer(settings: PeerSettings) -> "Peer":
-    from receiver.sources.fetching import Peer  # noqa: PLC0415  its client is slow to load
+def _peer(settings: PeerSettings) -> "Upstream":
+    from receiver.sources.fetching import Upstream  # noqa: PLC0415  its client is slow to load
 
-    return Peer(
+    return Upstream(
         url=settings.url,
         token_file=settings.token_file,
         username=settings.username,

@@ -6,7 +6,7 @@ from typing import Any
 
 from receiver.alertmanager.entries import fingerprint_of
 from receiver.core.alerts import Alert, AlertStatus
-from receiver.core.sources import Asking, Hush, Listed, Listing, NoAnswer, Quiet
+from receiver.core.sources import Asking, Hush, Listed, Listing, Quiet, SourceDown
 from receiver.flows.worker.polling import Asked, poll_next
 from tests.examples import alert, policy_set
 from tests.histories import History
@@ -32,7 +32,7 @@ class FakeSource:
 
     def ask(self) -> Listing:
         if self.down is not None:
-            raise NoAnswer(self.down)
+            raise SourceDown(self.down)
         self.answers += 1
         return Listing(list(self._alerts.values()), self.up_since)
 

@@ -13,7 +13,7 @@ def silenced(case: Case) -> Gate | None:
     belief = case.facts.belief
     if belief is None:
         return None
-    quiet, acts = belief.standing.quiet, case.ruling.silenced is WhenSilenced.ACT
+    quiet, acts = belief.consensus.quiet, case.ruling.silenced is WhenSilenced.ACT
     saw: dict[str, Scalar] = {"silenced": case.ruling.silenced.value, **_saw(quiet)}
     if quiet is None or not quiet.holds(case.now):
         return Gate(Reason.SILENCED, "no source says that it is silenced or muted", saw)
@@ -56,9 +56,9 @@ def unconfirmed(case: Case) -> Gate | None:
         "confirmed_at": stamp(belief.confirmed_at),
         "confirmed_by": belief.confirmed_by,
         "confirm_within_seconds": belief.confirm_within.total_seconds(),
-        "listed_by": ", ".join(belief.standing.listed_by),
-        "missed_by": ", ".join(belief.standing.missed_by),
-        "missed_since": stamp(belief.standing.missed_since),
+        "listed_by": ", ".join(belief.consensus.listed_by),
+        "missed_by": ", ".join(belief.consensus.missed_by),
+        "missed_since": stamp(belief.consensus.missed_since),
         "held_since": stamp(belief.held_since),
         "asks": doubt is not None and not waits,
     }
@@ -80,20 +80,20 @@ def unconfirmed(case: Case) -> Gate | None:
 
 def _doubt(case: Case, belief: Belief) -> str | None:
     """Why the alert is not believed, None if it is."""
-    standing, heard = belief.standing, belief.confirmed_at
-    missed = standing.missed_since
+    consensus, heard = belief.consensus, belief.confirmed_at
+    missed = consensus.missed_since
     if missed is not None and not is_between(missed, heard, case.now):
-        names, when = ", ".join(standing.missed_by), clock_time(missed, case.now)
+        names, when = ", ".join(consensus.missed_by), clock_time(missed, case.now)
         return f"since {when} {names} does not list it any more"
     # Either side of it: a clock that went back says nothing about the alert.
     age = abs(case.now - heard)
     if age >= belief.confirm_within:
-        never = "" if standing.listed_by or standing.missed_by else "; no source ever listed it"
+        never = "" if consensus.listed_by or consensus.missed_by else "; no source ever listed it"
         return (
             f"{belief.confirmed_by} said last {show_duration(age)} ago that it fires, longer ago "
             f"than {show_duration(belief.confirm_within)}{never}"
         )
-    quiet = standing.quiet
+    quiet = consensus.quiet
     if quiet is not None and not quiet.holds(case.now) and _respected(case):
         return f"its silence ended at {clock_time(quiet.ends_at, case.now)}, and may go on"
     return None

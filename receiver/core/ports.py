@@ -72,7 +72,7 @@ class Announcer(Protocol):
 
 
 class AlertSource(Protocol):
-    """Says which alerts fire. Raises only `NoAnswer`."""
+    """Says which alerts fire. Raises only `SourceDown`."""
 
     def ask(self) -> Listing:
         """Everything of ours that fires there now. Ends within one and a half minutes."""

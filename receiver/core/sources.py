@@ -27,7 +27,7 @@ DELIVERED = "webhook"
 """Who confirms an alert that was delivered to us."""
 
 
-class NoAnswer(Exception):
+class SourceDown(Exception):
     """A source did not say which alerts fire; the message is one sentence with its cure."""
 
 
@@ -208,7 +208,7 @@ def seen(source: str, listed: Listed) -> Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Consensus:
     """What all sources said of one alert in their last answers.
 
     Attributes:
@@ -227,12 +227,12 @@ class Standing:
     quiet: Quiet | None = None
 
 
-def standing_of(sightings: Iterable[Sighting], sources: Collection[str]) -> Standing:
+def consensus_of(sightings: Iterable[Sighting], sources: Collection[str]) -> Consensus:
     """Join what the configured sources said of one alert."""
     known = sorted((s for s in sightings if s.source in sources), key=lambda s: s.source)
     listed = [one for one in known if one.is_listed]
     missed = [one for one in known if not one.is_listed]
-    return Standing(
+    return Consensus(
         listed_by=tuple(one.source for one in listed),
         missed_by=tuple(one.source for one in missed),
         missed_since=None if listed else latest_of(*(one.missed_since for one in missed)),
@@ -263,7 +263,7 @@ class Belief:
     confirmed_at: datetime
     confirmed_by: str = DELIVERED
     held_since: datetime | None = None
-    standing: Standing = Standing()
+    consensus: Consensus = Consensus()
 
 
 def believed(
@@ -277,7 +277,7 @@ def believed(
         confirmed_at=entry.confirmed_at,
         confirmed_by=entry.confirmed_by or DELIVERED,
         held_since=entry.held_since if entry.held_by == UNCONFIRMED else None,
-        standing=standing_of(sightings, asking.sources),
+        consensus=consensus_of(sightings, asking.sources),
     )
 
 
@@ -299,9 +299,9 @@ def delivered(
     """
     if asking is None:
         return None
-    standing = standing_of(sightings, asking.sources)
-    told = replace(standing, missed_by=(), missed_since=None, over=False)
-    return Belief(asking.confirm_within, now, told_by or DELIVERED, standing=told)
+    consensus = consensus_of(sightings, asking.sources)
+    told = replace(consensus, missed_by=(), missed_since=None, over=False)
+    return Belief(asking.confirm_within, now, told_by or DELIVERED, consensus=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +325,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownEntry:
     """What an answer is compared with: an entry of some firing set, without its labels.
 
     Twenty thousand of them are read for each answer.
@@ -358,7 +358,7 @@ class Differences:
 
 def compare(
     listed: Iterable[Listed],
-    entries: Mapping[str, Known],
+    entries: Mapping[str, KnownEntry],
     known: Mapping[str, Sighting],
     asked_at: datetime,
     renew_after: timedelta,
@@ -389,7 +389,7 @@ def compare(
     return Differences(confirmed, missed, untold, noticed, gone)
 
 
-def _is_due(entry: Known, asked_at: datetime, renew_after: timedelta) -> bool:
+def _is_due(entry: KnownEntry, asked_at: datetime, renew_after: timedelta) -> bool:
     aged = abs(asked_at - entry.confirmed_at) >= renew_after
     return aged or entry.held_by == UNCONFIRMED
 

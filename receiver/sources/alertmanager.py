@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from receiver.core.policies import shown
-from receiver.core.sources import Hush, Listed, Listing, NoAnswer, Quiet
+from receiver.core.sources import Hush, Listed, Listing, Quiet, SourceDown
 from receiver.core.times import parse_time
 from receiver.sources.fetching import Fetch
 from receiver.sources.reading import NotAnArray, entries, read_object
@@ -36,11 +36,11 @@ class AlertmanagerSource:
     receiver: str
 
     def ask(self) -> Listing:
-        """What fires there for our receiver. Raises `NoAnswer`."""
+        """What fires there for our receiver. Raises `SourceDown`."""
         try:
             return self._ask()
         except NotAnArray as problem:
-            raise NoAnswer(
+            raise SourceDown(
                 f"the answer is not Alertmanager's: {problem}; write the address under which "
                 "/api/v2/status answers, without a log-in page before it"
             ) from None
@@ -66,7 +66,7 @@ class AlertmanagerSource:
     def _ours(self, alerts: Iterable[Mapping[str, Any]]) -> Iterator["_Entry"]:
         for number, alert in enumerate(alerts):
             if number == MOST_ALERTS:
-                raise NoAnswer(
+                raise SourceDown(
                     f"it lists more than {MOST_ALERTS} alerts for receiver "
                     f"{shown(self.receiver)}; route only what retrains a model there"
                 )
@@ -82,7 +82,7 @@ class AlertmanagerSource:
         names = [str(one.get("name")) for one in entries(self.fetch("/api/v2/receivers"))]
         if self.receiver not in names:
             known = ", ".join(shown(name) for name in names[:10])
-            raise NoAnswer(
+            raise SourceDown(
                 f"it has no receiver {shown(self.receiver)}; write one of {known} as receiver "
                 "in sources.alertmanagers"
             )

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from receiver import http
-from receiver.core.sources import NoAnswer
+from receiver.core.sources import SourceDown
 from receiver.secret_files import BadFile, read_token
 
 SECONDS = 20.0
@@ -19,14 +19,14 @@ LARGEST = 96 * 1024 * 1024
 
 
 class Fetch(Protocol):
-    """Gets what is at a path. Raises `NoAnswer`."""
+    """Gets what is at a path. Raises `SourceDown`."""
 
     def __call__(self, path: str) -> bytes:
         """The body of a 200; a path may have a query."""
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class Upstream:
     """Another program's API, and what lets us in. Its files are read anew for each request.
 
     Attributes:
@@ -43,15 +43,15 @@ class Peer:
     client: Callable[[Path | None], http.Client] = field(default=http.Client, repr=False)
 
     def __call__(self, path: str) -> bytes:
-        """Get it. Raises `NoAnswer`."""
+        """Get it. Raises `SourceDown`."""
         request = http.Request("GET", self.url + path, credentials=self._credentials())
         try:
             answer = self.client(self.ca_file).send(request, seconds=SECONDS, largest=LARGEST)
         except http.NoAnswer as problem:
-            raise NoAnswer(f"{self._host} does not answer: {problem}") from problem
+            raise SourceDown(f"{self._host} does not answer: {problem}") from problem
         if answer.status == HTTPStatus.OK:
             return answer.body
-        raise NoAnswer(f"{self._host} answered {answer.status}{_cure(answer)}")
+        raise SourceDown(f"{self._host} answered {answer.status}{_cure(answer)}")
 
     @property
     def _host(self) -> str:
@@ -82,8 +82,8 @@ def _cure(answer: http.Response) -> str:
 
 
 def _secret(path: Path) -> str:
-    """Read a secret anew, so that it can be replaced. Raises `NoAnswer`."""
+    """Read a secret anew, so that it can be replaced. Raises `SourceDown`."""
     try:
         return read_token(path)
     except BadFile as error:
-        raise NoAnswer(str(error)) from None
+        raise SourceDown(str(error)) from None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.core.sources import Listed, Listing, NoAnswer
+from receiver.core.sources import Listed, Listing, SourceDown
 from receiver.core.times import parse_time
 from receiver.sources.fetching import Fetch
 from receiver.sources.reading import NotAnArray, read_object
@@ -16,12 +16,12 @@ class PrometheusSource:
     fetch: Fetch
 
     def ask(self) -> Listing:
-        """What fires by its own rules. Raises `NoAnswer`."""
+        """What fires by its own rules. Raises `SourceDown`."""
         try:
             data = read_object(self.fetch("/api/v1/alerts"))["data"]
             return Listing([_listed(one) for one in data["alerts"] if one["state"] == "firing"])
         except (NotAnArray, AttributeError, KeyError, TypeError, ValueError):
-            raise NoAnswer(
+            raise SourceDown(
                 "the answer is not Prometheus'; write the address under which /api/v1/alerts "
                 "answers, without a log-in page before it"
             ) from None

@@ -46,9 +46,9 @@ from receiver.store.source_rows import SourceRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
 from receiver.store.sweep_rows import SweepRows
 from receiver.store.tables import decisions
-from receiver.store.turns import Turns
 from receiver.store.views.moment import time_of
 from receiver.store.views.view import View
+from receiver.store.write_lock import WriteLock
 
 __all__ = ["BeginAgain", "RowRefused", "Store", "StoreRefused", "StoreUnavailable", "Tx"]
 
@@ -126,7 +126,7 @@ class Store:
         self._ids = DecisionIds()
         self._file_lock: IO[str] | None = None
         # SQLite has one writer; its own waiting is by sleeping, ours is in order and at once.
-        self._writing = Turns()
+        self._writing = WriteLock()
 
     @property
     def url(self) -> str:

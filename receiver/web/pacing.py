@@ -36,14 +36,14 @@ class Paced:
             await self._app(scope, receive, send)
             return
         await self._makers.acquire()
-        answer = Answer(self._makers, self._unsent, send)
+        answer = PacedAnswer(self._makers, self._unsent, send)
         try:
             await self._app(scope, receive, answer.send)
         finally:
             answer.end()
 
 
-class Answer:
+class PacedAnswer:
     """One answer: in the making until its first bytes are there, then on its way in parts."""
 
     def __init__(self, makers: asyncio.Semaphore, unsent: Memory, send: Send) -> None:

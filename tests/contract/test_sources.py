@@ -5,11 +5,11 @@ import json
 import pytest
 
 from receiver.alertmanager.entries import fingerprint_of
-from receiver.core.sources import Hush, NoAnswer
+from receiver.core.sources import Hush, SourceDown
 from receiver.core.times import parse_time
 from receiver.sources import alertmanager as asking
 from receiver.sources.alertmanager import AlertmanagerSource, quote_meta
-from receiver.sources.fetching import Peer
+from receiver.sources.fetching import Upstream
 from receiver.sources.prometheus import PrometheusSource
 from receiver.sources.reading import NotAnArray, entries
 from tests.peers.alertmanager import STARTED, alertmanager
@@ -25,7 +25,7 @@ def peer():
 
 @pytest.fixture
 def source(peer):
-    return AlertmanagerSource(Peer(peer.url), "retrain")
+    return AlertmanagerSource(Upstream(peer.url), "retrain")
 
 
 def test_what_fires_for_our_receiver_is_listed(peer, source):
@@ -95,8 +95,10 @@ def test_what_is_inhibited_or_unprocessed_is_not_settled(peer, source, status):
 
 def test_a_receiver_that_is_not_there_is_told_with_those_that_are(peer):
     """Without it nothing is listed, which would look as if all were over."""
-    with pytest.raises(NoAnswer, match=r"no receiver 'retrian'; write one of 'retrain', 'other'"):
-        AlertmanagerSource(Peer(peer.url), "retrian").ask()
+    with pytest.raises(
+        SourceDown, match=r"no receiver 'retrian'; write one of 'retrain', 'other'"
+    ):
+        AlertmanagerSource(Upstream(peer.url), "retrian").ask()
 
 
 def test_a_receivers_name_is_no_pattern(peer):
@@ -105,7 +107,7 @@ def test_a_receivers_name_is_no_pattern(peer):
     peer.receivers = [name]
     peer.fire(**LABELS, receivers=[name])
 
-    assert len(AlertmanagerSource(Peer(peer.url), name).ask().alerts) == 1
+    assert len(AlertmanagerSource(Upstream(peer.url), name).ask().alerts) == 1
     assert quote_meta("a b-c/d.e") == "a b-c/d\\.e"
 
 
@@ -131,7 +133,7 @@ def test_what_is_no_answer_says_why_and_what_to_do(peer, source, answer, said):
     """A log-in page, an error, half an answer: the source is down, and nothing is over."""
     peer.answer = answer
 
-    with pytest.raises(NoAnswer) as caught:
+    with pytest.raises(SourceDown) as caught:
         source.ask()
 
     assert said in str(caught.value)
@@ -143,8 +145,8 @@ def test_the_same_of_prometheus(peer, answer):
     """Then nothing is over, either."""
     peer.answer = answer
 
-    with pytest.raises(NoAnswer):
-        PrometheusSource(Peer(peer.url)).ask()
+    with pytest.raises(SourceDown):
+        PrometheusSource(Upstream(peer.url)).ask()
 
 
 def test_prometheus_shows_what_fires_by_its_rules(peer):
@@ -153,16 +155,16 @@ def test_prometheus_shows_what_fires_by_its_rules(peer):
     for state in ("firing", "pending"):
         peer.prometheus.append({"labels": LABELS, "state": state, "activeAt": at, "value": "1"})
 
-    listed = PrometheusSource(Peer(peer.url)).ask().alerts
+    listed = PrometheusSource(Upstream(peer.url)).ask().alerts
 
     assert [one.labels for one in listed] == [LABELS]
 
 
 def test_nobody_there_is_told_with_the_place(source, peer):
     """The address has no secret in it, and says which Alertmanager it is."""
-    closed = AlertmanagerSource(Peer("http://127.0.0.1:9"), "retrain")
+    closed = AlertmanagerSource(Upstream("http://127.0.0.1:9"), "retrain")
 
-    with pytest.raises(NoAnswer, match=r"127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(SourceDown, match=r"127\.0\.0\.1:9 does not answer"):
         closed.ask()
 
 
@@ -170,15 +172,17 @@ def test_bearer_and_basic_come_from_files_that_are_read_anew(peer, tmp_path):
     """A token that was replaced is used with the next question."""
     secret = tmp_path / "secret"
     secret.write_text("first\n")
-    source = AlertmanagerSource(Peer(peer.url, token_file=secret), "retrain")
+    source = AlertmanagerSource(Upstream(peer.url, token_file=secret), "retrain")
     peer.authorization = "Bearer second"
-    with pytest.raises(NoAnswer, match="401"):
+    with pytest.raises(SourceDown, match="401"):
         source.ask()
     secret.write_text("second\n")
     source.ask()
 
     peer.authorization = "Basic cmV0cmFpbjpzZWNvbmQ="
-    AlertmanagerSource(Peer(peer.url, username="retrain", password_file=secret), "retrain").ask()
+    AlertmanagerSource(
+        Upstream(peer.url, username="retrain", password_file=secret), "retrain"
+    ).ask()
 
 
 @pytest.mark.parametrize(
@@ -189,9 +193,9 @@ def test_a_secret_that_cannot_be_read_is_told(peer, tmp_path, content, said):
     """With the file's name, never with what is in it."""
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
-    source = AlertmanagerSource(Peer(peer.url, token_file=tmp_path / "secret"), "retrain")
+    source = AlertmanagerSource(Upstream(peer.url, token_file=tmp_path / "secret"), "retrain")
 
-    with pytest.raises(NoAnswer, match=said):
+    with pytest.raises(SourceDown, match=said):
         source.ask()
 
 
@@ -201,7 +205,7 @@ def test_too_many_alerts_are_no_answer(peer, source, monkeypatch):
     for number in range(3):
         peer.fire(**LABELS, number=str(number))
 
-    with pytest.raises(NoAnswer, match="more than 2 alerts"):
+    with pytest.raises(SourceDown, match="more than 2 alerts"):
         source.ask()
 
 

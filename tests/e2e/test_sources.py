@@ -11,10 +11,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from receiver.alertmanager.entries import fingerprint_of
-from receiver.core.sources import Hush, NoAnswer
+from receiver.core.sources import Hush, SourceDown
 from receiver.core.times import stamp
 from receiver.sources.alertmanager import AlertmanagerSource
-from receiver.sources.fetching import Peer
+from receiver.sources.fetching import Upstream
 from receiver.store.store import Store
 from receiver.wiring import SystemClock
 from tests.asking import AskingHistory, told
@@ -121,7 +121,7 @@ def alertmanager(tmp_path_factory):
 
 
 def source_of(alertmanager, receiver="retrain"):
-    return AlertmanagerSource(Peer(alertmanager.url), receiver)
+    return AlertmanagerSource(Upstream(alertmanager.url), receiver)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_what_is_inhibited_is_not_settled(alertmanager):
 
 def test_a_receiver_that_its_configuration_lacks_is_told(alertmanager):
     """The names it has stand in the sentence."""
-    with pytest.raises(NoAnswer, match=r"no receiver 'retrian'; write one of .*'quiet\.one'"):
+    with pytest.raises(SourceDown, match=r"no receiver 'retrian'; write one of .*'quiet\.one'"):
         source_of(alertmanager, "retrian").ask()
 
 

@@ -15,7 +15,7 @@ from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
 from receiver.core.models import LatestDispatch, Pause, PauseScope
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.runs import RunState
-from receiver.core.sources import Belief, Hush, Quiet, Standing
+from receiver.core.sources import Belief, Consensus, Hush, Quiet
 from receiver.core.storms import Gathering, Storm
 from receiver.core.times import parse_time
 from receiver.flows.operator import approvals, controls
@@ -111,7 +111,7 @@ def belief(saw):
         confirmed_at=moment(doubt.get("confirmed_at")) or NOON,
         confirmed_by=doubt.get("confirmed_by", ""),
         held_since=moment(doubt.get("held_since")),
-        standing=Standing(**names, missed_since=moment(doubt.get("missed_since")), quiet=quiet),
+        consensus=Consensus(**names, missed_since=moment(doubt.get("missed_since")), quiet=quiet),
     )
 
 

@@ -18,19 +18,19 @@ from receiver.core.sources import (
     STEADY,
     Asking,
     Belief,
+    Consensus,
     Hush,
-    Known,
+    KnownEntry,
     Listed,
     Quiet,
     Sighting,
     SourceRecord,
-    Standing,
     believed,
     compare,
+    consensus_of,
     delivered,
     seen,
     shows,
-    standing_of,
 )
 from tests.examples import DRIFT, alert, policy_set
 from tests.fakes import NOON
@@ -44,10 +44,10 @@ MAIN = Asking(frozenset({"main"}), WITHIN)
 SILENCE = Quiet(Hush.SILENCED, "5e1f", "ana", "new sensor", NOON + HOUR)
 MUTE = Quiet(Hush.MUTED, "weekend")
 
-LISTED = Standing(listed_by=("main",))
-FRESH = Belief(WITHIN, NOON - MINUTE, "main", standing=LISTED)
+LISTED = Consensus(listed_by=("main",))
+FRESH = Belief(WITHIN, NOON - MINUTE, "main", consensus=LISTED)
 OLD = replace(FRESH, confirmed_at=NOON - WITHIN)
-MISSED = Standing(missed_by=("a", "b"), missed_since=NOON - SECOND)
+MISSED = Consensus(missed_by=("a", "b"), missed_since=NOON - SECOND)
 
 
 def judged(belief, policy=DRIFT, now=NOON):
@@ -55,7 +55,7 @@ def judged(belief, policy=DRIFT, now=NOON):
 
 
 def quieted(quiet, belief=FRESH):
-    return replace(belief, standing=replace(LISTED, quiet=quiet))
+    return replace(belief, consensus=replace(LISTED, quiet=quiet))
 
 
 ACTING = replace(DRIFT, silenced=WhenSilenced.ACT)
@@ -72,9 +72,9 @@ ACTING = replace(DRIFT, silenced=WhenSilenced.ACT)
         (OLD, "unconfirmed"),
         (replace(FRESH, confirmed_at=NOON + WITHIN), "unconfirmed"),
         # ... what no source lists any more, unless it was heard of since ...
-        (replace(FRESH, standing=MISSED), "unconfirmed"),
-        (replace(FRESH, standing=MISSED, confirmed_at=NOON), "triggered"),
-        (replace(FRESH, standing=MISSED, confirmed_at=NOON + MINUTE), "unconfirmed"),
+        (replace(FRESH, consensus=MISSED), "unconfirmed"),
+        (replace(FRESH, consensus=MISSED, confirmed_at=NOON), "triggered"),
+        (replace(FRESH, consensus=MISSED, confirmed_at=NOON + MINUTE), "unconfirmed"),
         # ... silences and mute times, and who wins.
         (quieted(SILENCE), "silenced"),
         (quieted(MUTE), "silenced"),
@@ -128,13 +128,13 @@ def test_what_is_unconfirmed_needs_a_human_after_a_while():
 
 def test_the_doubt_says_why():
     """Who said what last, and who does not say it any more."""
-    assert judged(replace(FRESH, standing=MISSED)).detail.startswith(
+    assert judged(replace(FRESH, consensus=MISSED)).detail.startswith(
         "since 11:59 UTC a, b does not list it any more; "
     )
     assert judged(OLD).detail.startswith(
         "main said last 5m ago that it fires, longer ago than 5m;"
     )
-    never = judged(replace(OLD, confirmed_by=DELIVERED, standing=Standing()))
+    never = judged(replace(OLD, confirmed_by=DELIVERED, consensus=Consensus()))
     assert "no source ever listed it" in never.detail
 
 
@@ -197,20 +197,20 @@ class TestStanding:
         """The others may just have been started."""
         said = [Sighting("b", "f", NOON), Sighting("a", "f", NOON, NOON, 5)]
 
-        standing = standing_of(said, {"a", "b"})
+        consensus = consensus_of(said, {"a", "b"})
 
-        assert (standing.listed_by, standing.missed_by) == (("b",), ("a",))
-        assert (standing.missed_since, standing.over) == (None, False)
+        assert (consensus.listed_by, consensus.missed_by) == (("b",), ("a",))
+        assert (consensus.missed_since, consensus.over) == (None, False)
 
     def test_it_is_over_when_all_that_knew_it_said_so_twice(self):
         """One answer is an accident; a source that never knew it has no say."""
         a, b = Sighting("a", "f", NOON, NOON, 2), Sighting("b", "f", NOON, NOON + MINUTE, 1)
 
-        assert not standing_of([a, b], {"a", "b"}).over
-        assert standing_of([a, b], {"a", "b"}).missed_since == NOON + MINUTE
-        assert standing_of([a, replace(b, misses=2)], {"a", "b"}).over
-        assert standing_of([a], {"a", "b"}).over
-        assert not standing_of([], {"a", "b"}).over
+        assert not consensus_of([a, b], {"a", "b"}).over
+        assert consensus_of([a, b], {"a", "b"}).missed_since == NOON + MINUTE
+        assert consensus_of([a, replace(b, misses=2)], {"a", "b"}).over
+        assert consensus_of([a], {"a", "b"}).over
+        assert not consensus_of([], {"a", "b"}).over
 
     def test_the_quiet_that_holds_longest_counts(self):
         """One without a known end holds longest."""
@@ -221,9 +221,9 @@ class TestStanding:
             Sighting("c", "f", NOON),
         ]
 
-        assert standing_of(said, {"a", "b", "c"}).quiet == longer
+        assert consensus_of(said, {"a", "b", "c"}).quiet == longer
         muted = [*said, Sighting("d", "f", NOON, quiet=MUTE)]
-        assert standing_of(muted, {"a", "b", "c", "d"}).quiet == MUTE
+        assert consensus_of(muted, {"a", "b", "c", "d"}).quiet == MUTE
 
 
 class TestMissing:
@@ -277,14 +277,14 @@ class TestComparing:
     @pytest.mark.parametrize(
         ("entry", "known", "confirmed"),
         [
-            (Known("42", NOON, None), SEEN, False),
-            (Known("42", NOON - MINUTE, None), SEEN, True),
-            (Known("42", NOON + MINUTE, None), SEEN, True),
-            (Known("42", NOON, "unconfirmed"), SEEN, True),
-            (Known("42", NOON, "silenced"), SEEN, False),
-            (Known("42", NOON, None), None, True),
-            (Known("42", NOON, None), replace(SEEN, quiet=MUTE), True),
-            (Known("42", NOON, None), replace(SEEN, missed_since=NOON), True),
+            (KnownEntry("42", NOON, None), SEEN, False),
+            (KnownEntry("42", NOON - MINUTE, None), SEEN, True),
+            (KnownEntry("42", NOON + MINUTE, None), SEEN, True),
+            (KnownEntry("42", NOON, "unconfirmed"), SEEN, True),
+            (KnownEntry("42", NOON, "silenced"), SEEN, False),
+            (KnownEntry("42", NOON, None), None, True),
+            (KnownEntry("42", NOON, None), replace(SEEN, quiet=MUTE), True),
+            (KnownEntry("42", NOON, None), replace(SEEN, missed_since=NOON), True),
         ],
     )
     def test_entries_are_confirmed_when_that_says_something(self, entry, known, confirmed):
@@ -308,7 +308,7 @@ class TestComparing:
 
     def test_what_is_not_listed_is_missed_or_gone(self):
         """Only what this source knew."""
-        entry = Known("42", NOON, None)
+        entry = KnownEntry("42", NOON, None)
         assert self.compared([], entry, self.SEEN).missed == ["f"]
         assert self.compared([], None, self.SEEN).gone == ["f"]
         assert not self.compared([], entry).missed

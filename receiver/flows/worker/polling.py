@@ -21,19 +21,19 @@ from receiver.core.sources import (
     PROMETHEUS,
     SILENCED,
     UNCONFIRMED,
+    Consensus,
     Differences,
     Listed,
     Listing,
-    NoAnswer,
     Quiet,
     Sighting,
+    SourceDown,
     SourceRecord,
-    Standing,
     compare,
+    consensus_of,
     is_between,
     seen,
     shows,
-    standing_of,
 )
 from receiver.core.times import clock_time
 from receiver.flows.deciding import Origin, decide_alert
@@ -99,7 +99,7 @@ def poll_next(
         return False
     try:
         listing = asked.source.ask()
-    except NoAnswer as problem:
+    except SourceDown as problem:
         _failed(store, asked.name, asked_at, str(problem))
         return False
     record = _answered(store, asked.name, asked_at, listing.up_since)
@@ -223,7 +223,7 @@ def _prometheus_alerts(store: Store, answer: _Answer) -> Sequence[Listed] | None
         return ()
     try:
         listing = answer.by.prometheus.ask()
-    except NoAnswer as problem:
+    except SourceDown as problem:
         _failed(store, PROMETHEUS, answer.asked_at, str(problem))
         return None
     _answered(store, PROMETHEUS, answer.asked_at, listing.up_since)
@@ -259,9 +259,9 @@ def _carry(
 
 def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: Listed) -> Sighting:
     """The source lists the entry: it fires, also if nobody is told of it."""
-    before = _standing(unit, entry.fingerprint)
+    before = _consensus(unit, entry.fingerprint)
     now = seen(answer.by.name, listed)
-    after = _standing(unit, entry.fingerprint, now)
+    after = _consensus(unit, entry.fingerprint, now)
     policy = unit.policy_set.policy(entry.policy)
     newer = is_between(answer.asked_at, entry.confirmed_at, unit.now)
     confirmed_at = entry.confirmed_at if newer else answer.asked_at
@@ -292,28 +292,28 @@ def _miss(unit: UnitOfWork, answer: _Answer, entry: FiringAlert) -> list[Sightin
     shown = answer.shown
     counts = answer.steady and shown is not None and not shows(shown, entry.labels)
     now = known.missed(answer.asked_at, entry.confirmed_at, counts=counts)
-    standing = _standing(unit, entry.fingerprint, now)
-    if not standing.over:
+    consensus = _consensus(unit, entry.fingerprint, now)
+    if not consensus.over:
         if entry.held_by == SILENCED:  # it is no more: another rung may hold it now
             unit.keep(entry.freed())
         return [now]
-    _end(unit, answer, entry, standing)
+    _end(unit, answer, entry, consensus)
     return [now]
 
 
-def _standing(unit: UnitOfWork, fingerprint: str, now: Sighting | None = None) -> Standing:
+def _consensus(unit: UnitOfWork, fingerprint: str, now: Sighting | None = None) -> Consensus:
     """What all sources say of an alert; with `now`, what they say with it."""
     asking = unit.policy_set.asking
     sightings = unit.sightings_of(fingerprint) if now is None else unit.saw(now)
-    return standing_of(sightings, asking.sources if asking else ())
+    return consensus_of(sightings, asking.sources if asking else ())
 
 
-def _end(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, standing: Standing) -> None:
+def _end(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, consensus: Consensus) -> None:
     """Decide an entry as resolved, with the sentence that says who does not list it."""
-    since = clock_time(standing.missed_since, unit.now)
-    who = " and ".join(standing.missed_by)
+    since = clock_time(consensus.missed_since, unit.now)
+    who = " and ".join(consensus.missed_by)
     said = (
-        f"nobody told us: {who} {'do' if len(standing.missed_by) > 1 else 'does'} not list it "
+        f"nobody told us: {who} {'do' if len(consensus.missed_by) > 1 else 'does'} not list it "
         f"any more since {since}, in {ENOUGH} answers in a row"
     )
     ends_at = max(unit.now, entry.starts_at)  # the clocks of other machines may be ahead

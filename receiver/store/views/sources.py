@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from receiver.core.models import FiringAlert
-from receiver.core.sources import Asking, Belief, Known, Sighting, SourceRecord, believed
+from receiver.core.sources import Asking, Belief, KnownEntry, Sighting, SourceRecord, believed
 from receiver.store.model_rows import Delivery, deliveries_of
 from receiver.store.source_rows import sightings_by, sightings_of
 from receiver.store.tables import firing_alerts, sources
@@ -25,11 +25,11 @@ class SourceReads(Reads):
         """What one source said last, by alert."""
         return sightings_by(self._db, name)
 
-    def every_entry(self) -> dict[str, Known]:
+    def every_entry(self) -> dict[str, KnownEntry]:
         """Every entry of every firing set, by fingerprint."""
         f = firing_alerts.c
         rows = self._db.execute(select(f.fingerprint, f.model, f.confirmed_at, f.held_by))
-        return {fingerprint: Known(*rest) for fingerprint, *rest in rows}
+        return {fingerprint: KnownEntry(*rest) for fingerprint, *rest in rows}
 
     def deliveries(self, fingerprints: Collection[str]) -> dict[str, list[Delivery]]:
         """What is remembered of deliveries of these alerts, by alert."""

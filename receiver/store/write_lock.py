@@ -1,10 +1,10 @@
-"""The turns of those who write to SQLite: one at a time, in the order in which they came."""
+"""The lock of those who write to SQLite: one at a time, in the order in which they came."""
 
 import threading
 from collections import deque
 
 
-class Turns:
+class WriteLock:
     """A lock that is handed over: who gives it back and wants it again waits behind the others.
 
     A plain lock may be taken again before the thread that waits for it has woken up, and a timer

@@ -48,6 +48,7 @@ class StepWatch:
     _began: datetime | None = None
     _looked: timedelta = timedelta(0)
     _newest: datetime | None = None
+    _is_due: bool = False
 
     def step_back(self, asked: timedelta, now: datetime, newest: datetime) -> timedelta | None:
         """How far the clock was set back; None if there is no reason to look for harm.
@@ -66,10 +67,15 @@ class StepWatch:
             unseen = self._newest is None or newest > self._newest + SLACK
             back = max(back, ahead) if unseen else back
             is_due = is_due or unseen or elapsed - self._looked >= AGAIN
-        if not is_due:
+        self._is_due |= is_due  # also if the store failed last time
+        if not self._is_due:
             return None
         self._looked, self._newest = elapsed, newest
         return max(back, timedelta(0))
+
+    def done(self) -> None:
+        """What lay too far ahead was mended."""
+        self._is_due = False
 
 
 def mend(store: Store, policy_set: PolicySet, watch: StepWatch) -> None:
@@ -78,7 +84,10 @@ def mend(store: Store, policy_set: PolicySet, watch: StepWatch) -> None:
     with store.view() as view:
         now = view.now
         back = watch.step_back(asked, now, view.decisions.newest_moment() or now)
-        if back is None or not is_believable(now):
+        if back is None:
+            return
+        if not is_believable(now):
+            watch.done()
             return
         spans = spans_of(policy_set.policies)
         ids, names = view.ahead.dispatches(), view.ahead.models(spans)
@@ -92,6 +101,7 @@ def mend(store: Store, policy_set: PolicySet, watch: StepWatch) -> None:
         _mend_models(store, policy_set, few, spans)
     for column in columns:
         _mend_column(store, column)
+    watch.done()
     if not (ids or names or columns):
         return
     log().warning("moments_mended", dispatches=len(ids), models=len(names))

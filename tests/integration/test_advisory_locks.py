@@ -84,8 +84,8 @@ def test_of_replicas_that_start_with_a_new_configuration_one_applies_it(replicas
         second = replicas.begin(apply_configuration, two.store, new, "{}")
         replicas.await_waiting()
 
-    assert (first.result(), second.result()) == (True, False)
-    assert apply_configuration(two.store, policy_set(config_hash="old"), "{}")
+    assert (first.result().changed, second.result().changed) == (True, False)
+    assert apply_configuration(two.store, policy_set(config_hash="old"), "{}").changed
 
 
 def test_an_operator_takes_a_dispatch_from_a_worker_that_claimed_it_meanwhile(replicas, one, two):

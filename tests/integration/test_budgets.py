@@ -76,7 +76,7 @@ def test_a_model_gets_so_many_runs_in_a_span(history):
     assert (held.reason, held.next_check_at) == ("budget", first.created_at + 7 * DAY)
     assert held.detail == (
         "the budget is used up: 4 of 4 runs in 7d per model are ordered; there is room again at "
-        "2026-11-29 12:00 UTC"
+        "2026-11-29 12:00 UTC; the alert was last heard of 1d3h ago"
     )
     assert state_of(history.model(), history.firing(), [], history.now()) is ModelState.HELD
 

@@ -333,8 +333,8 @@ def test_the_configuration_that_was_loaded_last_is_in_force(ahead):
     back(ahead)
     ahead.clock.pass_(MINUTE)
 
-    assert apply_configuration(ahead.store, new, "{}")
-    assert not apply_configuration(ahead.store, new, "{}")
+    assert apply_configuration(ahead.store, new, "{}").changed
+    assert not apply_configuration(ahead.store, new, "{}").changed
     with ahead.store.view() as view:
         assert view.holds.decided_otherwise("old") == []
 

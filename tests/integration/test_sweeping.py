@@ -158,7 +158,7 @@ def test_a_reload_lets_all_be_decided_in_steps(history):
     history.tick()
     history.clock.pass_(HOUR)
 
-    assert apply_configuration(history.store, other, "new")
+    assert apply_configuration(history.store, other, "new").changed
     history.policy_set = other
     history.tick()
 

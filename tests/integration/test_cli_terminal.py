@@ -74,12 +74,14 @@ class TestTerminal:
 
 
 def test_check_config(cli, tmp_path):
-    """A valid file is exit 0; a broken one exit 1 with each problem's place and cure."""
+    """A valid file is exit 0, with what it lacks; a broken one exit 1, each place and cure."""
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text(NO_AUTH)
     bad.write_text(NO_AUTH.replace("target:", "tarket:"))
 
-    assert cli("check-config", "--config", str(good)).out == f"{good} is valid\n"
+    missing, valid = cli("check-config", "--config", str(good)).out.splitlines()
+    assert missing.startswith("missing: sources: there are none")
+    assert valid == f"{good} is valid"
     ended = cli("check-config", "--config", str(bad))
     assert ended.code == 1
     assert "policies[0].tarket: unknown setting; did you mean 'target'?" in ended.err

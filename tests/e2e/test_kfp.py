@@ -115,9 +115,9 @@ def test_a_500_after_accepting_is_found_by_its_id(api, peer):
     assert len(asked_of(peer, "accepted")) == 1
 
 
-def test_a_503_before_accepting_is_proven_absent_and_sent_with_another_id(api, peer):
-    """A 503 may come from a proxy behind which a run began: only the look-up tells."""
-    peer.answer_next(Fault(503))
+def test_a_cut_before_accepting_is_proven_absent_and_sent_with_another_id(api, peer):
+    """A run may have begun behind a cut: only the look-up tells. (A 5xx waits for minutes.)"""
+    peer.answer_next(Fault())
     api.notify(entry("turned-away", starts_at=now()))
     dispatch = reaches(api, "turned-away", "running")
 

@@ -116,7 +116,7 @@ def test_a_500_after_accepting_is_found_by_its_id(api, peer):
 
 
 def test_a_cut_before_accepting_is_proven_absent_and_sent_with_another_id(api, peer):
-    """A run may have begun behind a cut: only the look-up tells. (A 5xx waits for minutes.)"""
+    """A run may have begun behind a cut: only the look-up tells. A 5xx waits for minutes."""
     peer.answer_next(Fault())
     api.notify(entry("turned-away", starts_at=now()))
     dispatch = reaches(api, "turned-away", "running")

@@ -80,7 +80,7 @@ def _admit_on_postgresql(db: sa.Connection) -> None:
 
 
 def _admit_on_sqlite(db: sa.Connection) -> None:
-    """Change the rule in the schema's own text: docs/adr/0007 says why, and why that is safe.
+    """Change the rule in the schema's own text: docs/adr/0008 says why, and why that is safe.
 
     SQLite has no ALTER for it. To copy the log would take minutes and twice its room, in which
     nothing is taken in. This is what SQLite's manual has for changes that leave every row as it

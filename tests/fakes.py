@@ -47,6 +47,7 @@ class FakeTarget:
         starts: The ids of the dispatches whose run was really started, in order.
         asked: How often `start` was called.
         looks: How often `find` was called.
+        polls: How often `poll` was called.
         lists_nothing: The listing is broken: it shows no run at all, and is seen to.
 
     """
@@ -66,6 +67,8 @@ class FakeTarget:
         self.states: dict[str, RunState] = {}
         self.reports: dict[str, Report | Exception] = {}
         self.reads = 0
+        self.polls = 0
+        self.poll_fails: DispatchError | None = None
 
     def run_of(self, dispatch: Dispatch) -> Run:
         return Run(id=f"run-{dispatch.id}", url=None, shows_id=True)
@@ -91,6 +94,9 @@ class FakeTarget:
         return self.begin(dispatch)
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
+        self.polls += 1
+        if self.poll_fails is not None:
+            raise self.poll_fails
         state = self.states[dispatch.id]
         return RunStatus(state=state, detail=state.value, shows_id=True, note=self.note)
 
@@ -101,9 +107,15 @@ class FakeTarget:
             raise report
         return report
 
+    def start_anew(self, dispatch_id: str, state: RunState = RunState.RUNNING) -> None:
+        """Somebody starts an ended run again, under its old id."""
+        self.states[dispatch_id] = state
+
     def finish(self, state: RunState = RunState.SUCCEEDED) -> None:
-        """End every run."""
-        self.states = dict.fromkeys(self.states, state)
+        """End every run that has not ended."""
+        for dispatch_id, known in self.states.items():
+            if known is RunState.RUNNING:
+                self.states[dispatch_id] = state
 
 
 def accepted_then_cut(target: FakeTarget, dispatch: Dispatch) -> Run:

@@ -17,6 +17,7 @@ from receiver.flows.worker.rechecking import due_models, recheck
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.flows.worker.releasing import release_shared
 from receiver.flows.worker.reports import read_next_report
+from receiver.flows.worker.reruns import RerunPace, look_for_rerun
 from receiver.store.store import Store
 from receiver.store.views.decisions import StoredDecision, WholeDecision
 from receiver.store.views.paging import MOST_ROWS
@@ -36,6 +37,7 @@ class History:
         self.policy_set: PolicySet = policy_set()
         self.watch = DoubtTimer(clock)
         self.steps = StepWatch(clock)
+        self.pace = RerunPace(clock)
 
     def restart(self) -> None:
         """What a process keeps in its memory is lost."""
@@ -61,7 +63,11 @@ class History:
     def follow(self) -> bool:
         """One step of the loop that follows."""
         followed = follow_next(self.store, TARGET, self.target, self.policy_set, self.watch)
-        return followed or read_next_report(self.store, TARGET, self.target)
+        return (
+            followed
+            or read_next_report(self.store, TARGET, self.target)
+            or look_for_rerun(self.store, TARGET, self.target, self.policy_set, self.pace)
+        )
 
     def tick(self) -> bool:
         """One step of the timer. Whether it ordered a run."""

@@ -34,6 +34,9 @@ LIVE = frozenset(
     }
 )
 
+RUN_ENDED = frozenset({DispatchState.SUCCEEDED, DispatchState.FAILED, DispatchState.CANCELLED})
+"""The target said how the run ended; somebody may start it anew there."""
+
 ATTENTION = frozenset({DispatchState.PARKED, DispatchState.REFUSED})
 
 
@@ -42,7 +45,7 @@ class Mover(StrEnum):
 
     SENDER = "sender"  # flows/worker/dispatching.py
     RECONCILER = "reconciler"  # flows/worker/reconciling.py
-    FOLLOWER = "follower"  # flows/worker/following.py
+    FOLLOWER = "follower"  # flows/worker/following.py, flows/worker/reruns.py
     OPERATOR = "operator"  # flows/operator/dispatches.py
 
 
@@ -86,6 +89,7 @@ MOVES: Mapping[Mover, frozenset[Move]] = {
                 DispatchState.PARKED,
             },
         ),
+        (RUN_ENDED, {DispatchState.RUNNING}),
     ),
     Mover.OPERATOR: _moves(
         (ATTENTION, {DispatchState.UNKNOWN}),

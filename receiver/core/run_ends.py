@@ -85,6 +85,8 @@ class RunEnd:
         report_tries: How often that was tried.
         asked: Whether there was somebody to ask if its alerts still fire.
         confirmed_at: When somebody first said so after it had settled.
+        rerun_due_at: When the target is asked whether somebody started the run anew; None once the
+            model's cooldown is over, or another run is its latest.
 
     """
 
@@ -105,6 +107,7 @@ class RunEnd:
     report_tries: int = 0
     asked: bool = False
     confirmed_at: datetime | None = None
+    rerun_due_at: datetime | None = None
 
     def effect(self, now: datetime) -> Effect:
         """What it brought, as far as that can be told now."""
@@ -116,6 +119,19 @@ class RunEnd:
 
 REPORTING = frozenset({DispatchState.SUCCEEDED, DispatchState.FAILED})
 """Ends after which a run may have reported something: a failed one may have rejected its model."""
+
+SOONEST_RERUN_LOOK = timedelta(minutes=1)
+LATEST_RERUN_LOOK = timedelta(minutes=15)
+
+
+def next_rerun_look(ended_at: datetime, now: datetime) -> datetime:
+    """When to ask next whether an ended run goes again: after a tenth of the time since its end.
+
+    Who re-runs a failed run mostly does so soon; a target limits how often it may be asked.
+    """
+    since = (now - ended_at) / 10
+    return now + min(max(since, SOONEST_RERUN_LOOK), LATEST_RERUN_LOOK)
+
 
 READ_AGAIN = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1200, 3600))
 """Waits between tries to read a report; after the last one it stays unread."""

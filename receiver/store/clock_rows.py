@@ -74,6 +74,7 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         yield Ahead(column, span + SLACK, span)
     # A report read twice is the same report, and subscribers know what they are told twice.
     yield Ahead(run_ends.c.report_due_at, LONGEST_READ, timedelta(0))
+    yield Ahead(run_ends.c.rerun_due_at, LONGEST_READ, timedelta(0))
     yield Ahead(sources.c.due_at, LONGEST_READ, timedelta(0))
     yield Ahead(sources.c.leased_until, LEASE + SLACK, LEASE)
     yield Ahead(announcements.c.due_at, LONGEST_TRY, LONGEST_TRY)

@@ -3,8 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, select, update
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.core.reports import Report
 from receiver.core.run_ends import RunEnd
@@ -52,22 +55,27 @@ class RunEndRows:
         A claim is only a later `report_due_at`. A report read twice is the same report.
         Raises `UnreadableRow`.
         """
-        due = (
-            select(run_ends.c.dispatch_id)
-            .where(run_ends.c.target == target, run_ends.c.report_due_at <= now)
-            .order_by(run_ends.c.report_due_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
-        claiming = (
-            update(run_ends)
-            .where(run_ends.c.dispatch_id == due)
-            .values(report_due_at=bindparam("until"), report_tries=run_ends.c.report_tries + 1)
-            .returning(run_ends)
-        )
-        values = {"until": now + lease}
+        claiming = _claiming(run_ends.c.report_due_at, report_tries=run_ends.c.report_tries + 1)
+        values = {"of_target": target, "now": now, "until": now + lease}
         return read_claimed(self._db, claiming, values, run_end_of, due="report_due_at")
+
+    def claim_rerun(self, target: str, *, now: datetime, lease: timedelta) -> RunEnd | None:
+        """Take the run end of a target that is due to be asked whether it goes again, likewise.
+
+        Raises `UnreadableRow`.
+        """
+        claiming = _claiming(run_ends.c.rerun_due_at)
+        values = {"of_target": target, "now": now, "until": now + lease}
+        return read_claimed(self._db, claiming, values, run_end_of, due="rerun_due_at")
+
+    def save_rerun_due(self, dispatch_id: str, due_at: datetime | None) -> None:
+        """Write down when the target is asked next whether the run goes again."""
+        this = update(run_ends).where(run_ends.c.dispatch_id == dispatch_id)
+        self._db.execute(this.values(rerun_due_at=due_at))
+
+    def drop_run_end(self, dispatch_id: str) -> None:
+        """Forget the end of a run that goes again."""
+        self._db.execute(delete(run_ends).where(run_ends.c.dispatch_id == dispatch_id))
 
     def save_report(
         self, dispatch_id: str, report: Report, *, detail: str, due_at: datetime | None
@@ -83,3 +91,21 @@ class RunEndRows:
                 report_due_at=due_at,
             )
         )
+
+
+def _claiming(due: Column[Any], **changed: ColumnElement[Any]) -> ReturningUpdate[Any]:
+    """The statement that takes the first run end of a target by a column of due times."""
+    first = (
+        select(run_ends.c.dispatch_id)
+        .where(run_ends.c.target == bindparam("of_target"), due <= bindparam("now"))
+        .order_by(due)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    return (
+        update(run_ends)
+        .where(run_ends.c.dispatch_id == first)
+        .values({due: bindparam("until"), **changed})
+        .returning(run_ends)
+    )

@@ -398,6 +398,7 @@ run_ends = Table(
     Column("report_tries", Integer, nullable=False),
     Column("asked", Boolean, nullable=False, server_default=false()),
     Column("confirmed_at", Instant),
+    Column("rerun_due_at", Instant),
     one_of("state", ENDS),
     one_of("verdict", Verdict),
     Index("ix_run_ends_model", "model", "created_at"),
@@ -408,6 +409,13 @@ run_ends = Table(
         "report_due_at",
         sqlite_where=text("report_due_at IS NOT NULL"),
         postgresql_where=text("report_due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_run_ends_rerun_due",
+        "target",
+        "rerun_due_at",
+        sqlite_where=text("rerun_due_at IS NOT NULL"),
+        postgresql_where=text("rerun_due_at IS NOT NULL"),
     ),
 )
 

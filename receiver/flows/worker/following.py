@@ -8,7 +8,7 @@ from receiver.core.dispatches import Dispatch, DispatchError, DispatchState, Mov
 from receiver.core.durations import show_duration
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
-from receiver.core.run_ends import REPORTING, RunEnd
+from receiver.core.run_ends import REPORTING, RunEnd, next_rerun_look
 from receiver.core.runs import RunState, RunStatus, is_gone, next_poll
 from receiver.core.times import clock_time
 from receiver.flows.transitions import LEASE, park_moved, place_of, save_moved
@@ -147,5 +147,6 @@ def _run_end(unit: UnitOfWork, dispatch: Dispatch, ended_at: datetime) -> RunEnd
         settles_at=ended_at + dispatch.settle,
         fired=any(alert.counts(ended_at) for alert in unit.alerts_of(dispatch.model)),
         report_due_at=ended_at if dispatch.state in REPORTING else None,
+        rerun_due_at=next_rerun_look(ended_at, unit.now),
         asked=unit.policy_set.asking is not None,
     )

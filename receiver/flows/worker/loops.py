@@ -20,6 +20,7 @@ from receiver.flows.worker.rechecking import due_models, postpone, recheck
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.flows.worker.releasing import release_shared
 from receiver.flows.worker.reports import read_next_report
+from receiver.flows.worker.reruns import RerunPace, look_for_rerun
 from receiver.flows.worker.retention import Ages, JumpWatch, forget
 from receiver.store.store import Store, StoreUnavailable
 from receiver.telemetry import log, worker_errors
@@ -162,6 +163,7 @@ class Worker:
         self._clock = clock
         self._watch = DoubtTimer(clock)
         self._steps = StepWatch(clock)
+        self._pace = RerunPace(clock)
         self._jumps = JumpWatch(clock)
         self._setup = setup
         self._missing = missing
@@ -238,8 +240,9 @@ class Worker:
         dispatcher = self._dispatcher(target)
         book = self._setup.policy_set
         followed = follow_next(self._store, target, dispatcher, book, self._watch)
-        # Both in turn: where many runs are followed, reports must be read as well.
-        return read_next_report(self._store, target, dispatcher) or followed
+        looked = look_for_rerun(self._store, target, dispatcher, book, self._pace)
+        # All in turn: where many runs are followed, reports must be read as well.
+        return read_next_report(self._store, target, dispatcher) or followed or looked
 
     def _announce(self, subscriber: str) -> bool:
         return announce_next(self._store, subscriber, self._setup.announcers.get(subscriber))

@@ -1,7 +1,7 @@
 """Storms: many models that begin to fire together, which suggests bad data, not bad models."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -49,31 +49,56 @@ class Gathering:
 ALONE = Gathering()
 
 
-def calm_models(onsets: Mapping[str, Onset], storm: Storm, now: datetime) -> frozenset[str]:
-    """The models that few enough others began to fire close to: `gather` for all at once."""
-    counted = sorted(
-        onset.began_at
-        for onset in onsets.values()
-        if onset.emptied_at is None or onset.emptied_at + storm.calm > now
-    )
+class Onsets:
+    """When the models of a policy began to fire: sorted once, for a question about each of them.
 
-    def count(began_at: datetime) -> int:
-        first = bisect_left(counted, began_at - storm.within)
-        return bisect_right(counted, began_at + storm.within) - first
+    A storm of ten thousand asks ten thousand times; to look at all of them each time would take
+    the square of that.
+    """
 
-    return frozenset(name for name, one in onsets.items() if count(one.began_at) <= storm.models)
+    def __init__(self, onsets: Mapping[str, Onset], storm: Storm, now: datetime) -> None:
+        self._storm, self._now = storm, now
+        self._counted = {name: one for name, one in onsets.items() if self._counts(one)}
+        counted = sorted(self._counted.values(), key=_began_at)
+        self._firing = [onset.began_at for onset in counted if onset.emptied_at is None]
+        self._ceasing = [onset for onset in counted if onset.emptied_at is not None]
+        self._ceasing_began = [onset.began_at for onset in self._ceasing]
+
+    def around(self, name: str, began_at: datetime) -> Gathering:
+        """Who began to fire close to `began_at`, before or after, with this model, which fires.
+
+        What is known of the model itself is not asked: it may fire anew since.
+        """
+        first, last = self._near(self._firing, began_at)
+        from_, to = self._near(self._ceasing_began, began_at)
+        firing, ceasing = last - first + 1, to - from_
+        known = self._counted.get(name)
+        if known is not None and abs(known.began_at - began_at) <= self._storm.within:
+            firing -= known.emptied_at is None
+            ceasing -= known.emptied_at is not None
+        if not firing <= self._storm.models < firing + ceasing:
+            return Gathering(firing + ceasing)
+        others = [one for one in self._ceasing[from_:to] if one is not known]
+        ends = sorted(one.emptied_at + self._storm.calm for one in others if one.emptied_at)
+        return Gathering(firing + ceasing, ends[firing + ceasing - self._storm.models - 1])
+
+    def calm_models(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of these models that few enough others began to fire close to."""
+        return frozenset(
+            name
+            for name in names
+            if (own := self._counted.get(name)) is not None
+            and self.around(name, own.began_at).count <= self._storm.models
+        )
+
+    def _counts(self, onset: Onset) -> bool:
+        ended = onset.emptied_at
+        return ended is None or ended + self._storm.calm > self._now
+
+    def _near(self, moments: Sequence[datetime], began_at: datetime) -> tuple[int, int]:
+        within = self._storm.within
+        return bisect_left(moments, began_at - within), bisect_right(moments, began_at + within)
 
 
-def gather(
-    onsets: Collection[Onset], began_at: datetime, storm: Storm, now: datetime
-) -> Gathering:
-    """Who began to fire close to `began_at`, before or after."""
-    near = [onset for onset in onsets if abs(onset.began_at - began_at) <= storm.within]
-    firing = sum(onset.emptied_at is None for onset in near)
-    ends = [onset.emptied_at + storm.calm for onset in near if onset.emptied_at is not None]
-    ceasing = sorted(end for end in ends if end > now)
-    count = firing + len(ceasing)
-    calm_at = None
-    if firing <= storm.models < count:
-        calm_at = ceasing[count - storm.models - 1]
-    return Gathering(count, calm_at)
+def _began_at(onset: Onset) -> datetime:
+    return onset.began_at

@@ -136,8 +136,11 @@ class UnitOfWork:
 
     def update(self, model: Model) -> None:
         """Carry a model's new state forward; its next check is found anew."""
-        if model.episode_started_at != self.models[model.name].episode_started_at:
+        before = self.models[model.name]
+        if model.episode_started_at != before.episode_started_at:
             self._pasts.changed(model.name)
+        if _storm_facts(model) != _storm_facts(before):
+            self._pasts.storms.changed()
         self.models[model.name] = model
         self._touched.add(model.name)
 
@@ -148,6 +151,9 @@ class UnitOfWork:
 
     def keep(self, entry: FiringAlert) -> None:
         """Put an entry into its model's set, in place of an earlier one of the same alert."""
+        before = self.entry(entry.fingerprint)
+        if before is None or before.policy != entry.policy:
+            self._pasts.storms.changed()
         self._place(entry)
         self._kept.add(entry.fingerprint)
         self._dropped.discard(entry.fingerprint)
@@ -157,6 +163,7 @@ class UnitOfWork:
         """Take an alert out of its set."""
         home = self._homes.pop(fingerprint)
         del self._sets[home][fingerprint]
+        self._pasts.storms.changed()
         self._dropped.add(fingerprint)
         self._kept.discard(fingerprint)
         model = self.models[home]
@@ -331,6 +338,11 @@ class UnitOfWork:
     def _place(self, entry: FiringAlert) -> None:
         self._sets[entry.model][entry.fingerprint] = entry
         self._homes[entry.fingerprint] = entry.model
+
+
+def _storm_facts(model: Model) -> tuple[object, ...]:
+    """What storms are told from."""
+    return model.episode_started_at, model.emptied_at, model.policy
 
 
 def latest(dispatch: Dispatch) -> LatestDispatch:

@@ -6,7 +6,6 @@ from receiver.core.decisions import Reason
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.shared_room import SharedRoom
-from receiver.core.storms import calm_models
 from receiver.store.store import Store
 from receiver.store.views.view import View
 
@@ -61,5 +60,4 @@ def _calmed(view: View, policy: Policy) -> list[str]:
     names = {one.model for one in held if not one.is_due}
     if not names:
         return []
-    onsets = view.holds.onsets(policy.name, policy.storm)
-    return sorted(names & calm_models(onsets, policy.storm, view.now))
+    return sorted(view.holds.onsets(policy.name, policy.storm).calm_models(names))

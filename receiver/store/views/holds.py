@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, bindparam, or_, select
 
 from receiver.core.decisions import Reason
 from receiver.core.shared_room import Held
-from receiver.core.storms import Onset, Storm
+from receiver.core.storms import Onsets, Storm
 from receiver.core.sweeps import Sweep
 from receiver.store.tables import configs, firing_alerts, models, sweeps
 from receiver.store.views.moment import Reads
@@ -117,6 +117,7 @@ class HoldReads(Reads):
         values = {"mine": config_hash, "now": self._moment.now, "most": MOST_ROWS}
         return list(self._db.scalars(OTHERWISE, values))
 
-    def onsets(self, policy: str, storm: Storm) -> dict[str, Onset]:
+    def onsets(self, policy: str, storm: Storm) -> Onsets:
         """The models of a policy that fire, or ceased to lately."""
-        return onsets_of(self._db, policy, storm, self._moment.now)
+        now = self._moment.now
+        return Onsets(onsets_of(self._db, policy, storm, now), storm, now)

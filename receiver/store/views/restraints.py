@@ -12,19 +12,24 @@ from receiver.core.models import FiringAlert, Model, with_firing
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints, Runs
-from receiver.core.storms import Gathering, Onset, gather
 from receiver.store.column_types import storable
 from receiver.store.compiled_select import chunks, columns_of
 from receiver.store.tables import approvals
 from receiver.store.views.budgets import Usages
 from receiver.store.views.run_ends import runs_of_episodes, runs_since
-from receiver.store.views.storms import onsets_of, released_at
+from receiver.store.views.storms import Storms, released_at
 
 
 class Pasts:
-    """What happened to some models before: their questions and runs, read for all at once."""
+    """What happened to some models before: their questions and runs, read for all at once.
+
+    Attributes:
+        storms: Who began to fire together with them.
+
+    """
 
     def __init__(self, db: Connection, names: Collection[str], now: datetime) -> None:
+        self.storms = Storms(db, now)
         self._db = db
         self._names = sorted(names)
         self._now = now
@@ -65,21 +70,10 @@ def read_restraints(
         episode_started_at=began,
         runs=Runs() if policy.attempts is None else pasts.runs(model, began),
         released_at=released_at(db, policy.name) if policy.storm else None,
-        gathering=_gathering(db, policy, model.name, began, now),
+        gathering=pasts.storms.gathering(policy, model.name, began),
         spent=usages.of(policy, model.name),
         approval=in_force(asked, began, model.latest, now),
     )
-
-
-def _gathering(
-    db: Connection, policy: Policy, name: str, began: datetime, now: datetime
-) -> Gathering:
-    """Who fires together; nothing is read while the wait holds the model anyway."""
-    if policy.storm is None or now < began + policy.storm.wait:
-        return Gathering()
-    onsets = onsets_of(db, policy.name, policy.storm, now, near=began)
-    onsets[name] = Onset(began)  # itself included, although it is about to be stored only
-    return gather(onsets.values(), began, policy.storm, now)
 
 
 def explained_restraints(

@@ -125,12 +125,15 @@ def test_a_clock_that_is_set_back_into_the_hours_opens_them(nightly):
 
 
 def test_a_clock_that_is_set_back_wakes_nobody_else(nightly):
-    """Outside of the hours the model waits on, without a word in the log."""
+    """Outside of the hours the model waits on; the log has a word about the clock, none of it."""
     nightly.deliver(alert())
     nightly.clock.pass_(-4 * HOUR)
     nightly.work()
 
-    assert [row.reason for row in nightly.log()] == ["window"]
+    _, note = nightly.log()
+    assert [row.reason for row in nightly.log(model="42")] == ["window"]
+    assert note.detail.startswith("the clock was ahead by 4h: ")
+    assert nightly.dispatches() == []
 
 
 def test_a_reload_with_other_hours_is_honoured_at_once(nightly):

@@ -8,6 +8,7 @@ from string import ascii_letters
 import pytest
 from sqlalchemy import text
 
+from receiver.core.alerts import LABELS_BYTES
 from receiver.core.models import Model, PauseScope
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.operator import controls, dispatches
@@ -45,7 +46,11 @@ NASTY = {
 
 @pytest.mark.parametrize("text_", NASTY.values(), ids=NASTY.keys())
 def test_strangers_text_is_stored_and_shown_exactly_where_it_matters(history, text_):
-    """Labels survive as sent; the neighbours are decided; nothing is refused."""
+    """Labels survive as sent; the neighbours are decided; nothing is refused.
+
+    As far as they are within their bound: test_label_bounds.py has what is over it.
+    """
+    text_ = text_[: LABELS_BYTES // 3]
     odd = replace(
         alert("1"), labels={"alertname": "HighModelMAE", "user_id": "1", "evil": text_, text_: "x"}
     )

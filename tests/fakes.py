@@ -114,7 +114,7 @@ class FakeTarget:
     def finish(self, state: RunState = RunState.SUCCEEDED) -> None:
         """End every run that has not ended."""
         for dispatch_id, known in self.states.items():
-            if known is RunState.RUNNING:
+            if known in {RunState.RUNNING, RunState.GONE}:
                 self.states[dispatch_id] = state
 
 

@@ -15,6 +15,7 @@ from receiver.cli import (
     testing,
 )
 from receiver.cli import doctor as doctoring
+from receiver.cli import lint as linting
 from receiver.cli.client import AskError
 from receiver.cli.output import visible
 from receiver.cli.program import app
@@ -30,6 +31,7 @@ app.command(epilog=operator_acts.APPROVE_EXAMPLES)(operator_acts.approve)
 app.command(epilog=operator_acts.REJECT_EXAMPLES)(operator_acts.reject)
 app.command(epilog=dispatches.DISPATCHES_EXAMPLES)(dispatches.dispatches)
 app.command(epilog=doctoring.DOCTOR_EXAMPLES)(doctoring.doctor)
+app.command(epilog=linting.LINT_EXAMPLES)(linting.lint)
 app.command(epilog=metrics.METRICS_EXAMPLES)(metrics.metrics)
 app.command(epilog=polling.CHECK_DRIFT_EXAMPLES)(polling.check_drift)
 app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)

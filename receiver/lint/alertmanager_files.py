@@ -1,0 +1,243 @@
+"""Reads Alertmanager configurations: routes, with what they inherit, and webhooks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from receiver.core.durations import parse_duration
+from receiver.core.matchers import Matcher, Operator, parse_matchers
+from receiver.lint.documents import Document, Path_, mapping, sequence, truth
+from receiver.lint.findings import Place
+from receiver.lint.label_sets import values_of
+
+GROUP_INTERVAL = timedelta(minutes=5)
+REPEAT_INTERVAL = timedelta(hours=4)
+"""Alertmanager's defaults."""
+
+WRAPPINGS: tuple[Path_, ...] = ((), ("alertmanager", "config"), ("config",), ("spec",))
+"""Where a configuration stands: in a file of its own, in values of charts, in an
+AlertmanagerConfig."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedMatcher:
+    """A matcher and where it stands."""
+
+    matcher: Matcher
+    path: Path_
+
+
+Index = tuple[Mapping[str, Mapping[str, Sequence[int]]], Sequence[int]]
+"""Children by label and value, and those that no value tells apart."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One node of the tree.
+
+    Attributes:
+        path: Where it stands.
+        receiver: The name, inherited if the route names none.
+        goes_on: `continue`: whether later siblings see its alerts too.
+        settings: What is written here, by Alertmanager's own names.
+        mutes: Names of its `mute_time_intervals` and `active_time_intervals`.
+
+    """
+
+    path: Path_
+    matchers: tuple[LocatedMatcher, ...]
+    receiver: str
+    goes_on: bool
+    group_by: tuple[str, ...]
+    group_interval: timedelta
+    repeat_interval: timedelta
+    mutes: tuple[str, ...]
+    settings: Mapping[str, Path_]
+    routes: tuple["Route", ...]
+
+    @cached_property
+    def index(self) -> Index:
+        """The children by the first label whose values they list."""
+        by_label: dict[str, dict[str, list[int]]] = {}
+        others: list[int] = []
+        for number, child in enumerate(self.routes):
+            for each in child.matchers:
+                values = values_of(each.matcher)
+                if values is not None:
+                    for value in values:
+                        by_value = by_label.setdefault(each.matcher.name, {})
+                        by_value.setdefault(value, []).append(number)
+                    break
+            else:
+                others.append(number)
+        return by_label, others
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One `webhook_config` of a receiver."""
+
+    receiver: str
+    path: Path_
+    section: Mapping[str, Any]
+
+    def get(self, name: str) -> Any:
+        """A setting, written as Alertmanager does or as its operator's resources do."""
+        return setting(self.section, name)[1]
+
+    def path_of(self, name: str) -> Path_:
+        """Where a setting stands, or would stand."""
+        return (*self.path, setting(self.section, name)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerFile:
+    """One configuration.
+
+    Attributes:
+        problems: What can't be read, with its path.
+
+    """
+
+    document: Document
+    route: Route
+    receivers: Mapping[str, Path_]
+    webhooks: tuple[Webhook, ...]
+    problems: tuple[tuple[Path_, str], ...] = field(default=())
+
+    def place(self, path: Path_) -> Place:
+        """Where something stands."""
+        return self.document.place(path)
+
+
+def read_alertmanager(documents: Sequence[Document]) -> AlertmanagerFile | None:
+    """The first of the documents that holds routes; None if there is none."""
+    for document in documents:
+        for path in WRAPPINGS:
+            section: Any = document.data
+            for part in path:
+                section = mapping(section).get(str(part))
+            if isinstance(mapping(section).get("route"), dict):
+                return _Reading(document).whole(section, path)
+    return None
+
+
+def setting(section: Mapping[str, Any], name: str) -> tuple[str, Any]:
+    """A setting by its name; the operator's resources write `groupBy` for `group_by`."""
+    first, *rest = name.split("_")
+    camel = first + "".join(word.capitalize() for word in rest)
+    return (camel, section[camel]) if camel in section else (name, section.get(name))
+
+
+class _Reading:
+    """One pass over a configuration, which collects what can't be read."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[tuple[Path_, str]] = []
+
+    def whole(self, section: Mapping[str, Any], path: Path_) -> AlertmanagerFile:
+        names: dict[str, Path_] = {}
+        webhooks: list[Webhook] = []
+        for number, receiver in enumerate(sequence(section.get("receivers"))):
+            name = str(mapping(receiver).get("name"))
+            here = (*path, "receivers", number)
+            names[name] = here
+            key, configs = setting(mapping(receiver), "webhook_configs")
+            webhooks += [
+                Webhook(name, (*here, key, place), mapping(each))
+                for place, each in enumerate(sequence(configs))
+            ]
+        root = self.route(section["route"], (*path, "route"), None)
+        return AlertmanagerFile(self.document, root, names, tuple(webhooks), tuple(self.problems))
+
+    def route(self, section: Mapping[str, Any], path: Path_, parent: Route | None) -> Route:
+        written = {
+            name: (*path, setting(section, name)[0])
+            for name in (
+                "receiver",
+                "group_by",
+                "group_interval",
+                "repeat_interval",
+                "mute_time_intervals",
+                "active_time_intervals",
+                "continue",
+            )
+            if setting(section, name)[1] is not None
+        }
+        group_by = setting(section, "group_by")[1]
+        own = Route(
+            path=path,
+            matchers=tuple(self.matchers(section, path)),
+            receiver=str(section.get("receiver") or (parent.receiver if parent else "")),
+            goes_on=truth(section.get("continue"), otherwise=False),
+            group_by=tuple(map(str, sequence(group_by)))
+            if group_by is not None
+            else (parent.group_by if parent else ()),
+            group_interval=self.span(section, path, "group_interval")
+            or (parent.group_interval if parent else GROUP_INTERVAL),
+            repeat_interval=self.span(section, path, "repeat_interval")
+            or (parent.repeat_interval if parent else REPEAT_INTERVAL),
+            mutes=tuple(
+                str(each)
+                for name in ("mute_time_intervals", "active_time_intervals")
+                for each in sequence(setting(section, name)[1])
+            ),
+            settings=written,
+            routes=(),
+        )
+        routes = tuple(
+            self.route(mapping(each), (*path, "routes", number), own)
+            for number, each in enumerate(sequence(section.get("routes")))
+        )
+        return replace(own, routes=routes)
+
+    def matchers(self, section: Mapping[str, Any], path: Path_) -> Iterator[LocatedMatcher]:
+        for number, written in enumerate(_texts(section.get("matchers"))):
+            here = (*path, "matchers", number)
+            try:
+                for matcher in _parsed(written):
+                    yield LocatedMatcher(matcher, here)
+            except ValueError as error:
+                self.problems.append((here, str(error)))
+        for name, operator in (("match", Operator.EQUAL), ("match_re", Operator.MATCHES)):
+            for label, value in mapping(section.get(name)).items():
+                here = (*path, name, label)
+                try:
+                    yield LocatedMatcher(Matcher(label, operator, str(value or "")), here)
+                except ValueError as error:
+                    self.problems.append((here, f"{value!r} is not a pattern: {error}"))
+
+    def span(self, section: Mapping[str, Any], path: Path_, name: str) -> timedelta | None:
+        key, written = setting(section, name)
+        if written is None:
+            return None
+        try:
+            return parse_duration(written)
+        except ValueError as error:
+            self.problems.append(((*path, key), str(error)))
+            return None
+
+
+def _texts(written: Any) -> Sequence[Any]:
+    return [written] if isinstance(written, str) else sequence(written)
+
+
+def _parsed(written: Any) -> tuple[Matcher, ...]:
+    """Read a matcher, also as the operator's resources write it. Raises `ValueError`."""
+    if not isinstance(written, dict):
+        return parse_matchers(str(written))
+    pattern = truth(written.get("regex"), otherwise=False)
+    operator = written.get("matchType") or ("=~" if pattern else "=")
+    return (
+        Matcher(str(written.get("name")), Operator(operator), str(written.get("value") or "")),
+    )
+
+
+def all_routes(route: Route) -> Iterator[Route]:
+    """A route and all below it, in the file's order."""
+    yield route
+    for each in route.routes:
+        yield from all_routes(each)

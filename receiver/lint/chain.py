@@ -1,0 +1,121 @@
+"""The chain from rule to run as it was read, and which rules belong to which policy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from receiver.config import Config
+from receiver.core.policies import Policy
+from receiver.lint.alertmanager_files import AlertmanagerFile, Webhook
+from receiver.lint.documents import Document
+from receiver.lint.findings import Finding
+from receiver.lint.label_sets import Answer, LabelSet, answer_all
+from receiver.lint.routing import Arrival, arrivals
+from receiver.lint.rule_files import Rule, World, label_set
+
+OUR_PATH = "/webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A rule, the labels of its alerts, and the policies that take them.
+
+    Attributes:
+        policies: In the file's order, up to the first that surely takes them.
+
+    """
+
+    rule: Rule
+    labels: LabelSet
+    policies: Sequence[tuple[Policy, Answer]]
+
+    @property
+    def sure(self) -> bool:
+        """Whether some policy surely takes its alerts."""
+        return any(answer is Answer.YES for _, answer in self.policies)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Everything that was read.
+
+    Attributes:
+        document: The receiver's own file.
+        alertmanager: None if it was not given, or could not be read.
+        prometheus: Prometheus' own configuration.
+        rules: None if neither rules nor Prometheus were given.
+        receiver_names: What `--receiver` says, or `sources`: the receivers that post to us.
+        unreadable: What was found on reading.
+
+    """
+
+    config: Config
+    document: Document
+    alertmanager: AlertmanagerFile | None = None
+    prometheus: Document | None = None
+    rules: Sequence[Rule] | None = None
+    receiver_names: frozenset[str] = frozenset()
+    workflows: Sequence[Document] = ()
+    packages: Sequence[Document] = ()
+    world: World = field(default_factory=World)
+    unreadable: Sequence[Finding] = ()
+
+    @cached_property
+    def taken(self) -> list[Taken]:
+        """The rules that some policy takes, or may take."""
+        usual = {name for policy in self.config.policies for name in policy.identity}
+        world = World(self.world.usual | usual, self.world.external)
+        found = []
+        for rule in self.rules or ():
+            labels = label_set(rule, world)
+            policies = list(_policies(self.config.policies, labels))
+            found.append(Taken(rule, labels, policies))
+        return found
+
+    @cached_property
+    def ours(self) -> list[Taken]:
+        """The rules that retrain something."""
+        return [each for each in self.taken if each.policies]
+
+    @cached_property
+    def our_receivers(self) -> frozenset[str]:
+        """Names of Alertmanager's receivers that post to us."""
+        if self.alertmanager is None:
+            return frozenset()
+        named = self.receiver_names & self.alertmanager.receivers.keys()
+        return named or frozenset(each.receiver for each in self.our_webhooks)
+
+    @cached_property
+    def our_webhooks(self) -> list[Webhook]:
+        """The `webhook_configs` that post to us."""
+        if self.alertmanager is None:
+            return []
+        named = self.receiver_names & self.alertmanager.receivers.keys()
+        return [
+            each
+            for each in self.alertmanager.webhooks
+            if (each.receiver in named if named else is_ours(each.section))
+        ]
+
+    @cached_property
+    def arrivals(self) -> list[tuple[Taken, list[Arrival]]]:
+        """Where the alerts of each of our rules go."""
+        if self.alertmanager is None:
+            return []
+        return [(each, arrivals(self.alertmanager.route, each.labels)) for each in self.ours]
+
+
+def is_ours(webhook: Mapping[str, Any]) -> bool:
+    """Whether a webhook's address ends as ours does; a hidden one does not."""
+    url = str(webhook.get("url") or "").partition("?")[0]
+    return url.rstrip("/").endswith(OUR_PATH)
+
+
+def _policies(policies: Sequence[Policy], labels: LabelSet) -> Iterator[tuple[Policy, Answer]]:
+    for policy in policies:
+        said = answer_all(policy.matchers, labels)
+        if said is not Answer.NO:
+            yield policy, said
+        if said is Answer.YES:
+            return

@@ -1,0 +1,190 @@
+"""Gathers the chain: reads every file that was named, and what programs answered."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from receiver.config import Config, ConfigError, load_config
+from receiver.lint.alertmanager_files import AlertmanagerFile, read_alertmanager
+from receiver.lint.chain import Chain
+from receiver.lint.documents import Document, Unreadable, mapping, read_file, read_text, sequence
+from receiver.lint.findings import CheckId, Finding, Place, Severity
+from receiver.lint.rule_files import Rule, World, read_rules
+
+SUFFIXES = (".yaml", ".yml", ".rules", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a program answered.
+
+    Attributes:
+        address: Its URL.
+        text: A configuration in YAML.
+        rules: The data of `/api/v1/rules`.
+        label_names: All labels of all series; None if they were not asked for.
+
+    """
+
+    address: str
+    text: str | None = None
+    rules: Any = None
+    label_names: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is to be read.
+
+    Attributes:
+        prometheus: Prometheus' configuration file, whose `rule_files` are read too.
+        rules: Files, folders and patterns.
+        receivers: Names of Alertmanager's receivers that post to us.
+
+    """
+
+    config: Path
+    alertmanager: Path | Answered | None = None
+    prometheus: Path | Answered | None = None
+    rules: Sequence[str] = ()
+    workflows: Sequence[Path] = ()
+    packages: Sequence[Path] = ()
+    receivers: frozenset[str] = frozenset()
+
+
+def gather(sources: Sources) -> Chain | list[Finding]:
+    """Read everything; findings only, if the receiver's own file can't be read."""
+    try:
+        config = load_config(sources.config)
+        document = (read_file(sources.config) or [Document(str(sources.config), {})])[0]
+    except ConfigError as error:
+        return list(_refused(sources.config, error))
+    except Unreadable as error:
+        return [_unreadable(error)]
+    reading = _Reading()
+    alertmanager = reading.alertmanager(sources.alertmanager)
+    prometheus, rules = reading.prometheus(sources.prometheus)
+    given = reading.rules(sources.rules)
+    some_rules = bool(sources.rules) or rules is not None
+    return Chain(
+        config=config,
+        document=document,
+        alertmanager=alertmanager,
+        prometheus=prometheus,
+        rules=[*given, *(rules or ())] if some_rules else None,
+        receiver_names=sources.receivers or _named(config),
+        workflows=reading.documents(sources.workflows),
+        packages=reading.documents(sources.packages),
+        world=_world(prometheus, sources.prometheus),
+        unreadable=reading.problems,
+    )
+
+
+def _refused(path: Path, error: ConfigError) -> Iterator[Finding]:
+    for problem in error.problems:
+        yield Finding(
+            CheckId.CONFIGURATION,
+            Severity.ERROR,
+            Place(str(path)),
+            problem,
+            "the receiver does not start, and a reload changes nothing",
+            "mend it as the sentence says",
+        )
+
+
+def _unreadable(error: Unreadable) -> Finding:
+    return Finding(
+        CheckId.UNREADABLE,
+        Severity.ERROR,
+        error.place,
+        error.said,
+        "nothing in it was examined",
+        "name the right file, or mend it",
+    )
+
+
+def _named(config: Config) -> frozenset[str]:
+    asked = config.sources.alertmanagers if config.sources else ()
+    return frozenset(each.receiver for each in asked)
+
+
+def _world(document: Document | None, prometheus: Path | Answered | None) -> World:
+    data = mapping(document.data) if document is not None else {}
+    external = mapping(mapping(data.get("global")).get("external_labels"))
+    world = World(external={name: str(value or "") for name, value in external.items()})
+    if isinstance(prometheus, Answered) and prometheus.label_names is not None:
+        return World(prometheus.label_names, world.external)
+    return world
+
+
+class _Reading:
+    """One pass over the files, which collects what can't be read."""
+
+    def __init__(self) -> None:
+        self.problems: list[Finding] = []
+
+    def documents(self, paths: Iterable[Path]) -> list[Document]:
+        found: list[Document] = []
+        for path in paths:
+            try:
+                found += read_file(path)
+            except Unreadable as error:
+                self.problems.append(_unreadable(error))
+        return found
+
+    def answer(self, answered: Answered, what: str) -> list[Document]:
+        try:
+            return read_text(f"{answered.address} ({what})", answered.text or "")
+        except Unreadable as error:
+            self.problems.append(_unreadable(error))
+            return []
+
+    def alertmanager(self, source: Path | Answered | None) -> AlertmanagerFile | None:
+        if source is None:
+            return None
+        if isinstance(source, Answered):
+            name, documents = source.address, self.answer(source, "its configuration")
+        else:
+            name, documents = str(source), self.documents([source])
+        found = read_alertmanager(documents)
+        if found is None and not self.problems:
+            said = "holds no `route`, so it is no configuration of Alertmanager"
+            self.problems.append(_unreadable(Unreadable(Place(name), said)))
+        return found
+
+    def prometheus(
+        self, source: Path | Answered | None
+    ) -> tuple[Document | None, list[Rule] | None]:
+        if source is None:
+            return None, None
+        if isinstance(source, Answered):
+            document = next(iter(self.answer(source, "its configuration")), None)
+            answer = Document(f"{source.address}/api/v1/rules", source.rules)
+            return document, list(read_rules([answer]))
+        document = next(iter(self.documents([source])), None)
+        patterns = sequence(mapping(document.data if document else {}).get("rule_files"))
+        named = [str(source.parent / str(pattern)) for pattern in patterns]
+        return document, self.rules(named) if named else None
+
+    def rules(self, patterns: Iterable[str]) -> list[Rule]:
+        paths = [path for pattern in patterns for path in self.found(pattern)]
+        documents = self.documents(dict.fromkeys(paths))
+        rules = list(read_rules(documents))
+        if documents and not rules and not self.problems:
+            said = "holds no alerting rule"
+            self.problems.append(_unreadable(Unreadable(Place(documents[0].name), said)))
+        return rules
+
+    def found(self, pattern: str) -> list[Path]:
+        """The files that a pattern names; a folder stands for its YAML files."""
+        path = Path(pattern)
+        if path.is_dir():
+            return sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES)
+        if path.exists() or not any(character in pattern for character in "*?["):
+            return [path]
+        found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        if not found:
+            said = "names no file"
+            self.problems.append(_unreadable(Unreadable(Place(pattern), said)))
+        return found

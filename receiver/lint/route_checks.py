@@ -1,0 +1,334 @@
+"""Checks of the routes: whether the alerts that retrain something come to our receiver."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from receiver.core.matchers import Operator
+from receiver.core.policies import shown
+from receiver.lint.alertmanager_files import AlertmanagerFile, LocatedMatcher, Route, all_routes
+from receiver.lint.chain import Chain, Taken
+from receiver.lint.containment import all_implied
+from receiver.lint.findings import CheckId, Finding, Severity, listed
+from receiver.lint.label_sets import Answer, answer
+from receiver.lint.routing import Obstacle, arrivals, doubts, obstacle
+
+NAMESPACE = "namespace"
+
+
+def check_routes(chain: Chain) -> Iterator[Finding]:
+    """Follow every rule of ours to the receivers that it reaches."""
+    file = chain.alertmanager
+    if chain.rules is not None:
+        yield from _without_rule(chain)
+    if file is None:
+        return
+    yield from _unreadable(file)
+    if not chain.our_receivers:
+        yield _no_receiver(chain, file)
+        return
+    targets = [each for each in all_routes(file.route) if each.receiver in chain.our_receivers]
+    if not targets:
+        yield _no_route(chain, file)
+        return
+    yield from _shadowed(file, targets)
+    yield from _lost(chain, file, targets)
+    yield from _uncalled(chain, file)
+
+
+def _unreadable(file: AlertmanagerFile) -> Iterator[Finding]:
+    for path, said in file.problems:
+        yield Finding(
+            CheckId.ALERTMANAGER_UNREADABLE,
+            Severity.ERROR,
+            file.place(path),
+            said,
+            "Alertmanager refuses the whole file and keeps the old one",
+            "mend it; `amtool check-config FILE` says the same",
+        )
+
+
+def _no_receiver(chain: Chain, file: AlertmanagerFile) -> Finding:
+    hidden = any("secret" in str(each.get("url")) for each in file.webhooks)
+    names = listed(dict.fromkeys(each.receiver for each in file.webhooks))
+    if chain.receiver_names:
+        said = f"there is no receiver {listed(sorted(chain.receiver_names))}"
+        cure = f"write one of its receivers: {listed(file.receivers)}"
+    elif hidden:
+        said = "Alertmanager hides the addresses of its webhooks"
+        cure = f"say which receiver posts to us: --receiver NAME, one of {names}"
+    else:
+        said = "no webhook_config posts to an address that ends in /webhook"
+        cure = (
+            "add a receiver with webhook_configs: [{url: http://HOST:8080/webhook}], or say "
+            "which one posts to us with --receiver NAME"
+        )
+        if names:
+            cure += f" (there are webhooks of {names})"
+    return Finding(
+        CheckId.RECEIVER_MISSING,
+        Severity.ERROR,
+        file.place((*file.route.path[:-1], "receivers")),
+        said,
+        "no alert can reach us",
+        cure,
+    )
+
+
+def _no_route(chain: Chain, file: AlertmanagerFile) -> Finding:
+    name = min(chain.our_receivers)
+    return Finding(
+        CheckId.NO_ALERT_ARRIVES,
+        Severity.ERROR,
+        file.place((*file.receivers[name], "name")),
+        f"no route names the receiver {name}",
+        "no alert can reach us",
+        f"add a route with receiver: {name} under route.routes",
+    )
+
+
+def _without_rule(chain: Chain) -> Iterator[Finding]:
+    """Policies that none of the rules belongs to."""
+    used = {policy.name for each in chain.ours for policy, _ in each.policies}
+    for number, policy in enumerate(chain.config.policies):
+        if policy.name in used:
+            continue
+        wanted = ", ".join(map(str, policy.matchers))
+        yield Finding(
+            CheckId.POLICY_WITHOUT_RULE,
+            Severity.ERROR if not chain.ours else Severity.WARNING,
+            chain.document.place(("policies", number, "match")),
+            f"none of {len(chain.rules or ())} alerting rules makes an alert that "
+            f"{policy.name} takes first ({wanted})",
+            f"{policy.name} never retrains anything",
+            "load the rule that it is about, or write what the rules' labels really are",
+        )
+
+
+def _shadowed(file: AlertmanagerFile, targets: Sequence[Route]) -> Iterator[Finding]:
+    """Routes of ours whose every alert an earlier sibling takes."""
+    for route in all_routes(file.route):
+        for number, child in enumerate(route.routes):
+            ours = [each for each in all_routes(child) if each in targets]
+            if not ours:
+                continue
+            earlier = next(
+                (
+                    each
+                    for each in route.routes[:number]
+                    if not each.goes_on and _takes_all_of(each, child)
+                ),
+                None,
+            )
+            if earlier is None or _all_ours(earlier, targets):
+                continue
+            where = file.place(earlier.path)
+            yield Finding(
+                CheckId.ROUTE_SHADOWED,
+                Severity.ERROR,
+                file.place(child.path),
+                f"this route is never reached: the earlier one in line {where.line} "
+                f"({earlier.receiver}) takes all of its alerts",
+                "they never come to us",
+                "move this route before it, or write continue: true there",
+            )
+
+
+def _all_ours(route: Route, targets: Sequence[Route]) -> bool:
+    return all(each in targets for each in all_routes(route))
+
+
+def _takes_all_of(earlier: Route, later: Route) -> bool:
+    return all_implied(
+        [each.matcher for each in later.matchers], [each.matcher for each in earlier.matchers]
+    )
+
+
+def _lost(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Iterator[Finding]:
+    """Rules of ours whose alerts go elsewhere, told once for each obstacle."""
+    lost: dict[tuple[object, ...], list[tuple[Taken, Obstacle | None]]] = {}
+    unsure: dict[tuple[object, ...], list[tuple[Taken, Obstacle | None]]] = {}
+    arrived = 0
+    for taken, found in chain.arrivals:
+        certainties = [
+            each.certainty for each in found if each.route.receiver in chain.our_receivers
+        ]
+        arrived += bool(certainties)
+        if Answer.YES in certainties:
+            continue
+        if certainties:
+            doubt = _least_doubt(file, targets, taken)
+            unsure.setdefault(_key(doubt), []).append((taken, doubt))
+        else:
+            block = _nearest(file, targets, taken)
+            lost.setdefault(_key(block), []).append((taken, block))
+    if chain.ours and not arrived:
+        yield _nothing_arrives(chain, file, targets)
+    for group in lost.values():
+        yield _goes_elsewhere(chain, file, group)
+    for group in unsure.values():
+        yield _may_go_elsewhere(file, group)
+
+
+def _key(block: Obstacle | None) -> tuple[object, ...]:
+    if block is None:
+        return ()
+    if block.matcher is not None:
+        return (block.matcher.path, str(block.matcher.matcher))
+    return () if block.earlier is None else block.earlier.path
+
+
+def _nearest(file: AlertmanagerFile, targets: Sequence[Route], taken: Taken) -> Obstacle | None:
+    """What keeps a rule's alerts from the route of ours that fits them best."""
+
+    def misfit(route: Route) -> int:
+        answers = [answer(each.matcher, taken.labels) for each in route.matchers]
+        return sum(each is Answer.NO for each in answers)
+
+    return obstacle(file.route, min(targets, key=misfit), taken.labels)
+
+
+def _least_doubt(
+    file: AlertmanagerFile, targets: Sequence[Route], taken: Taken
+) -> Obstacle | None:
+    found = [
+        [*doubts(file.route, target, taken.labels)]
+        for target in targets
+        if obstacle(file.route, target, taken.labels) is None
+    ]
+    shortest = min(found, key=len, default=[])
+    return shortest[0] if shortest else None
+
+
+def _nothing_arrives(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Finding:
+    names = listed(each.rule.name for each in chain.ours)
+    ours = targets[0]
+    said = f"no alert reaches us: none of {len(chain.ours)} rules that retrain a model ({names})"
+    matchers = ", ".join(str(each.matcher) for each in ours.matchers)
+    said += f" comes to this route ({matchers})" if matchers else " comes to this route"
+    return Finding(
+        CheckId.NO_ALERT_ARRIVES,
+        Severity.ERROR,
+        file.place(_place_of(ours)),
+        said,
+        "no model is ever retrained, and nothing says so: Alertmanager tells others",
+        "match what the rules set, such as the alertname, or set these labels in the rules",
+    )
+
+
+def _place_of(route: Route) -> tuple[str | int, ...]:
+    return route.matchers[0].path if route.matchers else route.path
+
+
+def _goes_elsewhere(
+    chain: Chain, file: AlertmanagerFile, group: Sequence[tuple[Taken, Obstacle | None]]
+) -> Finding:
+    first, block = group[0]
+    names = listed(each.rule.name for each, _ in group)
+    others = dict.fromkeys(
+        arrival.route.receiver
+        for each, _ in group
+        for arrival in arrivals(file.route, each.labels)
+    )
+    goes = "go" if len(group) > 1 else "goes"
+    said, path, cure = f"{names} {goes} to {listed(others)}, not to us", file.route.path, ""
+    if block is not None and block.matcher is not None:
+        path, cure = block.matcher.path, _cure(chain, block.matcher, [each for each, _ in group])
+        said += f": {_why(block.matcher, first)}"
+    elif block is not None and block.earlier is not None:
+        path = _place_of(block.earlier)
+        said += ": this earlier route takes all of them"
+        cure = "write continue: true here, or move our route before it"
+    policies = listed(policy.name for each, _ in group for policy, _ in each.policies)
+    sure = any(each.sure for each, _ in group)
+    return Finding(
+        CheckId.ALERT_GOES_ELSEWHERE,
+        Severity.ERROR if sure else Severity.WARNING,
+        file.place(path),
+        said,
+        f"the policy {policies} never hears of them",
+        cure or "add a route that leads to us",
+    )
+
+
+def _why(located: LocatedMatcher, taken: Taken) -> str:
+    matcher, labels = located.matcher, taken.labels
+    possible = labels.possible(matcher.name)
+    if labels.assumes(matcher.name):
+        return (
+            f"{matcher} asks for a label that the rule does not set (unless its series themselves "
+            f"carry {matcher.name})"
+        )
+    if possible is None or possible == {""}:
+        return f"{matcher} asks for a label that its alerts do not have"
+    values = listed(shown(each) for each in sorted(possible))
+    return f"{matcher} does not match {matcher.name}={values}"
+
+
+def _cure(chain: Chain, located: LocatedMatcher, lost: Sequence[Taken]) -> str:
+    matcher = located.matcher
+    if matcher.name == NAMESPACE and by_operator(chain):
+        return (
+            "set alertmanagerConfigMatcherStrategy: {type: None} in the Alertmanager resource, "
+            "which adds this matcher, or keep namespace in the rule's `by (...)`"
+        )
+    names = [*dict.fromkeys(each.rule.name for each in lost)]
+    sign = "=" if len(names) == 1 else "=~"
+    instead = f'write alertname{sign}"{"|".join(names)}" here'
+    if matcher.operator is Operator.EQUAL and matcher.name != "alertname":
+        where = lost[0].rule.place()
+        return f"{instead}, or add {matcher.name}: {matcher.value} to the rule's labels ({where})"
+    return f"{instead}, or set the label in the rule"
+
+
+def by_operator(chain: Chain) -> bool:
+    """Whether our receiver comes from an AlertmanagerConfig: NAMESPACE/NAME/RECEIVER."""
+    return any(name.count("/") == 2 for name in chain.our_receivers)  # noqa: PLR2004
+
+
+def _may_go_elsewhere(
+    file: AlertmanagerFile, group: Sequence[tuple[Taken, Obstacle | None]]
+) -> Finding:
+    _, block = group[0]
+    names = listed(each.rule.name for each, _ in group)
+    said, path, cure = f"{names} may go elsewhere", file.route.path, "match only what rules set"
+    if block is not None and block.matcher is not None:
+        matcher, path = block.matcher.matcher, block.matcher.path
+        said += f": whether {matcher} holds depends on the series, not on the rule"
+        cure = f"make sure that the series carry {matcher.name}, or match the alertname only"
+    elif block is not None and block.earlier is not None:
+        path = _place_of(block.earlier)
+        said += ": this earlier route takes some of them, and has no continue"
+        cure = "write continue: true here, or move our route before it"
+    return Finding(
+        CheckId.ALERT_MAY_GO_ELSEWHERE,
+        Severity.WARNING,
+        file.place(path),
+        said,
+        "those alerts are never heard of",
+        cure,
+    )
+
+
+def _uncalled(chain: Chain, file: AlertmanagerFile) -> Iterator[Finding]:
+    """Alerts that come to us though no policy takes them."""
+    by_route: dict[tuple[str | int, ...], list[str]] = {}
+    for taken in chain.taken:
+        if taken.policies:
+            continue
+        for each in arrivals(file.route, taken.labels):
+            if each.route.receiver in chain.our_receivers and each.certainty is Answer.YES:
+                by_route.setdefault(each.route.path, []).append(taken.rule.name)
+                break
+    for path, names in by_route.items():
+        yield Finding(
+            CheckId.ALERT_WITHOUT_POLICY,
+            Severity.NOTE,
+            file.place(path),
+            f"{_count(names)} no policy takes: {listed(names)}",
+            "each delivery of them is logged as `unmatched`",
+            "narrow the route's matchers, or add a policy",
+        )
+
+
+def _count(names: Iterable[str]) -> str:
+    number = len(set(names))
+    return "one alert comes to us that" if number == 1 else f"{number} alerts come to us that"

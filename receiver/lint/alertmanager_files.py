@@ -16,6 +16,8 @@ GROUP_INTERVAL = timedelta(minutes=5)
 REPEAT_INTERVAL = timedelta(hours=4)
 """Alertmanager's defaults."""
 
+INHERITED = ("receiver", "group_by", "group_interval", "repeat_interval")
+
 WRAPPINGS: tuple[Path_, ...] = ((), ("alertmanager", "config"), ("config",), ("spec",))
 """Where a configuration stands: in a file of its own, in values of charts, in an
 AlertmanagerConfig."""
@@ -41,8 +43,7 @@ class Route:
         path: Where it stands.
         receiver: The name, inherited if the route names none.
         goes_on: `continue`: whether later siblings see its alerts too.
-        settings: What is written here, by Alertmanager's own names.
-        mutes: Names of its `mute_time_intervals` and `active_time_intervals`.
+        settings: Where its settings stand, here or above, by Alertmanager's own names.
 
     """
 
@@ -53,7 +54,6 @@ class Route:
     group_by: tuple[str, ...]
     group_interval: timedelta
     repeat_interval: timedelta
-    mutes: tuple[str, ...]
     settings: Mapping[str, Path_]
     routes: tuple["Route", ...]
 
@@ -97,6 +97,7 @@ class AlertmanagerFile:
     """One configuration.
 
     Attributes:
+        namespace: Of an AlertmanagerConfig: its own, empty if the file does not say.
         problems: What can't be read, with its path.
 
     """
@@ -106,6 +107,7 @@ class AlertmanagerFile:
     receivers: Mapping[str, Path_]
     webhooks: tuple[Webhook, ...]
     problems: tuple[tuple[Path_, str], ...] = field(default=())
+    namespace: str | None = None
 
     def place(self, path: Path_) -> Place:
         """Where something stands."""
@@ -151,20 +153,19 @@ class _Reading:
                 for place, each in enumerate(sequence(configs))
             ]
         root = self.route(section["route"], (*path, "route"), None)
-        return AlertmanagerFile(self.document, root, names, tuple(webhooks), tuple(self.problems))
+        whole = mapping(self.document.data)
+        namespace = None
+        if whole.get("kind") == "AlertmanagerConfig":
+            namespace = str(mapping(whole.get("metadata")).get("namespace") or "")
+        return AlertmanagerFile(
+            self.document, root, names, tuple(webhooks), tuple(self.problems), namespace
+        )
 
     def route(self, section: Mapping[str, Any], path: Path_, parent: Route | None) -> Route:
-        written = {
+        inherited = {} if parent is None else parent.settings
+        written = {name: inherited[name] for name in INHERITED if name in inherited} | {
             name: (*path, setting(section, name)[0])
-            for name in (
-                "receiver",
-                "group_by",
-                "group_interval",
-                "repeat_interval",
-                "mute_time_intervals",
-                "active_time_intervals",
-                "continue",
-            )
+            for name in (*INHERITED, "mute_time_intervals", "active_time_intervals")
             if setting(section, name)[1] is not None
         }
         group_by = setting(section, "group_by")[1]
@@ -180,11 +181,6 @@ class _Reading:
             or (parent.group_interval if parent else GROUP_INTERVAL),
             repeat_interval=self.span(section, path, "repeat_interval")
             or (parent.repeat_interval if parent else REPEAT_INTERVAL),
-            mutes=tuple(
-                str(each)
-                for name in ("mute_time_intervals", "active_time_intervals")
-                for each in sequence(setting(section, name)[1])
-            ),
             settings=written,
             routes=(),
         )

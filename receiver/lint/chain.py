@@ -1,20 +1,21 @@
 """The chain from rule to run as it was read, and which rules belong to which policy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from urllib.parse import urlsplit
 
 from receiver.config import Config
 from receiver.core.policies import Policy
-from receiver.lint.alertmanager_files import AlertmanagerFile, Webhook
+from receiver.lint.alertmanager_files import AlertmanagerFile, Route, Webhook, all_routes
 from receiver.lint.documents import Document
 from receiver.lint.findings import Finding
-from receiver.lint.label_sets import Answer, LabelSet, answer_all
+from receiver.lint.label_sets import Answer, LabelSet, answer_all, values_of
 from receiver.lint.routing import Arrival, arrivals
 from receiver.lint.rule_files import Rule, World, label_set
 
 OUR_PATH = "/webhook"
+OUR_NAME = "retrain-receiver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,46 @@ class Chain:
         """The `webhook_configs` that post to us."""
         if self.alertmanager is None:
             return []
+        webhooks = self.alertmanager.webhooks
         named = self.receiver_names & self.alertmanager.receivers.keys()
-        return [
-            each
-            for each in self.alertmanager.webhooks
-            if (each.receiver in named if named else is_ours(each.section))
-        ]
+        if named or self.receiver_names:
+            return [each for each in webhooks if each.receiver in named]
+        # `/webhook` is a common path: a host or a receiver that is called as we are says more.
+        known = [each for each in webhooks if self._names_us(each)]
+        return known or [each for each in webhooks if ends_as_ours(each)]
+
+    def _names_us(self, webhook: Webhook) -> bool:
+        host = urlsplit(str(webhook.get("url") or "")).hostname
+        ours = urlsplit(self.config.server.external_url or "").hostname
+        return host is not None and (host == ours or OUR_NAME in host)
+
+    @cached_property
+    def pairs(self) -> list[tuple[Route, Policy]]:
+        """Routes to us with the policies whose alerts take them; all that fit, without rules."""
+        if self.alertmanager is None:
+            return []
+        routes = {
+            each.path: each
+            for each in all_routes(self.alertmanager.route)
+            if each.receiver in self.our_receivers
+        }
+        policies = {each.name: each for each in self.config.policies}
+        if self.rules is None:
+            fitting = [
+                (path, name)
+                for path, route in routes.items()
+                for name, policy in policies.items()
+                if _fit(route, policy)
+            ]
+        else:
+            fitting = [
+                (arrival.route.path, policy.name)
+                for taken, found in self.arrivals
+                for arrival in found
+                if arrival.route.path in routes
+                for policy, _ in taken.policies
+            ]
+        return [(routes[path], policies[name]) for path, name in dict.fromkeys(fitting)]
 
     @cached_property
     def arrivals(self) -> list[tuple[Taken, list[Arrival]]]:
@@ -106,10 +141,22 @@ class Chain:
         return [(each, arrivals(self.alertmanager.route, each.labels)) for each in self.ours]
 
 
-def is_ours(webhook: Mapping[str, Any]) -> bool:
+def ends_as_ours(webhook: Webhook) -> bool:
     """Whether a webhook's address ends as ours does; a hidden one does not."""
     url = str(webhook.get("url") or "").partition("?")[0]
     return url.rstrip("/").endswith(OUR_PATH)
+
+
+def _fit(route: Route, policy: Policy) -> bool:
+    """Whether an alert could pass a route's own matchers and a policy's."""
+    for each in route.matchers:
+        mine, name = values_of(each.matcher), each.matcher.name
+        same = [its for its in policy.matchers if its.name == name]
+        if mine is not None and not any(
+            all(its.matches({name: value}) for its in same) for value in mine
+        ):
+            return False
+    return True
 
 
 def _policies(policies: Sequence[Policy], labels: LabelSet) -> Iterator[tuple[Policy, Answer]]:

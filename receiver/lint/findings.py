@@ -29,6 +29,19 @@ class CheckId(StrEnum):
     ALERT_WITHOUT_POLICY = "alert-without-policy"
     ROUTE_SHADOWED = "route-shadowed"
     POLICY_WITHOUT_RULE = "policy-without-rule"
+    OPERATOR_NAMESPACE = "operator-namespace"
+    GROUP_INTERVAL_OUTLASTS_DEDUP = "group-interval-outlasts-dedup"
+    EXPIRY_BEFORE_REPEAT = "expiry-before-repeat"
+    COOLDOWN_BEFORE_REPEAT = "cooldown-before-repeat"
+    GROUPS_ALL_MODELS = "groups-all-models"
+    MUTED = "muted"
+    RESOLVED_NOT_SENT = "resolved-not-sent"
+    ALERTS_TRUNCATED = "alerts-truncated"
+    WEBHOOK_PAYLOAD = "webhook-payload"
+    WEBHOOK_TIMEOUT = "webhook-timeout"
+    WEBHOOK_PATH = "webhook-path"
+    WEBHOOK_REDIRECTED = "webhook-redirected"
+    WEBHOOK_UNAUTHORISED = "webhook-unauthorised"
 
 
 @dataclass(frozen=True, slots=True)

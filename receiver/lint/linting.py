@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from receiver.lint.alertmanager_checks import check_alertmanager
 from receiver.lint.chain import Chain
 from receiver.lint.config_checks import check_config
 from receiver.lint.findings import Finding, in_order
 from receiver.lint.route_checks import check_routes
 
-CHECKS: Sequence[Callable[[Chain], Iterator[Finding]]] = (check_config, check_routes)
+CHECKS: Sequence[Callable[[Chain], Iterator[Finding]]] = (
+    check_config,
+    check_routes,
+    check_alertmanager,
+)
 
 
 def lint(chain: Chain) -> list[Finding]:

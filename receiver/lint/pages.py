@@ -53,6 +53,6 @@ def pages() -> dict[CheckId, Page]:
     """All of them by id."""
     _, *parts = _HEADING.split(whole_text())
     return {
-        CheckId(name): Page(CheckId(name), re.sub(r"^## .*\n", "", text, flags=re.MULTILINE))
+        CheckId(name): Page(CheckId(name), text.partition("\n## ")[0])
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     }

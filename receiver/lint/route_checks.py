@@ -13,6 +13,11 @@ from receiver.lint.routing import Obstacle, arrivals, doubts, obstacle
 
 NAMESPACE = "namespace"
 
+NO_STRATEGY = (
+    "set alertmanagerConfigMatcherStrategy: {type: None} in the Alertmanager resource, which adds "
+    "this matcher, or make sure that the alerts carry this namespace"
+)
+
 
 def check_routes(chain: Chain) -> Iterator[Finding]:
     """Follow every rule of ours to the receivers that it reaches."""
@@ -32,6 +37,7 @@ def check_routes(chain: Chain) -> Iterator[Finding]:
     yield from _shadowed(file, targets)
     yield from _lost(chain, file, targets)
     yield from _uncalled(chain, file)
+    yield from _own_namespace(chain, file)
 
 
 def _unreadable(file: AlertmanagerFile) -> Iterator[Finding]:
@@ -165,7 +171,7 @@ def _lost(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Ite
     for group in lost.values():
         yield _goes_elsewhere(chain, file, group)
     for group in unsure.values():
-        yield _may_go_elsewhere(file, group)
+        yield _may_go_elsewhere(chain, file, group)
 
 
 def _key(block: Obstacle | None) -> tuple[object, ...]:
@@ -266,10 +272,7 @@ def _why(located: LocatedMatcher, taken: Taken) -> str:
 def _cure(chain: Chain, located: LocatedMatcher, lost: Sequence[Taken]) -> str:
     matcher = located.matcher
     if matcher.name == NAMESPACE and by_operator(chain):
-        return (
-            "set alertmanagerConfigMatcherStrategy: {type: None} in the Alertmanager resource, "
-            "which adds this matcher, or keep namespace in the rule's `by (...)`"
-        )
+        return NO_STRATEGY
     names = [*dict.fromkeys(each.rule.name for each in lost)]
     sign = "=" if len(names) == 1 else "=~"
     instead = f'write alertname{sign}"{"|".join(names)}" here'
@@ -285,7 +288,7 @@ def by_operator(chain: Chain) -> bool:
 
 
 def _may_go_elsewhere(
-    file: AlertmanagerFile, group: Sequence[tuple[Taken, Obstacle | None]]
+    chain: Chain, file: AlertmanagerFile, group: Sequence[tuple[Taken, Obstacle | None]]
 ) -> Finding:
     _, block = group[0]
     names = listed(each.rule.name for each, _ in group)
@@ -294,6 +297,8 @@ def _may_go_elsewhere(
         matcher, path = block.matcher.matcher, block.matcher.path
         said += f": whether {matcher} holds depends on the series, not on the rule"
         cure = f"make sure that the series carry {matcher.name}, or match the alertname only"
+        if matcher.name == NAMESPACE and by_operator(chain):
+            cure = NO_STRATEGY
     elif block is not None and block.earlier is not None:
         path = _place_of(block.earlier)
         said += ": this earlier route takes some of them, and has no continue"
@@ -332,3 +337,28 @@ def _uncalled(chain: Chain, file: AlertmanagerFile) -> Iterator[Finding]:
 def _count(names: Iterable[str]) -> str:
     number = len(set(names))
     return "one alert comes to us that" if number == 1 else f"{number} alerts come to us that"
+
+
+def _own_namespace(chain: Chain, file: AlertmanagerFile) -> Iterator[Finding]:
+    """The matcher that Prometheus' operator adds to the routes of an AlertmanagerConfig."""
+    if file.namespace is None or not chain.ours:
+        return
+    own = file.namespace
+    possible = [(each.rule.name, each.labels.possible(NAMESPACE)) for each in chain.ours]
+    others = [
+        name
+        for name, values in possible
+        if values is not None and (own not in values if own else values == {""})
+    ]
+    if others or any(values is None for _, values in possible):
+        what = f'namespace="{own}"' if own else "its own namespace"
+        names = listed(others or [name for name, _ in possible])
+        lack = "have not" if others else "may not have"
+        yield Finding(
+            CheckId.OPERATOR_NAMESPACE,
+            Severity.WARNING if others else Severity.NOTE,
+            file.place(("metadata", "namespace")),
+            f"Prometheus' operator adds {what} to this route, which alerts of {names} {lack}",
+            "they go elsewhere, unless the Alertmanager resource says otherwise",
+            "set alertmanagerConfigMatcherStrategy: {type: None} there",
+        )

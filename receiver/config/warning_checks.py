@@ -9,6 +9,7 @@ from receiver.config.churning import what_happens
 from receiver.config.complaints import show_place
 from receiver.config.files import SHORTEST_TOKEN
 from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
+from receiver.core.containment import all_implied
 from receiver.core.durations import show_duration
 from receiver.core.matchers import Matcher
 from receiver.core.policies import APPROVAL_EXPIRY, Policy, template_parts
@@ -73,7 +74,7 @@ def _of_policy(policy: Policy, earlier: Sequence[Policy]) -> Iterator[Warning_]:
             "takes alerts that lack all of its labels, Watchdog too; add an alertname",
         )
     for other in earlier:
-        if set(other.matchers) <= set(policy.matchers):
+        if all_implied(policy.matchers, other.matchers):
             yield ("match",), f"is never reached: policy {other.name!r} takes all of its alerts"
     yield from (_of_matcher(matcher) for matcher in policy.matchers if "'" in matcher.value[:1])
     yield from _of_model(policy)

@@ -6,11 +6,11 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from receiver.core.containment import values_of
 from receiver.core.durations import parse_duration
 from receiver.core.matchers import Matcher, Operator, parse_matchers
 from receiver.lint.documents import Document, Path_, mapping, sequence, truth
 from receiver.lint.findings import Place
-from receiver.lint.label_sets import values_of
 
 GROUP_INTERVAL = timedelta(minutes=5)
 REPEAT_INTERVAL = timedelta(hours=4)

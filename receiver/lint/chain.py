@@ -6,11 +6,13 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from receiver.config import Config
+from receiver.core.containment import values_of
 from receiver.core.policies import Policy
 from receiver.lint.alertmanager_files import AlertmanagerFile, Route, Webhook, all_routes
 from receiver.lint.documents import Document
 from receiver.lint.findings import Finding
-from receiver.lint.label_sets import Answer, LabelSet, answer_all, values_of
+from receiver.lint.label_sets import Answer, LabelSet, answer_all
+from receiver.lint.relabelling import Steps, relabelled, steps_of
 from receiver.lint.routing import Arrival, arrivals
 from receiver.lint.rule_files import Rule, World, label_set
 
@@ -23,11 +25,14 @@ class Taken:
     """A rule, the labels of its alerts, and the policies that take them.
 
     Attributes:
+        told: The labels as Prometheus makes them.
+        labels: The labels as Alertmanager hears them, after relabelling.
         policies: In the file's order, up to the first that surely takes them.
 
     """
 
     rule: Rule
+    told: LabelSet
     labels: LabelSet
     policies: Sequence[tuple[Policy, Answer]]
 
@@ -64,15 +69,29 @@ class Chain:
 
     @cached_property
     def taken(self) -> list[Taken]:
-        """The rules that some policy takes, or may take."""
-        usual = {name for policy in self.config.policies for name in policy.identity}
-        world = World(self.world.usual | usual, self.world.external)
-        found = []
-        for rule in self.rules or ():
-            labels = label_set(rule, world)
-            policies = list(_policies(self.config.policies, labels))
-            found.append(Taken(rule, labels, policies))
-        return found
+        """The rules with the policies that take them; those whose alerts are dropped have none."""
+        return [self._taken(rule) for rule in self.rules or ()]
+
+    def _taken(self, rule: Rule) -> Taken:
+        told = label_set(rule, self._world)
+        sent = told
+        for _, step in self._steps:
+            # A check says who drops an alert; here it goes on as it was.
+            sent = relabelled(sent, step) or sent
+        return Taken(rule, told, sent, list(_policies(self.config.policies, sent)))
+
+    @cached_property
+    def _steps(self) -> Steps:
+        """Those of `alert_relabel_configs`."""
+        return steps_of(self.prometheus)
+
+    @cached_property
+    def _world(self) -> World:
+        """Series are thought to have the labels that name models, unless Prometheus was asked."""
+        if self.world.is_live:
+            return self.world
+        names = {name for policy in self.config.policies for name in policy.identity}
+        return World(self.world.usual | names, self.world.external)
 
     @cached_property
     def ours(self) -> list[Taken]:
@@ -139,6 +158,19 @@ class Chain:
         if self.alertmanager is None:
             return []
         return [(each, arrivals(self.alertmanager.route, each.labels)) for each in self.ours]
+
+    @cached_property
+    def _routes_by_rule(self) -> dict[int, list[Route]]:
+        return {
+            id(taken.rule): [
+                each.route for each in found if each.route.receiver in self.our_receivers
+            ]
+            for taken, found in self.arrivals
+        }
+
+    def routes_of(self, rule: Rule) -> list[Route]:
+        """The routes by which the alerts of a rule come to us."""
+        return self._routes_by_rule.get(id(rule), [])
 
 
 def ends_as_ours(webhook: Webhook) -> bool:

@@ -42,6 +42,15 @@ class CheckId(StrEnum):
     WEBHOOK_PATH = "webhook-path"
     WEBHOOK_REDIRECTED = "webhook-redirected"
     WEBHOOK_UNAUTHORISED = "webhook-unauthorised"
+    IDENTITY_MISSING = "identity-missing"
+    IDENTITY_REFUSED = "identity-refused"
+    IDENTITY_RELABELLED = "identity-relabelled"
+    ALERT_RELABELLED_AWAY = "alert-relabelled-away"
+    LABEL_FROM_VALUE = "label-from-value"
+    REPLICA_LABEL = "replica-label"
+    VALUE_MISSING = "value-missing"
+    VALUE_FOR_PEOPLE = "value-for-people"
+    SETTLE_TOO_SHORT = "settle-too-short"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 
 from receiver.core.matchers import Matcher, Operator
 
 ABSENT = frozenset({""})
 """A label that is missing equals the empty text."""
-
-MOST_VALUES = 64
 
 Values = frozenset[str] | None
 """What a label may be; None for any text, none included."""
@@ -89,22 +86,3 @@ def all_of(answers: Iterable[Answer]) -> Answer:
 def answer_all(matchers: Iterable[Matcher], labels: LabelSet) -> Answer:
     """Whether alerts of these labels satisfy every matcher."""
     return all_of(answer(matcher, labels) for matcher in matchers)
-
-
-@lru_cache(maxsize=4096)
-def alternatives(pattern: str) -> Values:
-    """The texts that a pattern like `a|b|c` accepts; None if it says more than that."""
-    inner = pattern.removeprefix("^").removesuffix("$")
-    if inner.startswith("(") and inner.endswith(")"):
-        inner = inner[1:-1].removeprefix("?:")
-    if any(character in "\\.+*?()[]{}^$" for character in inner):
-        return None
-    texts = frozenset(inner.split("|"))
-    return texts if len(texts) <= MOST_VALUES else None
-
-
-def values_of(matcher: Matcher) -> Values:
-    """The values that a matcher lets through, if they can be listed."""
-    if matcher.operator is Operator.EQUAL:
-        return frozenset({matcher.value})
-    return alternatives(matcher.value) if matcher.operator is Operator.MATCHES else None

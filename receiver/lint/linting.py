@@ -7,11 +7,13 @@ from receiver.lint.chain import Chain
 from receiver.lint.config_checks import check_config
 from receiver.lint.findings import Finding, in_order
 from receiver.lint.route_checks import check_routes
+from receiver.lint.rule_checks import check_rules
 
 CHECKS: Sequence[Callable[[Chain], Iterator[Finding]]] = (
     check_config,
     check_routes,
     check_alertmanager,
+    check_rules,
 )
 
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from receiver.core.containment import values_of
 from receiver.core.durations import parse_duration
 from receiver.core.matchers import Matcher, Operator
-from receiver.lint.label_sets import ABSENT, Values, values_of
+from receiver.lint.label_sets import ABSENT, Values
 
 SELECTIONS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 """Aggregations that give some of their series back as they are."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from receiver.core.containment import all_implied
 from receiver.core.matchers import Operator
 from receiver.core.policies import shown
 from receiver.lint.alertmanager_files import AlertmanagerFile, LocatedMatcher, Route, all_routes
 from receiver.lint.chain import Chain, Taken
-from receiver.lint.containment import all_implied
 from receiver.lint.findings import CheckId, Finding, Severity, listed
 from receiver.lint.label_sets import Answer, answer
 from receiver.lint.routing import Obstacle, arrivals, doubts, obstacle

@@ -77,12 +77,14 @@ class World:
 
     Attributes:
         usual: Labels that series carry though no rule says so.
-        external: `external_labels`, which Prometheus adds to each alert; None if nobody knows.
+        external: `external_labels`, which Prometheus adds to each alert.
+        is_live: Whether Prometheus itself said which labels there are.
 
     """
 
     usual: frozenset[str] = USUAL_LABELS
     external: Mapping[str, str] = field(default_factory=dict)
+    is_live: bool = False
 
 
 def label_set(rule: Rule, world: World) -> LabelSet:

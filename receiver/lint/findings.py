@@ -51,6 +51,18 @@ class CheckId(StrEnum):
     VALUE_MISSING = "value-missing"
     VALUE_FOR_PEOPLE = "value-for-people"
     SETTLE_TOO_SHORT = "settle-too-short"
+    WORKFLOW_WITHOUT_TARGET = "workflow-without-target"
+    WORKFLOW_NOT_DISPATCHED = "workflow-not-dispatched"
+    WORKFLOW_INPUT_UNDECLARED = "workflow-input-undeclared"
+    WORKFLOW_INPUT_REQUIRED = "workflow-input-required"
+    WORKFLOW_INPUT_TYPE = "workflow-input-type"
+    WORKFLOW_TOO_MANY_INPUTS = "workflow-too-many-inputs"
+    WORKFLOW_RUN_NAME = "workflow-run-name"
+    WORKFLOW_CANCELS = "workflow-cancels"
+    PIPELINE_PARAMETER_UNDECLARED = "pipeline-parameter-undeclared"
+    PIPELINE_PARAMETER_NEEDED = "pipeline-parameter-needed"
+    PIPELINE_PARAMETER_TYPE = "pipeline-parameter-type"
+    PIPELINE_CACHE = "pipeline-cache"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from receiver.config import Config, ConfigError, load_config
+from receiver.core.policies import fill
+from receiver.core.targets import TargetKind
+from receiver.dispatchers.pipelines import is_package
 from receiver.lint.alertmanager_files import AlertmanagerFile, read_alertmanager
 from receiver.lint.chain import Chain
 from receiver.lint.documents import Document, Unreadable, mapping, read_file, read_text, sequence
@@ -75,7 +78,7 @@ def gather(sources: Sources) -> Chain | list[Finding]:
         rules=[*given, *(rules or ())] if some_rules else None,
         receiver_names=sources.receivers or _named(config),
         workflows=reading.documents(sources.workflows),
-        packages=reading.documents(sources.packages),
+        packages=reading.packages([*sources.packages, *_packages(config)]),
         world=_world(prometheus, sources.prometheus),
         unreadable=reading.problems,
     )
@@ -109,6 +112,16 @@ def _named(config: Config) -> frozenset[str]:
     return frozenset(each.receiver for each in asked)
 
 
+def _packages(config: Config) -> list[Path]:
+    """The compiled pipelines that our own file names."""
+    places = (
+        fill(settings.target.place["pipeline"], {})
+        for settings in config.targets.values()
+        if settings.target.kind is not TargetKind.GITHUB
+    )
+    return [Path(place) for place in places if is_package(place)]
+
+
 def _world(document: Document | None, prometheus: Path | Answered | None) -> World:
     data = mapping(document.data) if document is not None else {}
     external = mapping(mapping(data.get("global")).get("external_labels"))
@@ -132,6 +145,18 @@ class _Reading:
             except Unreadable as error:
                 self.problems.append(_unreadable(error))
         return found
+
+    def packages(self, paths: Iterable[Path]) -> list[Document]:
+        known = {path.resolve(): path for path in reversed([*paths])}
+        documents = self.documents(known.values())
+        for path in known.values():
+            its = [each for each in documents if each.name == str(path)]
+            if its and not any(
+                {"root", "pipeline_spec"} & mapping(each.data).keys() for each in its
+            ):
+                said = "is no compiled pipeline: it has no `root`; write it with kfp dsl compile"
+                self.problems.append(_unreadable(Unreadable(its[0].place(()), said)))
+        return documents
 
     def answer(self, answered: Answered, what: str) -> list[Document]:
         try:

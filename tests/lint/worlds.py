@@ -45,12 +45,42 @@ groups:
         annotations: {value: "{{ $value }}"}
 """
 
+GITHUB = RECEIVER.replace(
+    """\
+    kfp:
+      endpoint: http://ml-pipeline:8888
+      pipeline: retrain
+      parameters:""",
+    """\
+    github:
+      repository: acme/models
+      workflow: retrain-model.yaml
+      token_file: token
+      inputs:""",
+)
+
+PIPELINE = RECEIVER.replace("pipeline: retrain", "pipeline: pipeline.yaml")
+
+WORKFLOW = """\
+run-name: retrain ${{ inputs.user_id }} [${{ inputs.dispatch_id }}]
+on:
+  workflow_dispatch:
+    inputs:
+      dispatch_id: {type: string, required: true}
+      user_id: {type: string, required: true}
+      drift_score: {type: string}
+jobs: {}
+"""
+
 WORLD = {"receiver.yaml": RECEIVER, "alertmanager.yml": ALERTMANAGER, "rules.yml": RULES}
 
 
 def linted(folder: Path, files: dict[str, str], **given: object) -> list[Finding]:
     """What is found in a world that has nothing wrong but what these files say."""
-    written = {name: text for name, text in {**WORLD, **files}.items() if text}
+    ours = {"retrain-model.yaml": GITHUB, "pipeline.yaml": PIPELINE}
+    receiver = next((ours[name] for name in files if name in ours), RECEIVER)
+    world = {**WORLD, "receiver.yaml": receiver, "token": "a-long-secret", **files}
+    written = {name: text for name, text in world.items() if text}
     for name, text in written.items():
         (folder / name).write_text(text)
     sources = Sources(
@@ -59,7 +89,6 @@ def linted(folder: Path, files: dict[str, str], **given: object) -> list[Finding
         prometheus=folder / "prometheus.yml" if "prometheus.yml" in written else None,
         rules=[str(folder / "rules.yml")] if "rules.yml" in written else (),
         workflows=[folder / "retrain-model.yaml"] if "retrain-model.yaml" in written else (),
-        packages=[folder / "pipeline.yaml"] if "pipeline.yaml" in written else (),
     )
     for name, value in given.items():
         object.__setattr__(sources, name, value)

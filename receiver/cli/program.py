@@ -73,15 +73,27 @@ def serve(
         _fail(str(error))
 
 
-@app.command(epilog=examples("retrain-receiver check-config --config receiver.yaml"))
-def check_config(config: ConfigPath = Path("receiver.yaml")) -> None:
-    """Tell every problem of a file, each with place and cure."""
-    loaded = _load(config)
-    for warning in loaded.warnings:
+@app.command(epilog=examples("retrain-receiver check-config receiver.yaml"))
+def check_config(
+    file: Annotated[
+        Path | None, typer.Argument(help="The configuration file.", metavar="FILE")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The same as FILE.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Tell every problem of a file, each with line, place and cure."""
+    if file is not None and config is not None:
+        raise typer.BadParameter("write the file once: as FILE or with --config")
+    path = file or config or Path("receiver.yaml")
+    loaded = _load(path)
+    from receiver.lint.config_checks import with_lines  # noqa: PLC0415  after the file is read
+
+    for warning in with_lines(path, loaded.warnings):
         typer.echo(f"warning: {warning}")
     for hint in loaded.hints:
         typer.echo(f"missing: {hint}")
-    typer.echo(f"{config} is valid")
+    typer.echo(f"{path} is valid")
 
 
 @app.command(epilog=examples("retrain-receiver demo", "retrain-receiver demo --once"))
@@ -114,7 +126,9 @@ def _load(path: Path) -> "Config":
     try:
         return load_config(path)
     except ConfigError as error:
-        _fail(str(error))
+        from receiver.lint.config_checks import problems_with_lines  # noqa: PLC0415
+
+        _fail("\n  ".join([f"{path.name} is not valid:", *problems_with_lines(error)]))
 
 
 def _fail(message: str) -> NoReturn:

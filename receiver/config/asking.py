@@ -89,7 +89,7 @@ def _check_peer(
             try:
                 read(in_folder(folder, file))
             except ValueError as error:
-                yield Complaint((*place, *setting), str(error))
+                yield Complaint((*place, *setting), str(error), of_file=True)
 
 
 NONE = (

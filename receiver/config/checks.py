@@ -78,7 +78,7 @@ def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Ite
     try:
         check_one(path)
     except ValueError as error:
-        yield Complaint(place, str(error))
+        yield Complaint(place, str(error), of_file=True)
 
 
 def _check_storage(file: FileSection, folder: Path) -> Iterator[Complaint]:

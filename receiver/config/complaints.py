@@ -16,10 +16,16 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing that is wrong, and where: `("policies", 0, "cooldown")`."""
+    """One thing that is wrong, and where: `("policies", 0, "cooldown")`.
+
+    Attributes:
+        of_file: Whether it is a file that the setting names, which another machine may have.
+
+    """
 
     place: Place
     sentence: str
+    of_file: bool = False
 
     def __str__(self) -> str:
         return f"{show_place(self.place)}: {self.sentence}" if self.place else self.sentence

@@ -51,7 +51,9 @@ LOOKUP_WINDOWS = {
 """Longer than a target's listing was seen to lag behind a start."""
 
 
-def convert(file: FileSection, path: Path, environment: Path) -> Config:
+def convert(
+    file: FileSection, path: Path, environment: Path, *, with_files: bool = True
+) -> Config:
     """Make the configuration of a file without problems."""
     folder = path.parent
     targets = {
@@ -68,7 +70,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
             max_body=file.server.max_body,
             metrics_open=file.server.metrics_open,
         ),
-        storage=_storage(file.storage, folder),
+        storage=_storage(file.storage, folder, with_files=with_files),
         retention=RetentionSettings(
             decisions=file.retention.decisions,
             skips=file.retention.skips,
@@ -83,7 +85,7 @@ def convert(file: FileSection, path: Path, environment: Path) -> Config:
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
         warnings=(
-            *warnings_of(policies, targets, auth, subscribers),
+            *warnings_of(policies, targets, auth, subscribers, with_files=with_files),
             *source_warnings(sources),
         ),
         subscribers=subscribers,
@@ -109,9 +111,9 @@ def _text(file: FileSection, targets: Mapping[str, TargetSettings]) -> str:
     return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _storage(section: StorageSection, folder: Path) -> StorageSettings:
+def _storage(section: StorageSection, folder: Path, *, with_files: bool) -> StorageSettings:
     url = section.url or DEFAULT_URL
-    if section.url_file is not None:
+    if section.url_file is not None and with_files:
         url = check_storage_url(read_secret(in_folder(folder, section.url_file)))
     if url.startswith("sqlite:///"):
         path, mark, query = url.removeprefix("sqlite:///").partition("?")

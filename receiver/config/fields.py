@@ -97,7 +97,15 @@ def secret_address(text: str) -> str:
     return text
 
 
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\([A-Za-z_]\w*\))")
+
+
 def _literal(text: str) -> str:
+    if (variable := _VARIABLE.search(text)) is not None:
+        raise ValueError(
+            f"{variable[0]} is taken as it stands: nothing fills in variables here; write the "
+            "value, or let what deploys this file do so"
+        )
     if "{" in text or "}" in text:
         raise ValueError(
             f"{text!r} must be the same for every model; "
@@ -117,18 +125,52 @@ def _name(text: str) -> str:
 def _repository(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", text) is None:
         raise ValueError(f"{text!r} is not a repository; write OWNER/NAME, as in acme/models")
+    if text.endswith(".git"):
+        raise ValueError(f"{text!r} is an address for git; write it without .git")
     return text
 
 
 def _workflow(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.-]+", value) is None:
+    if not isinstance(value, str):
+        return value
+    is_file = value.isdigit() or value.endswith((".yml", ".yaml"))
+    if not is_file and re.fullmatch(r"[A-Za-z0-9_. -]+", value) is not None:
+        raise ValueError(
+            f"{value!r} is what a workflow is called, not its file; write the file's name, as in "
+            "retrain-model.yaml"
+        )
+    if re.fullmatch(r"[A-Za-z0-9_.-]+", value) is None:
         raise ValueError(
             f"{value!r} is not a workflow; write its file's name without folders, "
             "as in retrain-model.yaml"
         )
     return value
+
+
+def _ref(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None:
+        raise ValueError(
+            f"{text!r} is a commit, and GitHub starts workflows at branches and tags only; "
+            "write main, or a tag of that commit"
+        )
+    return text
+
+
+def _github_url(text: str) -> str:
+    url = urlsplit(text)
+    host, path = (url.hostname or "").removeprefix("www."), url.path
+    if host == "github.com" or (host == "api.github.com" and path):
+        raise ValueError(f"{text!r} is not GitHub's API; write https://api.github.com")
+    if host.endswith(".ghe.com") and not host.startswith("api."):
+        raise ValueError(f"{text!r} is not the API; write https://api.{host}")
+    if path.endswith("/graphql"):
+        raise ValueError(
+            f"{text!r} is the GraphQL API, which starts no workflows; write "
+            f"{text.removesuffix('/graphql').removesuffix('/api')}/api/v3"
+        )
+    return text
 
 
 def _template(value: object) -> object:
@@ -223,6 +265,8 @@ Url = Annotated[Literal, AfterValidator(_url)]
 Name = Annotated[str, AfterValidator(_name)]
 Repository = Annotated[Literal, AfterValidator(_repository)]
 Workflow = Annotated[Literal, BeforeValidator(_workflow)]
+Ref = Annotated[Literal, AfterValidator(_ref)]
+GithubUrl = Annotated[Url, AfterValidator(_github_url)]
 Template = Annotated[str, BeforeValidator(_template)]
 MatcherText = Annotated[str, checked_by(parse_matchers)]
 Match = Annotated[list[MatcherText], AfterValidator(_match)]

@@ -1,6 +1,7 @@
 """Reads and checks the files that the configuration names: secrets, certificates, programs."""
 
 import os
+import re
 from pathlib import Path
 
 from receiver.secret_files import BadFile, read_key, read_text
@@ -20,7 +21,20 @@ def read_certificate(path: Path) -> None:
 
 def read_private_key(path: Path) -> None:
     """Raise `BadFile` unless the file holds something in PEM that can be a key."""
-    _need_pem(path, read_key(path))
+    text = read_key(path)
+    _need_pem(path, text)
+    if "\\n" in text:
+        raise BadFile(
+            f"{str(path)!r} has \\n in place of line ends, as JSON writes them; write real ones"
+        )
+    kinds = re.findall(r"-----BEGIN ([A-Z0-9 ]+)-----", text)
+    if kinds and not any(kind.endswith("PRIVATE KEY") for kind in kinds):
+        raise BadFile(
+            f"{str(path)!r} holds a {kinds[0].lower()}, not a private key; write the file that "
+            "GitHub gave when the App's key was made"
+        )
+    if "ENCRYPTED PRIVATE KEY" in kinds:
+        raise BadFile(f"{str(path)!r} is encrypted; write the key without a passphrase")
 
 
 def _need_pem(path: Path, text: str) -> None:

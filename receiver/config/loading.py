@@ -17,11 +17,14 @@ from receiver.config.yaml_source import NotYaml, read_yaml
 from receiver.secret_files import BadFile
 
 
-def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
+def load_config(
+    path: Path, *, environment: Path = Path(sys.prefix), with_files: bool = True
+) -> Config:
     """Read a configuration. Raises `ConfigError`, which tells all problems at once.
 
     The virtual environment with the kfp SDK is looked for beside `environment`, then beside the
-    file.
+    file. Without `with_files` the secrets and other files that it names are not looked at: they
+    may be on another machine.
     """
     path = Path(path).absolute()
     try:
@@ -36,16 +39,18 @@ def load_config(path: Path, *, environment: Path = Path(sys.prefix)) -> Config:
         file = FileSection.model_validate(raw)
     except ValidationError as error:
         problems += complaints(error, FileSection)
-    problems += check(partial(FileSection, raw), path.parent)
+    found = check(partial(FileSection, raw), path.parent)
+    problems += (each for each in found if with_files or not each.of_file)
     if problems or file is None:
-        raise ConfigError(path, _in_order(problems, raw))
+        ordered = _in_order(problems, raw)
+        raise ConfigError(path, tuple(ordered), tuple(each.place for each in ordered.values()))
     try:
-        return convert(file, path, environment)
+        return convert(file, path, environment, with_files=with_files)
     except BadFile as error:  # changed since it was checked
         raise ConfigError(path, (str(error),)) from None
 
 
-def _in_order(problems: Iterable[Complaint], raw: Mapping[str, Any]) -> tuple[str, ...]:
+def _in_order(problems: Iterable[Complaint], raw: Mapping[str, Any]) -> dict[str, Complaint]:
     """Tell the problems as their places stand in the file, each once."""
 
     def position(problem: Complaint) -> list[float]:
@@ -59,4 +64,4 @@ def _in_order(problems: Iterable[Complaint], raw: Mapping[str, Any]) -> tuple[st
             found = entries[part]
         return positions
 
-    return tuple(dict.fromkeys(map(str, sorted(problems, key=position))))
+    return {str(problem): problem for problem in sorted(problems, key=position)}

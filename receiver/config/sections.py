@@ -9,12 +9,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from receiver.config.fields import (
     BodySize,
     Duration,
+    GithubUrl,
     KindName,
     Labels,
     Literal,
     Match,
     ModeName,
     Name,
+    Ref,
     Repository,
     Size,
     Span,
@@ -65,8 +67,19 @@ def mask_password(url: str) -> str:
     return _PASSWORD.sub(lambda m: f"{m[2]}=***" if m[2] else f"{m[1]}:***@", url)
 
 
+_VARIABLE = re.compile(
+    r"\$(?:\([A-Za-z_]\w*\)|\{[A-Za-z_]\w*\})|(?<=[:/@])\$[A-Z_][A-Z0-9_]*(?=[@:/?]|$)"
+)
+"""A password may hold a `$`; all of one in capitals is the name of a variable."""
+
+
 def check_storage_url(url: str) -> str:
     """Read the address of a storage. Raises `ValueError`, without its password."""
+    if (variable := _VARIABLE.search(url)) is not None:
+        raise ValueError(
+            f"{variable[0]} is taken as it stands: nothing fills in variables here; write the "
+            "address into a file and name it with url_file"
+        )
     if url.startswith(("postgres://", "postgresql://")):
         return "postgresql+psycopg://" + url.partition("://")[2]
     if url.startswith("postgresql+psycopg://"):
@@ -143,11 +156,14 @@ class GithubSection(FollowingSection):
 
     repository: Repository = Field(examples=["acme/models"])
     workflow: Workflow = Field(examples=["retrain-model.yaml"])
-    ref: Literal = "main"
+    ref: Ref = "main"
     token_file: Literal | None = None
     app: AppSection | None = None
-    base_url: Url = "https://api.github.com"
+    base_url: GithubUrl = "https://api.github.com"
     inputs: dict[str, Template] = {}
+
+
+_KFP_PAGE = re.compile(r"/_/.*|/?\?.*|/?#.*|/apis(?:/.*)?$")
 
 
 def _endpoint(value: object) -> object:
@@ -155,6 +171,9 @@ def _endpoint(value: object) -> object:
         return value
     if isinstance(value, str) and not value.startswith(("http://", "https://")):
         raise ValueError(f"{value!r} is not an endpoint; write local or http://HOST:PORT")
+    if isinstance(value, str) and (page := _KFP_PAGE.search(value)) is not None:
+        api = f"{value[: page.start()]}/pipeline" if "/_/" in page[0] else value[: page.start()]
+        raise ValueError(f"{value!r} is a page for people or a part of the API; write {api}")
     return value
 
 

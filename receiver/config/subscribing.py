@@ -71,16 +71,16 @@ def _check_webhook(place: Place, webhook: WebhookSection, folder: Path) -> Itera
         if webhook.secret_file:
             signing_key(read_secret(in_folder(folder, webhook.secret_file)))
     except ValueError as error:
-        yield Complaint((*place, "secret_file"), str(error))
+        yield Complaint((*place, "secret_file"), str(error), of_file=True)
     try:
         if webhook.ca_file:
             read_certificate(in_folder(folder, webhook.ca_file))
     except ValueError as error:
-        yield Complaint((*place, "ca_file"), str(error))
+        yield Complaint((*place, "ca_file"), str(error), of_file=True)
 
 
 def _check_address(place: Place, file: str, folder: Path) -> Iterator[Complaint]:
     try:
         secret_address(read_secret(in_folder(folder, file)))
     except ValueError as error:
-        yield Complaint(place, str(error))
+        yield Complaint(place, str(error), of_file=True)

@@ -209,9 +209,21 @@ class Config:
 
 
 class ConfigError(Exception):
-    """The file is not valid; the text tells every problem with its place and its cure."""
+    """The file is not valid; the text tells every problem with its place and its cure.
 
-    def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
+    Attributes:
+        places: Of each problem, the keys and positions that lead to it; empty if its sentence
+            says where it is.
+
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        problems: tuple[str, ...],
+        places: tuple[tuple[str | int, ...], ...] = (),
+    ) -> None:
         super().__init__("\n  ".join([f"{path.name} is not valid:", *problems]))
         self.path = path
         self.problems = problems
+        self.places = places or ((),) * len(problems)

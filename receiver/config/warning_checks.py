@@ -30,6 +30,10 @@ UNNAMED = (
     "put it into the name, or leave it out here"
 )
 
+GITHUB = "https://api.github.com"
+INPUTS_BEFORE = 10
+"""Of a workflow, before Enterprise Server 3.20."""
+
 CODE = ("${{ x }}", "x; y")
 UPWARDS = "../.."
 HOSTILE = (*CODE, "a b\n", UPWARDS)
@@ -47,6 +51,8 @@ def warnings_of(
     targets: Mapping[str, TargetSettings],
     auth: Mapping[Role, tuple[TokenFile, ...]] | None,
     subscribers: Sequence[SubscriberSettings],
+    *,
+    with_files: bool = True,
 ) -> Iterator[str]:
     """Tell each danger in a sentence with its place."""
     if not policies:
@@ -55,10 +61,12 @@ def warnings_of(
         for setting, sentence in _of_policy(policy, policies[:number]):
             yield f"{show_place(('policies', number, *setting))}: {sentence}"
     for name, settings in targets.items():
-        for sentence in _of_target(settings, policies):
+        for sentence in _of_target(settings, policies, with_files=with_files):
             yield f"{show_place(('targets', name))}: {sentence}"
     for told in subscribers:
         yield from _of_subscriber(told)
+    if not with_files:
+        return
     for role, tokens in (auth or {}).items():
         yield from _of_tokens(role, tokens, auth or {})
     yield from _of_files(_secret_files(targets, auth or {}, subscribers))
@@ -119,7 +127,9 @@ def _of_matcher(matcher: Matcher) -> Warning_:
     return ("match",), f"the quotes of {matcher.value} are part of the value; use double quotes"
 
 
-def _of_target(settings: TargetSettings, policies: Sequence[Policy]) -> Iterator[str]:
+def _of_target(
+    settings: TargetSettings, policies: Sequence[Policy], *, with_files: bool
+) -> Iterator[str]:
     target = settings.target
     if all(policy.target != target.name for policy in policies):
         yield "no policy uses it"
@@ -129,8 +139,32 @@ def _of_target(settings: TargetSettings, policies: Sequence[Policy]) -> Iterator
             f"lookup_window {show_duration(settings.lookup_window)} may end before the target "
             "lists a run, which would then be started twice"
         )
-    if target.kind is TargetKind.KFP_LOCAL and settings.python is None:
+    yield from _of_github(settings)
+    if with_files and target.kind is TargetKind.KFP_LOCAL and settings.python is None:
         yield "no .venv-kfp was found, so no run can start; set python or run 'make demo' once"
+
+
+def _of_github(settings: TargetSettings) -> Iterator[str]:
+    """What an Enterprise Server takes otherwise than github.com."""
+    target = settings.target
+    if target.kind is not TargetKind.GITHUB or target.place["base_url"] == GITHUB:
+        return
+    url = urlsplit(target.place["base_url"])
+    host = url.hostname or ""
+    if "." in host and not url.path and not host.startswith("api.") and not _is_number(host):
+        yield (
+            f"base_url {target.place['base_url']!r} has no path: the API of an Enterprise Server "
+            f"is at {target.place['base_url']}/api/v3"
+        )
+    if len(target.inputs) >= INPUTS_BEFORE:
+        yield (
+            f"inputs has {len(target.inputs)} entries, and with our dispatch_id an Enterprise "
+            f"Server before 3.20 takes {INPUTS_BEFORE}; remove some"
+        )
+
+
+def _is_number(host: str) -> bool:
+    return host.replace(".", "").isdigit()
 
 
 def _of_subscriber(settings: SubscriberSettings) -> Iterator[str]:

@@ -44,8 +44,9 @@ def _parse(text: str) -> tuple[object, list[Complaint]]:
         node = loader.get_single_node()
         if node is None:
             return {}, []
+        repeated = _repeated_keys(node)  # before merging puts others' keys beside a mapping's own
         found = loader.construct_document(node)
-        return ({} if found is None else found), _repeated_keys(node)
+        return ({} if found is None else found), repeated
     finally:
         loader.dispose()
 

@@ -1,7 +1,7 @@
 """Gathers the chain: reads every file that was named, and what programs answered."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from receiver.core.targets import TargetKind
 from receiver.dispatchers.pipelines import is_package
 from receiver.lint.alertmanager_files import AlertmanagerFile, read_alertmanager
 from receiver.lint.chain import Chain
+from receiver.lint.config_checks import own_document, refused
 from receiver.lint.documents import Document, Unreadable, mapping, read_file, read_text, sequence
 from receiver.lint.findings import CheckId, Finding, Place, Severity
 from receiver.lint.rule_files import Rule, World, read_rules
@@ -58,13 +59,11 @@ class Sources:
 
 def gather(sources: Sources) -> Chain | list[Finding]:
     """Read everything; findings only, if the receiver's own file can't be read."""
+    document = own_document(sources.config)
     try:
-        config = load_config(sources.config)
-        document = (read_file(sources.config) or [Document(str(sources.config), {})])[0]
+        config, elsewhere = _config(sources.config)
     except ConfigError as error:
-        return list(_refused(sources.config, error))
-    except Unreadable as error:
-        return [_unreadable(error)]
+        return list(refused(document, error))
     reading = _Reading()
     alertmanager = reading.alertmanager(sources.alertmanager)
     prometheus, rules = reading.prometheus(sources.prometheus)
@@ -80,19 +79,25 @@ def gather(sources: Sources) -> Chain | list[Finding]:
         workflows=reading.documents(sources.workflows),
         packages=reading.packages([*sources.packages, *_packages(config)]),
         world=_world(prometheus, sources.prometheus),
-        unreadable=reading.problems,
+        unreadable=[*(_elsewhere(document, elsewhere) if elsewhere else ()), *reading.problems],
     )
 
 
-def _refused(path: Path, error: ConfigError) -> Iterator[Finding]:
-    for problem in error.problems:
-        yield Finding(
-            CheckId.CONFIGURATION,
-            Severity.ERROR,
-            Place(str(path)),
-            problem,
-            "the receiver does not start, and a reload changes nothing",
-            "mend it as the sentence says",
+def _config(path: Path) -> tuple[Config, ConfigError | None]:
+    """Our own file. Raises `ConfigError`, but not for secrets that are on another machine."""
+    try:
+        return load_config(path), None
+    except ConfigError as error:
+        return load_config(path, with_files=False), error
+
+
+def _elsewhere(document: Document, error: ConfigError) -> Iterator[Finding]:
+    """Files that the configuration names, and that are not here."""
+    for each in refused(document, error):
+        yield replace(
+            each,
+            severity=Severity.NOTE,
+            consequence="if it is so where the receiver runs, it does not start",
         )
 
 
@@ -119,7 +124,7 @@ def _packages(config: Config) -> list[Path]:
         for settings in config.targets.values()
         if settings.target.kind is not TargetKind.GITHUB
     )
-    return [Path(place) for place in places if is_package(place)]
+    return [Path(place) for place in places if is_package(place) and Path(place).is_file()]
 
 
 def _world(document: Document | None, prometheus: Path | Answered | None) -> World:
@@ -190,10 +195,10 @@ class _Reading:
         document = next(iter(self.documents([source])), None)
         patterns = sequence(mapping(document.data if document else {}).get("rule_files"))
         named = [str(source.parent / str(pattern)) for pattern in patterns]
-        return document, self.rules(named) if named else None
+        return document, self.rules(named, Severity.NOTE) if named else None
 
-    def rules(self, patterns: Iterable[str]) -> list[Rule]:
-        paths = [path for pattern in patterns for path in self.found(pattern)]
+    def rules(self, patterns: Iterable[str], missing: Severity = Severity.ERROR) -> list[Rule]:
+        paths = [path for pattern in patterns for path in self.found(pattern, missing)]
         documents = self.documents(dict.fromkeys(paths))
         rules = list(read_rules(documents))
         if documents and not rules and not self.problems:
@@ -201,15 +206,16 @@ class _Reading:
             self.problems.append(_unreadable(Unreadable(Place(documents[0].name), said)))
         return rules
 
-    def found(self, pattern: str) -> list[Path]:
+    def found(self, pattern: str, missing: Severity) -> list[Path]:
         """The files that a pattern names; a folder stands for its YAML files."""
-        path = Path(pattern)
+        path, found = Path(pattern), list[Path]()
         if path.is_dir():
-            return sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES)
-        if path.exists() or not any(character in pattern for character in "*?["):
-            return [path]
-        found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+            found = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES)
+        elif path.exists():
+            found = [path]
+        elif any(character in pattern for character in "*?["):
+            found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
         if not found:
-            said = "names no file"
-            self.problems.append(_unreadable(Unreadable(Place(pattern), said)))
+            problem = _unreadable(Unreadable(Place(pattern), "names no file"))
+            self.problems.append(replace(problem, severity=missing))
         return found

@@ -87,6 +87,19 @@ def test_check_config(cli, tmp_path):
     assert "policies[0].tarket: unknown setting; did you mean 'target'?" in ended.err
 
 
+def test_check_config_takes_the_file_as_an_argument(cli, tmp_path):
+    """As `promtool check config FILE` does; warnings and problems have their lines."""
+    file = tmp_path / "receiver.yaml"
+    file.write_text(NO_AUTH.replace("target:", "cooldown: 1m\n    target:"))
+
+    ended = cli("check-config", str(file))
+    assert ended.code == 0
+    assert re.search(r"^warning: line \d+, column \d+: policies\[0\]\.cooldown: ", ended.out)
+    file.write_text(NO_AUTH.replace("target:", "tarket:"))
+    assert re.search(r"  line \d+, column \d+: policies\[0\]", cli("check-config", str(file)).err)
+    assert cli("check-config", str(file), "--config", str(file)).code == 2
+
+
 def test_serving_loads_no_terminal_library(tmp_path):
     """`serve` stays lean: neither rich nor the demo nor what asks is loaded for it."""
     (tmp_path / "receiver.yaml").write_text("{}")

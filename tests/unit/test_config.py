@@ -1105,3 +1105,145 @@ def test_any_file_loads_or_tells_its_problems(load, value):
     """No file makes the program fall over."""
     with suppress(ConfigError):
         assert isinstance(load(json.dumps(value)), Config)
+
+
+def github(**settings):
+    settings = {
+        "repository": "acme/models",
+        "workflow": "retrain.yaml",
+        "token_file": "token",
+        **settings,
+    }
+    written = ", ".join(f"{name}: {json.dumps(value)}" for name, value in settings.items())
+    return FIVE_LINES.replace("kfp: {pipeline: retrain.yaml}", f"github: {{{written}}}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"base_url": "https://github.com"}, "is not GitHub's API; write https://api.github.com"),
+        ({"base_url": "https://www.github.com/acme/models"}, "write https://api.github.com"),
+        ({"base_url": "https://api.github.com/repos"}, "write https://api.github.com"),
+        ({"base_url": "https://acme.ghe.com"}, "write https://api.acme.ghe.com"),
+        ({"base_url": "https://ghe.x.com/api/graphql"}, "write https://ghe.x.com/api/v3"),
+        ({"repository": "acme/models.git"}, "write it without .git"),
+        ({"workflow": "Retrain"}, "what a workflow is called, not its file"),
+        ({"workflow": "Retrain the model"}, "what a workflow is called, not its file"),
+        ({"ref": "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d"}, "branches and tags only"),
+        ({"ref": "$GIT_REF"}, "$GIT_REF is taken as it stands"),
+        ({"ref": "$(GIT_REF)"}, "$(GIT_REF) is taken as it stands"),
+        ({"token_file": "$HOME/token"}, "$HOME is taken as it stands"),
+    ],
+)
+def test_what_can_never_work_at_github_is_refused(problems, settings, problem):
+    """Each was valid once, and failed with the first alert."""
+    (found,) = [each for each in problems(github(**settings)) if "can't read" not in each]
+
+    assert problem in found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"base_url": "https://api.acme.ghe.com"},
+        {"base_url": "https://ghe.example.com/api/v3"},
+        {"base_url": "http://127.0.0.1:9"},
+        {"repository": "acme/models.github.io"},
+        {"workflow": "my.retrain.yml"},
+        {"workflow": 7},
+        {"ref": "refs/heads/main"},
+        {"ref": "v1.2"},
+        {"ref": "7fd1a60"},
+    ],
+)
+def test_what_works_at_github_is_accepted(load, settings):
+    """Neither refused nor warned of."""
+    assert load(github(**settings)).warnings == ()
+
+
+def test_an_enterprise_server_without_its_path_is_warned_of(load):
+    """Its name says nothing about what answers there; ten inputs are too many for an old one."""
+    inputs = {f"i{number}": "{user_id}" for number in range(10)}
+
+    first, second = load(github(base_url="https://ghe.example.com", inputs=inputs)).warnings
+    assert first.endswith("the API of an Enterprise Server is at https://ghe.example.com/api/v3")
+    assert "an Enterprise Server before 3.20 takes 10; remove some" in second
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "write"),
+    [
+        ("https://kf.example.com/_/pipeline/", "https://kf.example.com/pipeline"),
+        ("http://x:8888/#/runs", "http://x:8888"),
+        ("http://x:8888/pipeline/?ns=a", "http://x:8888/pipeline"),
+        ("http://x:8888/apis/v2beta1", "http://x:8888"),
+    ],
+)
+def test_a_page_of_kubeflow_is_no_endpoint(problems, endpoint, write):
+    """What a browser shows is not where runs are ordered."""
+    kfp = f"kfp: {{endpoint: '{endpoint}', pipeline: retrain}}"
+    (found,) = problems(FIVE_LINES.replace("kfp: {pipeline: retrain.yaml}", kfp))
+
+    assert found.endswith(f"write {write}")
+
+
+@pytest.mark.parametrize("variable", ["$(PGPASSWORD)", "${PGPASSWORD}", "$PGPASSWORD"])
+def test_a_variable_in_the_storage_is_refused(problems, variable):
+    """Nobody fills it in; the address goes into a file."""
+    (found,) = problems(f"storage: {{url: 'postgresql://app:{variable}@db/x'}}\n{FIVE_LINES}")
+
+    assert "name it with url_file" in found
+
+
+def test_a_password_may_hold_what_begins_a_variable(load):
+    """Only a name in capitals alone is taken for one."""
+    load("storage: {url: 'postgresql://app:pa$word@db/x'}\n" + github())
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\\nMII\\n-----END RSA PRIVATE KEY-----",
+            "write real ones",
+        ),
+        ("-----BEGIN CERTIFICATE-----\nMII", "holds a certificate, not a private key"),
+        ("-----BEGIN PUBLIC KEY-----\nMII", "holds a public key, not a private key"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMII", "is encrypted"),
+    ],
+)
+def test_what_is_no_private_key_is_refused(problems, tmp_path, content, problem):
+    """An App signs with the key that GitHub gave."""
+    app = "{id: 1, installation_id: 2, private_key_file: odd}"
+    text = github().replace('"token"', "x").replace("token_file: x", f"app: {app}")
+    (tmp_path / "odd").write_text(content)
+
+    (tmp_path / "receiver.yaml").write_text(text)
+
+    with pytest.raises(ConfigError, match=problem):
+        load_config(tmp_path / "receiver.yaml")
+
+
+def test_a_merged_setting_can_be_overridden(load):
+    """That is what merge keys are for; a key that is really written twice is still told."""
+    text = FIVE_LINES.replace("  - {name", "  - &base {name") + "  - {<<: *base, name: other}\n"
+
+    assert [policy.name for policy in load(text).policies] == ["quality", "other"]
+
+
+def test_each_problem_knows_its_place(load):
+    """Programs find the line by it."""
+    with pytest.raises(ConfigError) as caught:
+        load("policies: [{name: 1}]\nserver: {external_url: x}\n")
+
+    assert caught.value.places[0] == ("policies", 0, "name")
+    assert caught.value.places[-1] == ("server", "external_url")
+
+
+def test_files_may_be_elsewhere(load, tmp_path):
+    """A file can be examined without the secrets that it names."""
+    text = github(token_file="nowhere") + "storage: {url_file: nowhere}\n"
+    with pytest.raises(ConfigError):
+        load(text)
+
+    assert load_config(tmp_path / "receiver.yaml", with_files=False).policies

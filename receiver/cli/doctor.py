@@ -9,6 +9,7 @@ import typer
 from receiver.cli import doctor_checks
 from receiver.cli.client import FAILED
 from receiver.cli.doctor_checks import Check, State
+from receiver.cli.doctor_lint import LiveChain
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -20,7 +21,7 @@ from receiver.cli.options import (
     peer,
 )
 from receiver.cli.output import STYLES, Column, Screen, print_csv, print_json, visible
-from receiver.cli.testing import TestLabels, labels_of_test, span
+from receiver.cli.testing import TestLabels, span
 from receiver.cli.upstream import (
     ALERTMANAGER,
     PROMETHEUS,
@@ -76,6 +77,14 @@ def doctor(
         bool, typer.Option("--test/--no-test", help="Whether a test alert is sent.")
     ] = True,
     label: TestLabels = None,
+    our_receiver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--receiver",
+            metavar="NAME",
+            help="Alertmanager's receiver that posts to us, where it hides the addresses.",
+        ),
+    ] = None,
     wait: Annotated[
         str,
         typer.Option(metavar="TIME", help="How long the test alert may take to arrive."),
@@ -88,7 +97,8 @@ def doctor(
 
     One line for each of Prometheus, its targets, models and rules, Alertmanager, the receiver,
     its configuration and targets, and the route: a test alert (retrain_test="true") is sent
-    through Alertmanager and must be decided here. It is observed, never acted on.
+    through Alertmanager and must be decided here. It has the labels of a real rule and no more,
+    is observed, and never acted on. With --config what `lint` finds is told too.
 
     ✓ is well, ! deserves a look, ✗ is wrong, - was not examined. Exit code 1 if something is
     wrong.
@@ -97,10 +107,11 @@ def doctor(
     receiver = peer(server, token_file)
     metrics = prometheus_at(prometheus, prometheus_token_file)
     alerts = alertmanager_at(alertmanager, alertmanager_token_file)
-    way = doctor_checks.Way(metrics, alerts, receiver, config)
+    chain = LiveChain(metrics, alerts, config, frozenset(our_receiver or ()))
+    way = doctor_checks.Way(metrics, alerts, receiver, config, chain)
     findings = [*way.examine(labels)]
     if test:
-        findings.append(way.examine_route(labels_of_test(labels), patience))
+        findings.append(way.examine_route(labels, patience))
     _show(findings, output)
     if any(finding.state is State.FAIL for finding in findings):
         raise typer.Exit(FAILED)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from receiver.cli.client import AskError, ReceiverClient
+from receiver.cli.doctor_lint import LiveChain
 from receiver.cli.metrics import Measured, measure
-from receiver.cli.testing import LOST, send_through
+from receiver.cli.testing import LOST, USUAL_LABELS, marks_of_test, send_through
 from receiver.cli.upstream import Alertmanager, Prometheus
 from receiver.core.policies import shown
 
@@ -49,6 +50,7 @@ class Way:
 
     Attributes:
         config: The receiver's file, where it can be read.
+        chain: The same as `lint` sees it.
 
     """
 
@@ -56,6 +58,7 @@ class Way:
     alertmanager: Alertmanager
     receiver: ReceiverClient
     config: Path | None
+    chain: LiveChain
 
     def examine(self, labels: Mapping[str, str]) -> Iterator[Check]:
         """Each part in the order in which an alert passes it; `labels` name a model."""
@@ -77,17 +80,43 @@ class Way:
         yield _guarded("rejections", self._rejections)
         yield about_config
         if config is not None:
+            yield from self._compared()
             yield from _targets(config, labels)
 
-    def examine_route(self, labels: Mapping[str, str], wait: timedelta) -> Check:
-        """Whether a test alert gets from Alertmanager to a decision of the receiver."""
+    def _compared(self) -> Iterator[Check]:
+        """What does not fit together: a line for each, named as `lint --explain` knows it."""
+        states = {"error": State.FAIL, "warning": State.WARN}
+        found = [
+            Check(
+                str(each.check),
+                states[each.severity],
+                f"{each.place}: {each.said}; so {each.consequence}; cure: {each.cure}",
+            )
+            for each in self.chain.findings()
+        ]
+        yield from found
+        summary = self.chain.summary
+        if not found and summary is not None:
+            yield Check("chain", State.OK, summary)
+
+    def examine_route(self, given: Mapping[str, str], wait: timedelta) -> Check:
+        """Whether a test alert gets from Alertmanager to a decision of the receiver.
+
+        It has the labels of a real rule and no more, so that a real alert arrives if it does.
+        """
+        sample = self.chain.sample(given)
+        like, labels = sample or ("", {**USUAL_LABELS, **given})
+        labels = {**labels, **marks_of_test()}
+        what = f"a test alert like {like}'s" if like else "a test alert"
 
         def examine() -> Check:
             arrived = send_through(self.alertmanager, self.receiver, labels, wait)
             if arrived.decision is None:
-                return Check("route", State.FAIL, arrived.said)
+                return Check(
+                    "route", State.FAIL, f"{what}: {arrived.said}" if like else arrived.said
+                )
             reason, detail = arrived.decision["reason"], arrived.decision["detail"]
-            said = f"a test alert: {arrived.said} and was decided {reason}: {detail}"
+            said = f"{what}: {arrived.said} and was decided {reason}: {detail}"
             if reason in LOST:
                 cure = "; mend `policies`, or give the labels that your alerts have with --label"
                 return Check("route", State.FAIL, said + cure)

@@ -120,12 +120,12 @@ class Delivered:
 
 def labels_of_test(given: Mapping[str, str]) -> dict[str, str]:
     """The labels of one test: no earlier test's, so that Alertmanager takes it for new."""
-    return {
-        **USUAL_LABELS,
-        **given,
-        "retrain_test": "true",
-        "retrain_test_id": uuid.uuid4().hex,
-    }
+    return {**USUAL_LABELS, **given, **marks_of_test()}
+
+
+def marks_of_test() -> dict[str, str]:
+    """What makes an alert a test that is never acted on, and no earlier test."""
+    return {"retrain_test": "true", "retrain_test_id": uuid.uuid4().hex}
 
 
 def span(wait: str) -> timedelta:

@@ -4,6 +4,7 @@ Python's `re` differs from RE2 in meaning (other scripts' digits, look-around, b
 and in time: `(a+)+b` against a stranger's label value could hold up the intake for ever.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import re2
@@ -45,3 +46,17 @@ class Regex:
 
     def __hash__(self) -> int:
         return hash(self.pattern)
+
+
+class RegexSet:
+    """Many patterns, tried all at once; each must be valid."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._set = re2.Set.FullMatchSet(_QUIET)
+        self._size = sum(1 for pattern in patterns if self._set.Add(pattern) is not None)
+        self._set.Compile()
+
+    def accepting(self, text: str) -> Sequence[int]:
+        """The positions of the patterns that match the whole text."""
+        readable = text.encode(errors="replace").decode()
+        return sorted(self._set.Match(readable) or ()) if self._size else ()

@@ -6,11 +6,11 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from receiver.core.containment import values_of
 from receiver.core.durations import parse_duration
 from receiver.core.matchers import Matcher, Operator, parse_matchers
 from receiver.lint.documents import Document, Path_, mapping, sequence, truth
 from receiver.lint.findings import Place
+from receiver.lint.route_index import RouteIndex
 
 GROUP_INTERVAL = timedelta(minutes=5)
 REPEAT_INTERVAL = timedelta(hours=4)
@@ -29,10 +29,6 @@ class LocatedMatcher:
 
     matcher: Matcher
     path: Path_
-
-
-Index = tuple[Mapping[str, Mapping[str, Sequence[int]]], Sequence[int]]
-"""Children by label and value, and those that no value tells apart."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +54,14 @@ class Route:
     routes: tuple["Route", ...]
 
     @cached_property
-    def index(self) -> Index:
-        """The children by the first label whose values they list."""
-        by_label: dict[str, dict[str, list[int]]] = {}
-        others: list[int] = []
-        for number, child in enumerate(self.routes):
-            for each in child.matchers:
-                values = values_of(each.matcher)
-                if values is not None:
-                    for value in values:
-                        by_value = by_label.setdefault(each.matcher.name, {})
-                        by_value.setdefault(value, []).append(number)
-                    break
-            else:
-                others.append(number)
-        return by_label, others
+    def receivers(self) -> frozenset[str]:
+        """The receivers to which it or a route below it leads."""
+        return frozenset({self.receiver}).union(*(each.receivers for each in self.routes))
+
+    @cached_property
+    def index(self) -> RouteIndex:
+        """The children, to be found by an alert's labels."""
+        return RouteIndex([[each.matcher for each in child.matchers] for child in self.routes])
 
 
 @dataclass(frozen=True, slots=True)

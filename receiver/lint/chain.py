@@ -13,8 +13,8 @@ from receiver.lint.documents import Document
 from receiver.lint.findings import Finding
 from receiver.lint.label_sets import Answer, LabelSet, answer_all
 from receiver.lint.relabelling import Steps, relabelled, steps_of
-from receiver.lint.routing import Arrival, arrivals
-from receiver.lint.rule_files import Rule, World, label_set
+from receiver.lint.routing import Arrival, arrivals, pruned
+from receiver.lint.rule_files import Rule, World, label_set, outline
 
 OUR_PATH = "/webhook"
 OUR_NAME = "retrain-receiver"
@@ -73,7 +73,11 @@ class Chain:
         return [self._taken(rule) for rule in self.rules or ()]
 
     def _taken(self, rule: Rule) -> Taken:
-        told = label_set(rule, self._world)
+        # Most rules are others': their expressions need not be followed.
+        taken = self._sent(rule, outline(rule))
+        return self._sent(rule, label_set(rule, self._world)) if taken.policies else taken
+
+    def _sent(self, rule: Rule, told: LabelSet) -> Taken:
         sent = told
         for _, step in self._steps:
             # A check says who drops an alert; here it goes on as it was.
@@ -154,19 +158,22 @@ class Chain:
 
     @cached_property
     def arrivals(self) -> list[tuple[Taken, list[Arrival]]]:
-        """Where the alerts of each of our rules go."""
-        if self.alertmanager is None:
+        """By which routes the alerts of each of our rules come to us, or may."""
+        if self.tree is None:
             return []
-        return [(each, arrivals(self.alertmanager.route, each.labels)) for each in self.ours]
+        ours = self.our_receivers
+        return [(each, arrivals(self.tree, each.labels, ours=ours)) for each in self.ours]
+
+    @cached_property
+    def tree(self) -> Route | None:
+        """The routes, as far as they lead to us."""
+        if self.alertmanager is None or not self.our_receivers:
+            return None
+        return pruned(self.alertmanager.route, self.our_receivers)
 
     @cached_property
     def _routes_by_rule(self) -> dict[int, list[Route]]:
-        return {
-            id(taken.rule): [
-                each.route for each in found if each.route.receiver in self.our_receivers
-            ]
-            for taken, found in self.arrivals
-        }
+        return {id(taken.rule): [each.route for each in found] for taken, found in self.arrivals}
 
     def routes_of(self, rule: Rule) -> list[Route]:
         """The routes by which the alerts of a rule come to us."""

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
 from typing import NamedTuple
 
 from receiver.core.containment import values_of
@@ -122,7 +121,6 @@ class Token(NamedTuple):
     text: str
 
 
-@lru_cache(maxsize=4096)
 def follow(expression: str) -> Result:
     """What an expression gives. Raises `NotPromql`."""
     reading = _Reading(list(_tokens(expression)))

@@ -9,7 +9,7 @@ from receiver.lint.alertmanager_files import AlertmanagerFile, LocatedMatcher, R
 from receiver.lint.chain import Chain, Taken
 from receiver.lint.findings import CheckId, Finding, Severity, listed
 from receiver.lint.label_sets import Answer, answer
-from receiver.lint.routing import Obstacle, arrivals, doubts, obstacle
+from receiver.lint.routing import Arrival, Obstacle, arrivals, doubts, obstacle, surely_reaches
 
 NAMESPACE = "namespace"
 
@@ -69,12 +69,13 @@ def _no_receiver(chain: Chain, file: AlertmanagerFile) -> Finding:
         )
         if names:
             cure += f" (there are webhooks of {names})"
+    undecided = hidden and not chain.receiver_names
     return Finding(
         CheckId.RECEIVER_MISSING,
-        Severity.ERROR,
+        Severity.WARNING if undecided else Severity.ERROR,
         file.place((*file.route.path[:-1], "receivers")),
         said,
-        "no alert can reach us",
+        "the routes were not examined" if undecided else "no alert can reach us",
         cure,
     )
 
@@ -154,14 +155,11 @@ def _lost(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Ite
     unsure: dict[tuple[object, ...], list[tuple[Taken, Obstacle | None]]] = {}
     arrived = 0
     for taken, found in chain.arrivals:
-        certainties = [
-            each.certainty for each in found if each.route.receiver in chain.our_receivers
-        ]
-        arrived += bool(certainties)
-        if Answer.YES in certainties:
+        arrived += bool(found)
+        if found and _surely(chain, taken, found):
             continue
-        if certainties:
-            doubt = _least_doubt(file, targets, taken)
+        if found:
+            doubt = _doubt(file, targets, taken)
             unsure.setdefault(_key(doubt), []).append((taken, doubt))
         else:
             block = _nearest(file, targets, taken)
@@ -172,6 +170,13 @@ def _lost(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Ite
         yield _goes_elsewhere(chain, file, group)
     for group in unsure.values():
         yield _may_go_elsewhere(chain, file, group)
+
+
+def _surely(chain: Chain, taken: Taken, found: Sequence[Arrival]) -> bool:
+    """Whether one of these arrivals is certain, or some one of them."""
+    if any(each.certainty is Answer.YES for each in found) or chain.tree is None:
+        return True
+    return surely_reaches(chain.tree, taken.labels, chain.our_receivers)
 
 
 def _key(block: Obstacle | None) -> tuple[object, ...]:
@@ -192,16 +197,11 @@ def _nearest(file: AlertmanagerFile, targets: Sequence[Route], taken: Taken) -> 
     return obstacle(file.route, min(targets, key=misfit), taken.labels)
 
 
-def _least_doubt(
-    file: AlertmanagerFile, targets: Sequence[Route], taken: Taken
-) -> Obstacle | None:
-    found = [
-        [*doubts(file.route, target, taken.labels)]
-        for target in targets
-        if obstacle(file.route, target, taken.labels) is None
-    ]
-    shortest = min(found, key=len, default=[])
-    return shortest[0] if shortest else None
+def _doubt(file: AlertmanagerFile, targets: Sequence[Route], taken: Taken) -> Obstacle | None:
+    for target in targets:
+        if obstacle(file.route, target, taken.labels) is None:
+            return next(doubts(file.route, target, taken.labels), None)
+    return None
 
 
 def _nothing_arrives(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Finding:
@@ -316,11 +316,12 @@ def _may_go_elsewhere(
 def _uncalled(chain: Chain, file: AlertmanagerFile) -> Iterator[Finding]:
     """Alerts that come to us though no policy takes them."""
     by_route: dict[tuple[str | int, ...], list[str]] = {}
+    tree = chain.tree or file.route
     for taken in chain.taken:
         if taken.policies:
             continue
-        for each in arrivals(file.route, taken.labels):
-            if each.route.receiver in chain.our_receivers and each.certainty is Answer.YES:
+        for each in arrivals(tree, taken.labels, ours=chain.our_receivers):
+            if each.certainty is Answer.YES:
                 by_route.setdefault(each.route.path, []).append(taken.rule.name)
                 break
     for path, names in by_route.items():

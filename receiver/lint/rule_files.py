@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from receiver.core.durations import parse_duration
@@ -31,7 +32,7 @@ _TEMPLATE = re.compile(r"\{\{")
 _NAMED = re.compile(r"\$?\.?[lL]abels\.([a-zA-Z_][a-zA-Z0-9_]*)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One alerting rule.
 
@@ -56,7 +57,7 @@ class Rule:
         path = (*self.path, *within) if within else (*self.path, "alert")
         return self.document.place(path, where=f"group {self.group}, rule {self.name}")
 
-    @property
+    @cached_property
     def result(self) -> Result:
         """What its expression gives; anything at all if it can't be followed."""
         try:
@@ -92,13 +93,28 @@ def label_set(rule: Rule, world: World) -> LabelSet:
     series = rule.result.series or Series()
     usual = world.usual | series.mentioned | rule.named
     values: dict[str, Values] = {**series.values}
-    for name, text in rule.labels.items():
-        values[name] = None if _TEMPLATE.search(text) else frozenset({text})
-    values["alertname"] = frozenset({rule.name})
+    values |= outline(rule).values
     for name, text in world.external.items():
         there = LabelSet(values, series.is_open, usual | {name}).possible(name)
         values[name] = None if there is None else frozenset({each or text for each in there})
     return LabelSet(values, series.is_open, usual)
+
+
+class _Every(frozenset[str]):
+    """All labels that there could be."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def outline(rule: Rule) -> LabelSet:
+    """What a rule itself says of the labels of its alerts, without a look at its expression."""
+    values: dict[str, Values] = {
+        name: None if _TEMPLATE.search(text) else frozenset({text})
+        for name, text in rule.labels.items()
+    }
+    values["alertname"] = frozenset({rule.name})
+    return LabelSet(values, is_open=True, usual=_Every())
 
 
 def read_rules(documents: Iterable[Document]) -> Iterator[Rule]:

@@ -28,7 +28,7 @@ policies:
     match: ['alertname=~"HighModelMAE|LowModelR2"']
     model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,40}"}}
     target: wf
-    dedup_window: 1s
+    dedup_window: 3s
 """
 
 
@@ -262,6 +262,7 @@ class TestDoctor:
             "receiver": "ok",
             "rejections": "ok",
             "configuration": "ok",
+            "chain": "ok",
             "target wf": "ok",
             "route": "ok",
         }

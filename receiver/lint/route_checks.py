@@ -207,9 +207,13 @@ def _doubt(file: AlertmanagerFile, targets: Sequence[Route], taken: Taken) -> Ob
 def _nothing_arrives(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Finding:
     names = listed(each.rule.name for each in chain.ours)
     ours = targets[0]
-    said = f"no alert reaches us: none of {len(chain.ours)} rules that retrain a model ({names})"
+    which = (
+        f"{names}, the only rule that retrains a model, does not come"
+        if len(chain.ours) == 1
+        else f"none of {len(chain.ours)} rules that retrain a model ({names}) comes"
+    )
     matchers = ", ".join(str(each.matcher) for each in ours.matchers)
-    said += f" comes to this route ({matchers})" if matchers else " comes to this route"
+    said = f"no alert reaches us: {which} to this route" + (f" ({matchers})" if matchers else "")
     return Finding(
         CheckId.NO_ALERT_ARRIVES,
         Severity.ERROR,

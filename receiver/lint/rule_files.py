@@ -16,6 +16,9 @@ from receiver.lint.promql import NotPromql, Result, Series, follow
 WRAPPINGS: tuple[Path_, ...] = ((), ("spec",), ("data",))
 """Groups stand in a rule file, in a PrometheusRule, or in an answer of `/api/v1/rules`."""
 
+VALUES = ("additionalPrometheusRulesMap", "serverFiles")
+"""Where charts (kube-prometheus-stack, prometheus) take named rule files as values."""
+
 _USUAL = """
     app application availability_zone cluster cluster_name component container customer
     datacenter dc domain endpoint env environment group host hostname id instance ip job
@@ -120,7 +123,9 @@ def outline(rule: Rule) -> LabelSet:
 def read_rules(documents: Iterable[Document]) -> Iterator[Rule]:
     """All alerting rules, in the documents' order."""
     for document in documents:
-        for wrapping in WRAPPINGS:
+        maps = (mapping(mapping(document.data).get(name)) for name in VALUES)
+        named = ((name, key) for name, each in zip(VALUES, maps, strict=True) for key in each)
+        for wrapping in (*WRAPPINGS, *named):
             section: Any = document.data
             for part in wrapping:
                 section = mapping(section).get(str(part))

@@ -195,3 +195,11 @@ def test_relabelling_comes_before_the_routes(tmp_path):
     assert checks(linted(tmp_path, files)) == []
     files["prometheus.yml"] = ""
     assert "no-alert-arrives error" in checks(linted(tmp_path, files))
+
+
+def test_rules_in_a_charts_values(tmp_path):
+    """kube-prometheus-stack takes rule files as values."""
+    groups = rule("max(m) > 1").replace("\n", "\n    ")
+    text = f"additionalPrometheusRulesMap:\n  models:\n    {groups}\n"
+
+    assert checks(linted(tmp_path, {"rules.yml": text})) == ["identity-missing error"]

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from receiver.config import Role
 from receiver.core.durations import format_duration, parse_duration
 from receiver.core.policies import Policy
-from receiver.lint.alertmanager_files import AlertmanagerFile, Route, Webhook, setting
-from receiver.lint.chain import OUR_PATH, Chain
+from receiver.lint.alertmanager_files import OUR_PATH, AlertmanagerFile, Route, Webhook, setting
+from receiver.lint.chain import Chain
 from receiver.lint.documents import mapping, truth
 from receiver.lint.findings import CheckId, Finding, Severity
 

@@ -16,6 +16,8 @@ GROUP_INTERVAL = timedelta(minutes=5)
 REPEAT_INTERVAL = timedelta(hours=4)
 """Alertmanager's defaults."""
 
+OUR_PATH = "/webhook"
+
 INHERITED = ("receiver", "group_by", "group_interval", "repeat_interval")
 
 WRAPPINGS: tuple[Path_, ...] = ((), ("alertmanager", "config"), ("config",), ("spec",))
@@ -104,15 +106,24 @@ class AlertmanagerFile:
 
 
 def read_alertmanager(documents: Sequence[Document]) -> AlertmanagerFile | None:
-    """The first of the documents that holds routes; None if there is none."""
+    """The document that holds routes, of several one that posts to us; None if there is none."""
+    found: list[AlertmanagerFile] = []
     for document in documents:
         for path in WRAPPINGS:
             section: Any = document.data
             for part in path:
                 section = mapping(section).get(str(part))
             if isinstance(mapping(section).get("route"), dict):
-                return _Reading(document).whole(section, path)
-    return None
+                found.append(_Reading(document).whole(section, path))
+                break
+    ours = (each for each in found if any(ends_as_ours(its) for its in each.webhooks))
+    return next(ours, found[0] if found else None)
+
+
+def ends_as_ours(webhook: Webhook) -> bool:
+    """Whether a webhook's address ends as ours does; a hidden one does not."""
+    url = str(webhook.get("url") or "").partition("?")[0]
+    return url.rstrip("/").endswith(OUR_PATH)
 
 
 def setting(section: Mapping[str, Any], name: str) -> tuple[str, Any]:

@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 from receiver.config import Config
 from receiver.core.containment import values_of
 from receiver.core.policies import Policy
-from receiver.lint.alertmanager_files import AlertmanagerFile, Route, Webhook, all_routes
+from receiver.lint.alertmanager_files import (
+    AlertmanagerFile,
+    Route,
+    Webhook,
+    all_routes,
+    ends_as_ours,
+)
 from receiver.lint.documents import Document
 from receiver.lint.findings import Finding
 from receiver.lint.label_sets import Answer, LabelSet, answer_all
@@ -16,7 +22,6 @@ from receiver.lint.relabelling import Steps, relabelled, steps_of
 from receiver.lint.routing import Arrival, arrivals, pruned
 from receiver.lint.rule_files import Rule, World, label_set, outline
 
-OUR_PATH = "/webhook"
 OUR_NAME = "retrain-receiver"
 
 
@@ -92,10 +97,8 @@ class Chain:
     @cached_property
     def _world(self) -> World:
         """Series are thought to have the labels that name models, unless Prometheus was asked."""
-        if self.world.is_live:
-            return self.world
-        names = {name for policy in self.config.policies for name in policy.identity}
-        return World(self.world.usual | names, self.world.external)
+        names = (name for policy in self.config.policies for name in policy.identity)
+        return self.world.with_usual(frozenset(names))
 
     @cached_property
     def ours(self) -> list[Taken]:
@@ -178,12 +181,6 @@ class Chain:
     def routes_of(self, rule: Rule) -> list[Route]:
         """The routes by which the alerts of a rule come to us."""
         return self._routes_by_rule.get(id(rule), [])
-
-
-def ends_as_ours(webhook: Webhook) -> bool:
-    """Whether a webhook's address ends as ours does; a hidden one does not."""
-    url = str(webhook.get("url") or "").partition("?")[0]
-    return url.rstrip("/").endswith(OUR_PATH)
 
 
 def _fit(route: Route, policy: Policy) -> bool:

@@ -132,7 +132,7 @@ def _world(document: Document | None, prometheus: Path | Answered | None) -> Wor
     external = mapping(mapping(data.get("global")).get("external_labels"))
     world = World(external={name: str(value or "") for name, value in external.items()})
     if isinstance(prometheus, Answered) and prometheus.label_names is not None:
-        return World(prometheus.label_names, world.external, is_live=True)
+        return replace(world, names=prometheus.label_names)
     return world
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -41,7 +41,7 @@ class Rule:
 
     Attributes:
         path: Where it stands; for an answer of the API it names group and rule.
-        known: Labels with which its alerts fire right now, where Prometheus was asked.
+        firing: Labels of the alerts that it has right now, where Prometheus was asked.
 
     """
 
@@ -82,19 +82,26 @@ class World:
     Attributes:
         usual: Labels that series carry though no rule says so.
         external: `external_labels`, which Prometheus adds to each alert.
-        is_live: Whether Prometheus itself said which labels there are.
+        names: All labels of all series, where Prometheus itself said so.
 
     """
 
     usual: frozenset[str] = USUAL_LABELS
     external: Mapping[str, str] = field(default_factory=dict)
-    is_live: bool = False
+    names: frozenset[str] | None = None
+
+    def with_usual(self, names: frozenset[str]) -> "World":
+        """The same where series are thought to have these labels too, unless it is known."""
+        usual = self.usual | names
+        return replace(self, usual=usual if self.names is None else usual & self.names)
 
 
 def label_set(rule: Rule, world: World) -> LabelSet:
     """What is known of the labels of a rule's alerts."""
     series = rule.result.series or Series()
     usual = world.usual | series.mentioned | rule.named
+    if rule.firing:  # what its alerts carry now is what its series have
+        usual = frozenset().union(*rule.firing)
     values: dict[str, Values] = {**series.values}
     values |= outline(rule).values
     for name, text in world.external.items():

@@ -314,6 +314,18 @@ class TestDoctor:
         assert "not as Alertmanager does" in ended.out
 
 
+def test_lint_asks_the_running_programs(cli, prometheus, alerting, station):
+    """Their rules, routes and labels as they are, not as files say."""
+    asked = ("--prometheus", prometheus, "--alertmanager", alerting.alertmanager)
+    ended = cli("lint", "--config", str(station.config), *asked, "-o", "json")
+
+    assert ended.code == 0
+    assert (ended.json["errors"], ended.json["warnings"]) == (0, 0)
+    elsewhere = cli("lint", "--config", str(station.config), *asked, "--receiver", "nobody")
+    assert elsewhere.code == 1
+    assert "error: there is no receiver nobody [receiver-missing]" in elsewhere.out
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

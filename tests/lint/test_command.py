@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from receiver.cli.commands import app
+from tests.commands import Peculiar, closed_port
 from tests.lint.worlds import ALERTMANAGER, WORLD
 
 LOST = ALERTMANAGER.replace("receiver: retrain", "receiver: nobody", 1)
@@ -119,3 +120,21 @@ def test_an_invalid_configuration(run, tmp_path):
 
     assert answer.exit_code == 1
     assert "policies[0].name: is missing" in answer.output
+
+
+@pytest.mark.parametrize("option", ["--alertmanager", "--prometheus"])
+def test_nobody_answers(run, option):
+    """Exit code 4, as of every command that asks."""
+    ended = run(option, f"http://127.0.0.1:{closed_port()}")
+
+    assert ended.exception.exit_code == 4
+
+
+@pytest.mark.parametrize("option", ["--alertmanager", "--prometheus"])
+def test_a_stranger_answers(run, option):
+    """Some other program's answer is no configuration."""
+    with Peculiar(200) as stranger:
+        ended = run(option, stranger.url)
+
+    assert ended.exception.exit_code == 1
+    assert "not as" in str(ended.exception)

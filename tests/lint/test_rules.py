@@ -203,3 +203,24 @@ def test_rules_in_a_charts_values(tmp_path):
     text = f"additionalPrometheusRulesMap:\n  models:\n    {groups}\n"
 
     assert checks(linted(tmp_path, {"rules.yml": text})) == ["identity-missing error"]
+
+
+def test_what_fires_now_says_which_labels_there_are(tmp_path):
+    """A route that asks for a label which some series have, but not those of our alerts."""
+    routes = (
+        "receivers: [{name: a}, {name: retrain, webhook_configs: [{url: 'http://h/webhook'}]}]\n"
+        "route: {receiver: a, group_by: [user_id], "
+        "routes: [{match: {team: x}, receiver: retrain}]}\n"
+    )
+
+    def asked(**labels):
+        alerts = [{"state": "firing", "labels": {"alertname": "HighModelMAE", **labels}}]
+        told = {"type": "alerting", "name": "HighModelMAE", "query": "m > 1", "alerts": alerts}
+        told["annotations"] = {"value": "{{ $value }}"}
+        data = {"groups": [{"name": "g", "rules": [told]}]}
+        answer = Answered("http://p", "", data, frozenset({"user_id", "team"}))
+        files = {"rules.yml": "", "alertmanager.yml": routes}
+        return checks(linted(tmp_path, files, prometheus=answer))
+
+    assert asked(user_id="a", team="x") == ["alert-may-go-elsewhere warning"]
+    assert asked(user_id="a") == ["alert-goes-elsewhere error", "no-alert-arrives error"]

@@ -12,7 +12,7 @@ from receiver.cli.upstream import AlertmanagerToken, PrometheusToken
 
 LINT_EXAMPLES = examples(
     "retrain-receiver lint --config receiver.yaml --alertmanager alertmanager.yml "
-    "--rules 'rules/*.yaml'",
+    "--rules rules/*.yaml",
     "retrain-receiver lint --alertmanager http://alertmanager:9093 --receiver retrain "
     "--prometheus http://prometheus:9090",
     "retrain-receiver lint --workflow .github/workflows/retrain-model.yaml -o sarif",
@@ -29,6 +29,10 @@ class LintFormat(StrEnum):
 
 
 def lint(
+    more_rules: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="More of --rules, as a shell's * gives them."),
+    ] = None,
     *,
     config: Annotated[
         Path, typer.Option("--config", help="The receiver's file.", metavar="FILE")
@@ -89,6 +93,8 @@ def lint(
 
     Exit code 1 if anything is wrong, 0 if there are warnings and notes only.
     """
+    if more_rules and not rules:
+        raise typer.BadParameter("say what the files are: --config FILE, --rules FILE")
     from receiver.cli import linting  # noqa: PLC0415  pydantic and YAML are slow to load
 
     if explain is not None:
@@ -98,7 +104,7 @@ def lint(
         config=config,
         alertmanager=linting.alertmanager_of(alertmanager, alertmanager_token_file),
         prometheus=linting.prometheus_of(prometheus, prometheus_token_file),
-        rules=rules or (),
+        rules=[*(rules or ()), *(more_rules or ())],
         workflows=workflow or (),
         packages=kfp_package or (),
         receivers=frozenset(receiver or ()),

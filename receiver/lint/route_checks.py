@@ -184,7 +184,7 @@ def _key(block: Obstacle | None) -> tuple[object, ...]:
         return ()
     if block.matcher is not None:
         return (block.matcher.path, str(block.matcher.matcher))
-    return () if block.earlier is None else block.earlier.path
+    return () if block.other is None else block.other.path
 
 
 def _nearest(file: AlertmanagerFile, targets: Sequence[Route], taken: Taken) -> Obstacle | None:
@@ -243,10 +243,10 @@ def _goes_elsewhere(
     if block is not None and block.matcher is not None:
         path, cure = block.matcher.path, _cure(chain, block.matcher, [each for each, _ in group])
         said += f": {_why(block.matcher, first)}"
-    elif block is not None and block.earlier is not None:
-        path = _place_of(block.earlier)
-        said += ": this earlier route takes all of them"
-        cure = "write continue: true here, or move our route before it"
+    elif block is not None and block.other is not None:
+        path = _place_of(block.other)
+        said += f": {_which(block)} takes all of them"
+        cure = _let_through(block)
     policies = listed(policy.name for each, _ in group for policy, _ in each.policies)
     sure = any(each.sure for each, _ in group)
     return Finding(
@@ -257,6 +257,16 @@ def _goes_elsewhere(
         f"the policy {policies} never hears of them",
         cure or "add a route that leads to us",
     )
+
+
+def _which(block: Obstacle) -> str:
+    return "this route below ours" if block.below else "this earlier route, without continue,"
+
+
+def _let_through(block: Obstacle) -> str:
+    if block.below:
+        return "write continue: true here, and a route behind it that leads to us"
+    return "write continue: true here, or move our route before it"
 
 
 def _why(located: LocatedMatcher, taken: Taken) -> str:
@@ -303,10 +313,10 @@ def _may_go_elsewhere(
         cure = f"make sure that the series carry {matcher.name}, or match the alertname only"
         if matcher.name == NAMESPACE and by_operator(chain):
             cure = NO_STRATEGY
-    elif block is not None and block.earlier is not None:
-        path = _place_of(block.earlier)
-        said += ": this earlier route takes some of them, and has no continue"
-        cure = "write continue: true here, or move our route before it"
+    elif block is not None and block.other is not None:
+        path = _place_of(block.other)
+        said += f": {_which(block)} takes some of them"
+        cure = _let_through(block)
     return Finding(
         CheckId.ALERT_MAY_GO_ELSEWHERE,
         Severity.WARNING,

@@ -17,10 +17,17 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why alerts don't come to a route: a matcher, or an earlier sibling that takes them."""
+    """Why alerts don't end at a route: a matcher, or another route that takes them.
+
+    Attributes:
+        other: A sibling before it, or before one above it.
+        below: Whether that is a route below it instead.
+
+    """
 
     matcher: LocatedMatcher | None = None
-    earlier: Route | None = None
+    other: Route | None = None
+    below: bool = False
 
 
 def arrivals(
@@ -105,10 +112,13 @@ def obstacle(root: Route, target: Route, labels: LabelSet) -> Obstacle | None:
     for parent, child in _steps(root, target):
         for sibling, said in _before(parent, child, labels):
             if said is Answer.YES:
-                return Obstacle(earlier=sibling)
+                return Obstacle(other=sibling)
         for each in child.matchers:
             if answer(each.matcher, labels) is Answer.NO:
                 return Obstacle(matcher=each)
+    for child, said in _children(target, labels):
+        if said is Answer.YES:
+            return Obstacle(other=child, below=True)
     return None
 
 
@@ -117,10 +127,13 @@ def doubts(root: Route, target: Route, labels: LabelSet) -> Iterator[Obstacle]:
     for parent, child in _steps(root, target):
         for sibling, said in _before(parent, child, labels):
             if said is Answer.MAYBE:
-                yield Obstacle(earlier=sibling)
+                yield Obstacle(other=sibling)
         for each in child.matchers:
             if answer(each.matcher, labels) is Answer.MAYBE:
                 yield Obstacle(matcher=each)
+    for child, said in _children(target, labels):
+        if said is Answer.MAYBE:
+            yield Obstacle(other=child, below=True)
 
 
 def _before(parent: Route, child: Route, labels: LabelSet) -> Iterator[tuple[Route, Answer]]:

@@ -101,6 +101,14 @@ def test_explain(run):
     assert unknown.exception.exit_code == 2
 
 
+def test_rules_as_a_shell_gives_them(run, tmp_path):
+    """`--rules rules/*.yml` is several files; a file without an option could be anything."""
+    (tmp_path / "more.yml").write_text(WORLD["rules.yml"].replace("Model", "Disk"))
+
+    assert "2 alerts come to us" in run(*ALL[:2], "--rules", "rules.yml", "more.yml").output
+    assert run("receiver.yaml").exit_code == 2
+
+
 def test_a_file_that_is_not_there(run):
     """Silence about what was not read would be a lie."""
     answer = run("--alertmanager", "nowhere.yml")

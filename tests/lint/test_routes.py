@@ -157,3 +157,39 @@ def test_alertmanager_says_the_same(routes, tmp_path):
     assert file is not None
     found = arrivals(file.route, known)
     assert [each.route.receiver for each in found] == said.stdout.strip().split(",")
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        (
+            ["match: {severity: page}, receiver: b", OURS],
+            "this earlier route, without continue, takes all",
+        ),
+        (
+            ["match: {namespace: x}, receiver: b", OURS],
+            "this earlier route, without continue, takes some",
+        ),
+        (
+            [f"{OURS}, routes: [{{match: {{severity: page}}, receiver: b}}]"],
+            "this route below ours takes all",
+        ),
+        (
+            [f"{OURS}, routes: [{{match: {{namespace: x}}, receiver: b}}]"],
+            "this route below ours takes some",
+        ),
+        (["matchers: [severity=info], receiver: retrain"], "does not match severity='page'"),
+        (
+            ["matchers: [action=x], receiver: retrain"],
+            "asks for a label that the rule does not set",
+        ),
+        (["matchers: [job=x], receiver: retrain"], "depends on the series, not on the rule"),
+    ],
+)
+def test_the_reason_is_told(routes, said, tmp_path):
+    """Which matcher or route it is, and what stands against it."""
+    files = {"alertmanager.yml": tree(routes), "rules.yml": rules("severity=page")}
+    found = [each.said for each in linted(tmp_path, files) if "elsewhere" in each.check]
+
+    assert len(found) == 1
+    assert said in found[0]

@@ -431,24 +431,33 @@ class TestRetention:
         """For an hour; then it is the time that has really gone by."""
         watch = JumpWatch(history.clock)
         history.deliver(alert())
-        assert not watch.may_be_ahead(history.store)
+        assert not watch.may_be_ahead(history.store, Ages())
         history.clock.pass_(10 * MINUTE)
-        assert not watch.may_be_ahead(history.store)
+        assert not watch.may_be_ahead(history.store, Ages())
 
         history.clock.jump(100 * DAY)
-        assert watch.may_be_ahead(history.store)
+        assert watch.may_be_ahead(history.store, Ages())
         history.clock.pass_(59 * MINUTE)
-        assert watch.may_be_ahead(history.store)
+        assert watch.may_be_ahead(history.store, Ages())
         history.clock.pass_(MINUTE)
-        assert not watch.may_be_ahead(history.store)
+        assert not watch.may_be_ahead(history.store, Ages())
 
     def test_it_waits_at_a_start_after_a_long_break(self, history):
         """Nobody knows whether the time has really gone by."""
-        assert not JumpWatch(history.clock).may_be_ahead(history.store)
+        assert not JumpWatch(history.clock).may_be_ahead(history.store, Ages())
         history.deliver(alert())
         history.clock.pass_(100 * DAY)
 
-        assert JumpWatch(history.clock).may_be_ahead(history.store)
+        assert JumpWatch(history.clock).may_be_ahead(history.store, Ages())
+
+    def test_it_waits_at_a_start_although_the_log_is_ahead_as_well(self, history):
+        """What was decided by the clock that is ahead is no measure; retention was not there."""
+        history.deliver(alert("1"))
+        forget(history.store, Ages(), lambda: False)
+        history.clock.jump(100 * DAY)
+        history.deliver(alert("2"))
+
+        assert JumpWatch(history.clock).may_be_ahead(history.store, Ages())
 
     def test_the_worker_deletes_nothing_meanwhile(self, history):
         """Its loop asks first."""

@@ -320,7 +320,7 @@ class Worker:
 
     def _forget(self) -> bool:
         lane = self._lanes[LaneName(LaneKind.RETENTION)]
-        if self._jumps.may_be_ahead(self._store):
+        if self._jumps.may_be_ahead(self._store, self._setup.ages):
             return False
         forget(self._store, self._setup.ages, lane.stopping)
         return False

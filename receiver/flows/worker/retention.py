@@ -44,12 +44,19 @@ class JumpWatch:
     _began: datetime | None = None
     _jumped_at: timedelta | None = None
 
-    def may_be_ahead(self, store: Store) -> bool:
+    def may_be_ahead(self, store: Store, ages: Ages) -> bool:
         """Whether it jumped ahead a short while ago. Raises `StoreUnavailable`."""
         with store.view() as view:
             now, newest = view.now, view.decisions.newest_moment()
+            horizon = view.decisions.horizon()
         elapsed = self.clock.elapsed()
-        known = newest or now if self._began is None else self._began + elapsed
+        if self._began is not None:
+            known = self._began + elapsed
+        else:
+            # The newest decision may itself be of a clock that is ahead; retention, which waits
+            # then, has not been there.
+            forgot_at = now if horizon is None else horizon + ages.decisions
+            known = min(newest or now, forgot_at)
         self._began = now - elapsed
         if now - known > JUMP:
             self._jumped_at = elapsed

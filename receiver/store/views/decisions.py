@@ -17,6 +17,7 @@ from receiver.store.tables import (
     RAN_AHEAD,
     configs,
     decisions,
+    horizon,
     notifications,
 )
 from receiver.store.views.moment import Reads
@@ -147,6 +148,11 @@ class DecisionReads(Reads):
         """The time of the newest id; it may run ahead of the clock."""
         newest = self.newest_id()
         return from_micros(newest) if newest else None
+
+    def horizon(self) -> datetime | None:
+        """Up to when retention has deleted decisions; None if it never did."""
+        moment: datetime | None = self._db.scalar(select(horizon.c.decisions_before))
+        return moment
 
     def after(self, last: int, overlap: timedelta, limit: int) -> list[DecisionEvent]:
         """The newest decisions behind this id, and those of shortly before it; newest first."""

@@ -480,6 +480,23 @@ def test_a_run_whose_alert_nobody_confirmed_has_an_unknown_effect(asking):
     assert asking.last().reason == "exhausted"
 
 
+def test_a_run_whose_effect_is_unknown_is_no_attempt(asking):
+    """Nor for the first alert of a transaction, for which the runs of many models are read."""
+    asking.history.policy_set = replace(
+        policy_set(replace(DRIFT, attempts=1)), asking=asking.history.policy_set.asking
+    )
+    asking.main.fire(FIRES)
+    asking.history.deliver(FIRES)
+    asking.history.run_to_its_end(RunState.SUCCEEDED)
+    asking.main.down = "away"
+    asking.wait(7 * HOUR, step=LONG)
+    assert effect(asking) is Effect.UNKNOWN
+
+    asking.history.deliver(FIRES)
+
+    assert asking.last().reason == "triggered"
+
+
 def test_many_alerts_are_carried_in_parts(asking):
     """More than one transaction's worth are confirmed, decided and ended all the same."""
     many = [told(str(number)) for number in range(250)]

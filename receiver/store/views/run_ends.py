@@ -156,6 +156,8 @@ def runs_of_episodes(db: Connection, names: Sequence[str], now: datetime) -> dic
             )
         )
         for name, effect, runs in _counted(db, ended, now):
+            if effect is Effect.UNKNOWN:
+                continue
             known = found.get(name, Runs())
             fruitless = runs if effect in INEFFECTIVE else 0
             found[name] = Runs(known.count + runs, known.without_effect + fruitless)

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Protocol
 
 from receiver.core.alerts import Alert, AlertStatus, Notification
+from receiver.core.sources import Listed, Listing, Quiet, SourceDown
 from tests.simulation.plans import HOUR, MINUTE
 from tests.simulation.prometheus import Prometheus, TrueAlert
 from tests.simulation.world import Kind, World
@@ -164,6 +165,10 @@ class Alertmanager:
     Attributes:
         position: Its place among them: so often it waits `peer_timeout` for the others.
         lag: Seconds until it hears from Prometheus.
+        quiet: Models that nobody is told of, and why; None where another alert inhibits theirs.
+        lives: How often it was started.
+        lists_from: Until then it lists nothing: it was just started, or lies.
+        unreachable_until: Until then nobody can ask it anything.
 
     """
 
@@ -178,7 +183,10 @@ class Alertmanager:
         self.alone = False
         self.down = False
         self.groups: dict[tuple[str, ...], Group] = {}
-        self.silenced: set[str] = set()
+        self.quiet: dict[str, Quiet | None] = {}
+        self.lives = 1
+        self.lists_from = 0.0
+        self.unreachable_until = 0.0
         self._prometheus = prometheus
         self._receivers = receivers
         self._posts = count(1)
@@ -193,7 +201,7 @@ class Alertmanager:
         """What the group would list now. A silenced alert is absent, nothing more."""
         world, found = self.world, []
         for alert in self._prometheus.alerts:
-            if self._key(alert) != key or alert.model in self.silenced:
+            if self._key(alert) != key or alert.model in self.quiet:
                 continue
             seen = alert.seen(world, world.hub.now - self.lag)
             if seen is None:
@@ -234,6 +242,26 @@ class Alertmanager:
             group.sent = sent
             group.touch(self.world.hub.now)  # it may believe something else
 
+    def listing(self) -> Listing:
+        """What `/api/v2/alerts` and `/status` answer. Raises `SourceDown`."""
+        now = self.world.hub.now
+        if self.down or now < self.unreachable_until:
+            raise SourceDown("no connection")
+        known = [] if now < self.lists_from else self._prometheus.alerts
+        seen = [one.seen(self.world, now - self.lag) for one in known]
+        firing = [one for one in seen if one is not None and one.status is AlertStatus.FIRING]
+        return Listing([self._listed(one) for one in firing], f"life {self.lives}")
+
+    def _listed(self, alert: Alert) -> Listed:
+        model = alert.labels["user_id"]
+        quiet, inhibited = self.quiet.get(model), self.quiet.get(model, ...) is None
+        began = alert.starts_at
+        assert began is not None
+        said = {"value": str(alert.value)}
+        return Listed(
+            alert.fingerprint, alert.labels, began, said, quiet=quiet, settled=not inhibited
+        )
+
     def trouble(self) -> None:
         """It dies, loses its peers, or hears late from Prometheus; for a while."""
         if self.world.healing:
@@ -248,23 +276,54 @@ class Alertmanager:
                 group.forget()
         self.world.hub.after(self.world.between(1, 4 * HOUR), self.recover)
 
+    def mislead(self) -> None:
+        """Whoever asks it hears nothing, or nothing true; or it was restarted and lost all."""
+        world = self.world
+        if world.healing:
+            return
+        what = world.random.choice(("unreachable", "lists nothing", "restarted", "restarted"))
+        world.note(self.name, Kind.FAULT, f"Alertmanager: {what}")
+        if what == "unreachable":
+            self.unreachable_until = world.hub.now + world.between(MINUTE, 3 * HOUR)
+        elif what == "lists nothing":
+            self.lists_from = world.hub.now + world.between(1, 30 * MINUTE)
+        else:
+            self._forget()
+            self.recover()
+
+    def _forget(self) -> None:
+        """Start again without its data: Prometheus tells it of most within minutes."""
+        self.lives += 1
+        self.lists_from = self.world.hub.now + self.world.between(1, 4 * MINUTE)
+        for group in self.groups.values():
+            group.forget()
+
     def recover(self) -> None:
         """It is back; if it was down, without its memory of what it sent."""
+        if self.down:
+            self._forget()
         self.down = self.alone = False
         self.lag = min(self.lag, QUICK)
         for alert in self._prometheus.alerts:
             self._group(alert).touch(self.world.hub.now + MINUTE)
 
-    def silence(self, model: str) -> None:
-        """Somebody silences a model for a while."""
-        if not self.world.healing:
-            self.world.note(self.name, Kind.FAULT, f"{model} is silenced")
-            self.silenced.add(model)
-            self.world.hub.after(self.world.between(MINUTE, 6 * HOUR), self.speak)
+    def hush(self, model: str, quiet: Quiet | None) -> None:
+        """Nobody is told of a model for a while: silenced, muted, or inhibited (None)."""
+        how = quiet.how.value if quiet else "inhibited"
+        self.world.note(self.name, Kind.FAULT, f"{model} is {how}")
+        self.quiet[model] = quiet
 
-    def speak(self) -> None:
-        """No silence is left."""
-        self.silenced.clear()
+    def speak(self, model: str, quiet: Quiet | None) -> None:
+        """What kept a model quiet has ended, unless something else does by now."""
+        if model in self.quiet and self.quiet[model] is quiet:
+            self.world.note(self.name, Kind.FAULT, f"{model} is quiet no more")
+            del self.quiet[model]
+            self.recover()
+
+    def heal(self) -> None:
+        """It is up, can be asked, and keeps nothing to itself."""
+        self.quiet.clear()
+        self.lists_from = self.unreachable_until = 0.0
         self.recover()
 
     def _key(self, alert: TrueAlert) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from receiver.store.column_types import from_micros
-from tests.simulation.stores import DECISIONS, DUE, EDGES, SHUT, WAITING, Stores
+from tests.fakes import NOON
+from tests.simulation.stores import DECISIONS, DUE, EDGES, MENDED, SHUT, WAITING, Stores
 from tests.simulation.world import Kind, World
 
 COUNTED = """
@@ -28,7 +29,8 @@ class Book:
 
     Attributes:
         on_change: Called when something was committed.
-        commits: How many there were.
+        commits: How many decided something or moved a dispatch.
+        newest: The latest moment of a decision.
 
     """
 
@@ -42,22 +44,29 @@ class Book:
         self._edges: list[datetime] | None = None
         self._shut = False
         self.commits = 0
+        self.newest = NOON
         self.on_change: Callable[[], None] = lambda: None
 
     def read(self) -> None:
         """Note what is new."""
         (counted,) = self._stores.rows(COUNTED)
+        before = len(self._seen) + len(self._moves)
         if counted["decisions"] != len(self._seen):
             for row in self._new_decisions(counted["decisions"]):
                 self._world.note("receiver", Kind.DECISION, told_decision(row), row)
+                self.newest = max(self.newest, row["decided_at"])
         if counted["transitions"] != len(self._moves):
             for row in self._stores.rows(self._stores.transitions.format(last=len(self._moves))):
                 key = (row["dispatch_id"], row["number"])
                 if key not in self._moves:
                     self._moves.add(key)
                     self._world.note("receiver", Kind.DISPATCH, told_transition(row), row)
+        running = self._world.hub.running
+        if running is not None and running.name.endswith(" clock"):
+            rows = {what: self._stores.rows(query) for what, query in MENDED.items()}
+            self._world.note(running.name, Kind.MENDED, "moments are mended", rows)
         self._due = self._edges = None
-        self.commits += 1
+        self.commits += len(self._seen) + len(self._moves) != before
         self.on_change()
 
     def due(self) -> Mapping[str, datetime]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from receiver.core.alerts import Notification
+from receiver.core.sources import Hush, Quiet
 from tests.simulation.alertmanagers import Alertmanager, Answered
 from tests.simulation.book import Book
 from tests.simulation.operators import Operators
@@ -15,7 +16,20 @@ from tests.simulation.replicas import Replica
 from tests.simulation.settings import TARGETS, policy_sets
 from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
+from tests.simulation.upstreams import Upstreams
 from tests.simulation.world import Kind, Note, World
+
+AHEAD = (
+    (5 * MINUTE, 6 * HOUR),
+    (2 * HOUR, 6 * HOUR),
+    (3 * 24 * HOUR, 3 * HOUR),
+    (30 * 24 * HOUR, 50 * MINUTE),
+    (365 * 24 * HOUR, 50 * MINUTE),
+)
+"""How far a clock is ahead, and for how long at most."""
+
+SILENCED, INHIBITED = 0.7, 0.15
+"""Of the models that are kept quiet so many are silenced, the others muted; some are inhibited."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,11 @@ class History:
             name: Site(name, self.world, self.prometheus.trained) for name in sorted(TARGETS)
         }
         self.book = Book(self.world, stores)
+        self.managers = [
+            Alertmanager(self.world, position, self.prometheus, self)
+            for position in range(plan.alertmanagers)
+        ]
+        upstreams = Upstreams(self.world, self.managers, self.prometheus)
         self.replicas = [
             Replica(
                 f"r{number + 1}",
@@ -55,14 +74,11 @@ class History:
                 self.book,
                 parts,
                 self.sites,
+                upstreams,
                 self.policy_sets["usual"],
                 alone=plan.replicas == 1,
             )
             for number in range(plan.replicas)
-        ]
-        self.managers = [
-            Alertmanager(self.world, position, self.prometheus, self)
-            for position in range(plan.alertmanagers)
         ]
         self.operators = Operators(self.world)
         self.book.on_change = lambda: self._each(Replica.wake)
@@ -117,6 +133,9 @@ class History:
             (plan.silences, self._silence),
             (plan.answers, self._answer),
             (plan.gales, self.prometheus.gale),
+            (plan.source_faults, lambda: world.random.choice(self._asked()).mislead()),
+            (plan.token_faults, lambda: world.random.choice(self.replicas).lose_tokens()),
+            (plan.aheads, self._be_ahead),
         ]
         for times, accident in accidents:
             for _ in range(times):
@@ -152,10 +171,36 @@ class History:
         for replica in self.replicas:
             replica.crash("killed with all others")
 
+    def _be_ahead(self) -> None:
+        """A clock is ahead by minutes to a year, and is set right after a while.
+
+        By more than days for a short while only: a clock that stays there for hours is believed,
+        and what is too old by it is deleted.
+        """
+        random = self.world.random
+        ahead, longest = random.choice(AHEAD)
+        self.replicas[0].set_clock(ahead)
+        back = self.world.between(1, longest)
+        self.world.hub.after(back, lambda: self.replicas[0].set_clock(-ahead))
+
+    def _asked(self) -> list[Alertmanager]:
+        """Those that are asked, or all if none is."""
+        return self.managers[: self.plan.sources] or self.managers
+
     def _silence(self) -> None:
-        model = self.world.random.choice(sorted(self.prometheus.bad))
+        """Somebody silences a model in all of a cluster, and perhaps ends that early."""
+        world = self.world
+        model = world.random.choice(sorted(self.prometheus.bad))
+        length = world.between(MINUTE, 6 * HOUR)
+        said = length * world.random.choice((1, 1, 2))
+        hush = Hush.SILENCED if world.random.random() < SILENCED else Hush.MUTED
+        until = world.moment(world.hub.now + said) if hush is Hush.SILENCED else None
+        quiet: Quiet | None = Quiet(hush, f"{hush} {model}", "bob", "not now", until)
+        if world.random.random() < INHIBITED:
+            quiet = None
         for manager in self.managers:
-            manager.silence(model)
+            manager.hush(model, quiet)
+            world.hub.after(length, lambda manager=manager: manager.speak(model, quiet))
 
     def _heal(self) -> None:
         """No more faults: what is broken recovers, what was changed is changed back."""
@@ -164,7 +209,9 @@ class History:
         for site in self.sites.values():
             site.heal()
         for manager in self.managers:
-            manager.speak()
+            manager.heal()
+        for replica in self.replicas:
+            replica.has_no_token = False
         self.world.hub.after(self.plan.heals / 4, self._restore)
 
     def _restore(self) -> None:

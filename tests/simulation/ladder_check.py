@@ -1,13 +1,17 @@
 """Each decision has a reason that the ladder allows, and nothing held is forgotten (G4)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
+from receiver.core.deadlines import USUAL, Spans, spans_of
 from receiver.core.policies import APPROVAL_EXPIRY, Mode, Policy, first_match
 from receiver.core.policy_set import PolicySet
+from tests.simulation.belief_check import RENEWED, Hearsay
 from tests.simulation.model_state import EVER, Answer, Firing, ModelRecord, Order, Pauses, later
 from tests.simulation.operators import Ordered
+from tests.simulation.prometheus import MODELS
 from tests.simulation.restraint_check import FOREVER, Restraint, hours_from, is_open
 from tests.simulation.settings import policy_sets
 from tests.simulation.violations import Violations
@@ -21,6 +25,13 @@ STEP = 60.0
 
 SLACK = timedelta(milliseconds=1)
 
+BELIEF = {"silenced", "unconfirmed"}
+
+HOUR = 3600.0
+
+MENDED_WITHIN = 75.0
+"""Seconds until what a clock that was ahead has stored is mended."""
+
 RESTRAINTS = {"window", "storm", "exhausted", "budget", "approval"}
 
 LONGEST = timedelta(days=30)
@@ -33,7 +44,11 @@ class Follower:
     """Goes through a history's notes and knows, at each, what the receiver ought to know."""
 
     def __init__(
-        self, notes: list[Note], found: Violations, books: Mapping[str, PolicySet]
+        self,
+        notes: list[Note],
+        found: Violations,
+        books: Mapping[str, PolicySet],
+        poll: float,
     ) -> None:
         self._notes = notes
         self._found = found
@@ -41,7 +56,8 @@ class Follower:
         self._models: dict[str, ModelRecord] = {}
         self._orders: dict[str, Order] = {}
         self._pauses = Pauses()
-        self._restraint = Restraint(self._models, self._orders)
+        asking = books["usual"].asking
+        self._restraint = Restraint(self._models, self._orders, asks=asking is not None)
         self._acts: dict[str, Ordered] = {}
         self._passed: dict[tuple[str, datetime], datetime] = {}
         self._resolved: dict[tuple[str, datetime], tuple[datetime, bool]] = {}
@@ -49,6 +65,12 @@ class Follower:
         self._loading: dict[str, float] = {}
         self._replaced: dict[str, float] = {}
         self._up: set[str] = set()
+        self._hearsay = Hearsay(asking, poll)
+        self._decided: dict[str, float] = {}
+        self._reloaded = float("-inf")
+        self._right_for = float("inf")
+        self._spans = longest_spans(books.values())
+        self._policies = {one.name: one for book in books.values() for one in book.policies}
 
     def go(self) -> None:
         """Check everything."""
@@ -60,21 +82,125 @@ class Follower:
             self._take(note)
 
     def _take(self, note: Note) -> None:
-        if note.kind is Kind.DECISION:
-            self._decision(note, note.data)
-        elif note.kind is Kind.DISPATCH:
-            self._transition(note, note.data)
-        elif note.kind is Kind.ACT:
-            self._acts[note.data.comment] = note.data
-        elif note.kind is Kind.RELOAD:
-            self._reload(note)
-        elif note.kind is Kind.UP:
-            self._up.add(note.who)
+        take = self._takes.get(note.kind)
+        if take is not None:
+            take(note)
+        elif note.kind is Kind.FAULT and note.who in self._loaded:
             self._count_anew()
-        elif note.kind is Kind.DOWN:
-            self._up.discard(note.who)
-        elif note.kind is Kind.CLOCK or (note.kind is Kind.FAULT and note.who in self._loaded):
-            self._count_anew()
+        if note.kind in {Kind.UP, Kind.DOWN, Kind.CLOCK} or note.who in self._loaded:
+            self._hearsay.disturbed()
+
+    @cached_property
+    def _takes(self) -> Mapping[Kind, Callable[[Note], None]]:
+        """What is learnt from each kind of note."""
+        return {
+            Kind.DECISION: lambda note: self._decision(note, note.data),
+            Kind.DISPATCH: lambda note: self._transition(note, note.data),
+            Kind.ACT: lambda note: self._acts.update({note.data.comment: note.data}),
+            Kind.RELOAD: self._reload,
+            Kind.ASKED: self._asked,
+            Kind.BELIEVED: self._believed,
+            Kind.MENDED: self._mended,
+            Kind.UP: self._starts,
+            Kind.DOWN: lambda note: self._up.discard(note.who),
+            Kind.CLOCK: self._set_clock,
+        }
+
+    def _starts(self, note: Note) -> None:
+        self._up.add(note.who)
+        self._count_anew()
+
+    def _set_clock(self, note: Note) -> None:
+        self._count_anew()
+        self._hearsay.jumped = note.at
+        if note.data < 0:
+            self._right_for = 0.0
+            for model in self._models.values():
+                model.may_be_cut(note.wall + self._longest_hold(model))
+
+    def _asked(self, note: Note) -> None:
+        self._hearsay.asked(note)
+        for fingerprint in () if note.data is None else note.data.alerts:
+            entry = self._entry(fingerprint)
+            policy = self._policies.get(entry.policy) if entry else None
+            if entry is not None and policy is not None:
+                entry.expires_most = max(entry.expires_most, note.wall + policy.alert_expiry)
+
+    def _believed(self, note: Note) -> None:
+        asked_at = note.wall - timedelta(seconds=note.at - note.data.asked_at)
+        firing = {name for model in self._models.values() for name in model.firing}
+        self._hearsay.believed(note, firing)
+        for fingerprint in note.data.alerts:
+            entry = self._entry(fingerprint)
+            policy = self._policies.get(entry.policy) if entry else None
+            if entry is not None and policy is not None and self._hearsay.asking is not None:
+                late = self._hearsay.asking.confirm_within / RENEWED
+                entry.expires = max(entry.expires, asked_at + policy.alert_expiry - late)
+        self._all_decided(note, firing)
+
+    def _all_decided(self, note: Note, firing: set[str]) -> None:
+        """What a source lists twice in a row is decided."""
+        first, hashes = self._hearsay.sources[note.who].before, self._hashes()
+        lately = first is None or self._reloaded >= first.asked_at
+        if lately or len(hashes) != 1 or self._hearsay.jumped >= note.at - HOUR:
+            return
+        book = self._books[next(iter(hashes))]
+        for listed in self._hearsay.unheard(note.who, self._decided):
+            policy = policy_for(book, listed.labels["alertname"])
+            if policy is None or listed.fingerprint in firing:
+                continue
+            window = policy.dedup_window.total_seconds()
+            if note.at - self._decided.get(listed.fingerprint, float("-inf")) < window:
+                continue  # it was told a moment ago
+            said = f"{note.who} lists {listed.fingerprint} twice, and nothing is decided about it"
+            self._found.add("G13", note, said)
+
+    def _entry(self, fingerprint: str) -> Firing | None:
+        return next(
+            (
+                model.firing[fingerprint]
+                for model in self._models.values()
+                if fingerprint in model.firing
+            ),
+            None,
+        )
+
+    def _longest_hold(self, model: ModelRecord) -> timedelta:
+        """The longest that a cooldown of a model may last from now on."""
+        taken = [
+            max(one.cooldown_most, one.settle)
+            for one in self._orders.values()
+            if one.model == model.name
+        ]
+        return max([self._spans.cooldown, *taken])
+
+    def _mended(self, note: Note) -> None:
+        """Take over what was mended: no moment of it may be later than it was."""
+        rows = note.data
+        for row in rows["models"]:
+            self._model(row["name"]).mended(row)
+        changed = [
+            *((self._entry(row["fingerprint"]), row) for row in rows["firing"]),
+            *((self._orders.get(row["id"]), row) for row in rows["dispatches"]),
+            *((self._model(row["model"]).answer, row) for row in rows["approvals"]),
+        ]
+        for known, row in changed:
+            if known is not None:
+                known.mended(row)
+        for row in rows["releases"]:
+            at = self._restraint.released.get(row["policy"], row["released_at"])
+            self._restraint.released[row["policy"]] = min(at, row["released_at"])
+        self._mended_deliveries(note, rows["deliveries"])
+        self._count_anew()
+
+    def _mended_deliveries(self, note: Note, rows: list[Row]) -> None:
+        for row in rows:
+            key = (row["fingerprint"], row["starts_at"])
+            if key in self._passed and row["decided_at"] is not None:
+                self._passed[key] = min(self._passed[key], row["decided_at"])
+            if key in self._resolved:
+                ended, surely = self._resolved[key]
+                self._resolved[key] = (min(ended, note.wall), surely)
 
     def _count_anew(self) -> None:
         for model in self._models.values():
@@ -82,6 +208,7 @@ class Follower:
 
     def _reload(self, note: Note) -> None:
         config_hash, changed = note.data
+        self._reloaded = note.at
         if changed is None:  # from now on it may be the one or the other
             self._loaded.setdefault(note.who, set()).add(config_hash)
             self._loading[note.who] = note.at
@@ -102,7 +229,10 @@ class Follower:
     def _decision(self, note: Note, row: Row) -> None:
         if row["source"] == "operator":
             self._operator(note, row)
-            return
+        elif row["reason"] != "operator":  # which would be a note: the clock was ahead
+            self._decided_alert(note, row)
+
+    def _decided_alert(self, note: Note, row: Row) -> None:
         model = self._model(model_of(row))
         book = self._books[row["config_hash"]]
         policy = policy_for(book, row["alertname"])
@@ -115,26 +245,34 @@ class Follower:
         if row["reason"] not in allowed:
             said = f"{row['reason']}, but the design allows {' or '.join(sorted(allowed))}"
             self._found.add(_promise(row["reason"], allowed), note, said)
-        window = None if policy is None else policy.window
-        if row["reason"] == "window" and window is not None:
-            opens_at, _ = hours_from(window, row["decided_at"])
-            if row["next_check_at"] != opens_at:
-                self._found.add("window", note, "that is not when it opens")
+        self._opens(note, row, policy)
         self._learn(note, row, policy, model)
+        if row["source"] != "timer" and row["status"] == "firing":
+            self._hearsay.delivers(row["fingerprint"], note.at)
+            self._decided[row["fingerprint"]] = note.at
         if policy is not None and row["status"] == "firing":
             self._restraint.asks_anew(policy, model, row["reason"], row["decided_at"])
         if row["reason"] == "triggered" and policy is not None:
             self._order(note, row, policy, model, ordered=False)
 
+    def _opens(self, note: Note, row: Row, policy: Policy | None) -> None:
+        window = None if policy is None else policy.window
+        if row["reason"] == "window" and window is not None:
+            opens_at, _ = hours_from(window, row["decided_at"])
+            if row["next_check_at"] != opens_at:
+                self._found.add("window", note, "that is not when it opens")
+
     def _allowed(
         self, note: Note, row: Row, policy: Policy | None, model: ModelRecord
     ) -> set[str]:
         """The reasons that this decision may have."""
+        if row["source"] == "poll" and row["status"] == "resolved":
+            self._may_end(note, row)
         if policy is None:
             return {"unmatched"}
         if row["source"] == "timer":
             entry = model.firing.get(row["fingerprint"])
-            fires = entry is not None and entry.counts(note.wall)
+            fires = entry is not None and entry.may_count(note.wall)
             return self._held(note, row, policy, model) if fires else {"nothing: it does not fire"}
         if row["status"] == "resolved":
             return {"resolved"}
@@ -148,17 +286,24 @@ class Follower:
         perhaps = {"stale"} if key in self._resolved else set()
         return perhaps | self._held(note, row, policy, model)
 
+    def _may_end(self, note: Note, row: Row) -> None:
+        """Whether the sources may have said that an alert is over."""
+        why = self._hearsay.ended_too_soon(row["fingerprint"])
+        if why is not None and self._hearsay.jumped == float("-inf"):
+            self._found.add("G12", note, why)
+
     def _held(self, note: Note, row: Row, policy: Policy, model: ModelRecord) -> set[str]:
         """What the rungs from `paused` on may say."""
         if self._pauses.holding(model_of(row), policy, note.wall):
             return {"paused"}
         if model.live is not None:
             return {"in_flight"}
-        return self._after_cooldown(row, policy, model, note.wall)
+        return self._after_cooldown(note, row, policy, model)
 
     def _after_cooldown(
-        self, row: Row, policy: Policy, model: ModelRecord, now: datetime
+        self, note: Note, row: Row, policy: Policy, model: ModelRecord
     ) -> set[str]:
+        now = note.wall
         least, most = model.held_least, model.held_most
         observing = policy.mode is Mode.OBSERVE
         if observing:
@@ -166,6 +311,13 @@ class Follower:
         if least is not None and now + SLACK < least:
             return {"cooldown"}
         held = {"cooldown"} if most is not None and now < most + SLACK else set()
+        delivered = row["source"] != "timer"
+        belief, surely = self._hearsay.holding(
+            note, row["fingerprint"], policy, delivered=delivered
+        )
+        held |= belief
+        if surely:
+            return held
         restraints, surely = self._restraint.holding(policy, model, row["decided_at"])
         if surely:
             return held | restraints
@@ -240,7 +392,7 @@ class Follower:
         self, note: Note, row: Row, policy: Policy, model: ModelRecord, *, ordered: bool
     ) -> None:
         at = row["decided_at"]
-        before = self._restraint.runs_of(model.name, model.began(policy, at))
+        least, most = self._restraint.runs_of(model.name, model.began(policy, at), at)
         answer = self._restraint.answered(model, model.onset.began_at, at)
         if policy.restrained and answer is not None:
             answer.used_by = row["dispatch_id"]
@@ -249,11 +401,12 @@ class Follower:
             row["model"],
             policy.name,
             at,
-            min(policy.cooldown * policy.backoff**before, LONGEST),
+            min(policy.cooldown * policy.backoff**least, LONGEST),
             policy.settle,
             ordered,
             model.cooldown.copy(),
             policy.cost,
+            min(policy.cooldown * policy.backoff**most, LONGEST),
         )
         self._orders[order.id] = order
         model.ordered(order, note.wall)
@@ -271,7 +424,7 @@ class Follower:
         model.moves(order, row["state"], note.wall)
 
     def _may_send(self, note: Note, row: Row, model: ModelRecord) -> None:
-        if not any(entry.counts(note.wall) for entry in model.firing.values()):
+        if not any(entry.may_count(note.wall) for entry in model.firing.values()):
             self._found.add("ladder", note, "it is sent although none of its alerts fires")
         recent = {one for one, at in self._replaced.items() if note.at - at < STEP}
         named = [self._books[one].policy(row["policy"]) for one in self._hashes() | recent]
@@ -289,6 +442,8 @@ class Follower:
     def _wait(self, before: Note, after: Note) -> None:
         """Count how long each model has been ready while nothing was done."""
         hashes = self._hashes()
+        if self._up:
+            self._time_goes_by(after, after.at - before.at)
         if not self._up or len(hashes) != 1:
             return
         book = self._books[next(iter(hashes))]
@@ -296,7 +451,7 @@ class Follower:
             spans = [
                 span
                 for entry in model.firing.values()
-                if (span := self._ready(name, model, entry, book, before.wall)) is not None
+                if (span := self._ready(name, model, entry, book, before)) is not None
             ]
             if not spans:
                 model.ready_for = 0.0
@@ -311,10 +466,19 @@ class Follower:
                 self._found.add("G4", after, f"{name} fires, nothing holds it, nothing is done")
                 model.ready_for = float("-inf")
 
+    def _time_goes_by(self, after: Note, seconds: float) -> None:
+        for name in self._hearsay.waits(seconds):
+            self._found.add("G13", after, f"nobody asks {name}")
+        if self._right_for < MENDED_WITHIN <= self._right_for + seconds:
+            for model in self._models.values():
+                model.is_cut(after.wall + self._longest_hold(model))
+        self._right_for += seconds
+
     def _ready(
-        self, name: str, model: ModelRecord, entry: Firing, book: PolicySet, now: datetime
+        self, name: str, model: ModelRecord, entry: Firing, book: PolicySet, note: Note
     ) -> tuple[datetime, datetime] | None:
         """From when to when an alert fires and nothing holds its model."""
+        now = note.wall
         policy = policy_for(book, entry.name)
         if policy is None or policy.mode is Mode.OBSERVE or model.live is not None:
             return None
@@ -323,7 +487,10 @@ class Follower:
             return None
         begins = later(later(entry.stale_until, model.held_most), paused) or EVER
         begins = later(begins, entry.opens_at) or EVER
-        ends = entry.expires
+        believed = self._hearsay.free_until(entry.fingerprint, policy, note)
+        if believed is None:
+            return None
+        ends = min(entry.expires, believed)
         if policy.restrained and begins < ends:
             free = self._restraint.free(policy, model, max(begins, now))
             if free is None:
@@ -334,9 +501,7 @@ class Follower:
 
 def model_of(row: Row) -> str:
     """The model of an alert, also where no policy named it; empty if that was lost."""
-    if row["model"] or "-" not in row["fingerprint"]:
-        return str(row["model"] or "")
-    return str(row["fingerprint"].split("-")[1])
+    return str(row["model"] or MODELS.get(row["fingerprint"], ""))
 
 
 def policy_for(book: PolicySet, alertname: str) -> Policy | None:
@@ -344,7 +509,14 @@ def policy_for(book: PolicySet, alertname: str) -> Policy | None:
     return first_match(book.policies, {"alertname": alertname})
 
 
+def longest_spans(books: Iterable[PolicySet]) -> Spans:
+    """The longest that any deadline of these configurations lies ahead."""
+    return spans_of((USUAL, *(policy for book in books for policy in book.policies)))
+
+
 def _promise(reason: str, allowed: set[str]) -> str:
+    if reason == "triggered" and allowed <= {"cooldown", *BELIEF} and allowed & BELIEF:
+        return "G12"
     if reason == "triggered" and (restraints := allowed & RESTRAINTS):
         return min(restraints)
     return "G2" if reason == "triggered" and allowed & {"cooldown", "in_flight"} else "ladder"
@@ -352,4 +524,4 @@ def _promise(reason: str, allowed: set[str]) -> str:
 
 def check_ladder(notes: list[Note], found: Violations, plan: Any) -> None:
     """Check every decision against the ladder, and that nothing held is forgotten."""
-    Follower(notes, found, policy_sets(plan)).go()
+    Follower(notes, found, policy_sets(plan), plan.poll.total_seconds()).go()

@@ -5,7 +5,7 @@ nothing may be held back any more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,12 +22,17 @@ NEVER_RAN = {"refused", "superseded"}
 OVER = {"succeeded", "failed", "cancelled"}
 
 
+Row = Mapping[str, Any]
+
+EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
 @dataclass(slots=True)
 class Firing:
     """An alert that was confirmed to us.
 
     Attributes:
-        expires: From then on it is taken for gone.
+        expires: From then on it is taken for gone; it may be that only at `expires_most`.
         stale_until: Until then it may be a late copy.
         opens_at: When its window was said to open: a clock that was set back says otherwise later.
         policy: The policy that decided it last.
@@ -39,7 +44,24 @@ class Firing:
     starts_at: datetime
     expires: datetime
     stale_until: datetime | None
+    fingerprint: str = ""
     opens_at: datetime | None = None
+    expires_most: datetime = EVER
+
+    def __post_init__(self) -> None:
+        self.expires_most = max(self.expires_most, self.expires)
+
+    def mended(self, row: Row) -> None:
+        """No moment is later than it was mended to."""
+        self.expires = min(self.expires, row["expires_at"])
+        self.expires_most = min(self.expires_most, row["expires_at"])
+        self.stale_until = earlier(self.stale_until, row["stale_until"])
+        if row["held_by"] == "window":
+            self.opens_at = earlier(self.opens_at, row["held_until"])
+
+    def may_count(self, now: datetime) -> bool:
+        """Whether it may be a reason to retrain."""
+        return now < self.expires_most and (self.stale_until is None or self.stale_until <= now)
 
     def counts(self, now: datetime) -> bool:
         """Whether it is a reason to retrain."""
@@ -59,6 +81,10 @@ class Bounds:
         if surely:
             self.least = later(self.least, moment)
 
+    def mended(self, stored: datetime | None) -> None:
+        """It is not later than it was mended to."""
+        self.least, self.most = earlier(self.least, stored), earlier(self.most, stored)
+
     def copy(self) -> "Bounds":
         return Bounds(self.least, self.most)
 
@@ -69,6 +95,7 @@ class Order:
 
     Attributes:
         at: When it was ordered, by the deciding clock; the same for `sent_at` and `ended_at`.
+        cooldown: What it takes at least; at most `cooldown_most`.
         before: The model's cooldown before this dispatch took its own.
         price: What its run was said to cost.
 
@@ -83,9 +110,22 @@ class Order:
     ordered: bool
     before: Bounds
     price: Cost | None = None
+    cooldown_most: timedelta = timedelta(0)
     state: str = "pending"
     sent_at: datetime | None = None
     ended_at: datetime | None = None
+
+    def may_be_unknown(self, now: datetime) -> bool:
+        """Whether nobody may have said since that its model's alert fires all the same."""
+        settled = self.ended_at is not None and now >= self.ended_at + self.settle - MINUTE
+        return self.state == "succeeded" and settled
+
+    def mended(self, row: Row) -> None:
+        """No moment is later than it was mended to."""
+        self.at = min(self.at, row["created_at"])
+        self.sent_at = earlier(self.sent_at, row["sent_at"])
+        self.ended_at = earlier(self.ended_at, row["ended_at"])
+        self.before.mended(row["cooldown_before"])
 
     @property
     def counts(self) -> bool:
@@ -137,6 +177,11 @@ class Answer:
     until: datetime
     used_by: str | None = None
 
+    def mended(self, row: Row) -> None:
+        """No moment is later than it was mended to."""
+        self.episode = earlier(self.episode, row["episode_started_at"])
+        self.until = earlier(self.until, row["expires_at"]) or self.until
+
 
 @dataclass(slots=True)
 class ModelRecord:
@@ -178,6 +223,33 @@ class ModelRecord:
         """After this no cooldown may hold it."""
         return later(self.cooldown.most, self.backoff.most)
 
+    def may_be_cut(self, to: datetime) -> None:
+        """A clock that was ahead was set back: its holds may end so early from now on."""
+        self.cooldown.least = earlier(self.cooldown.least, to)
+        self.backoff.least = earlier(self.backoff.least, to)
+
+    def is_cut(self, to: datetime) -> None:
+        """No hold may last longer than its own rule lets it, counted from now."""
+        self.cooldown.most = earlier(self.cooldown.most, to)
+        self.backoff.most = earlier(self.backoff.most, to)
+        self.observed = earlier(self.observed, to)
+        for entry in self.firing.values():
+            entry.stale_until = earlier(entry.stale_until, to)
+
+    def mended(self, row: Row) -> None:
+        """No moment is later than it was mended to."""
+        self.cooldown.mended(row["cooldown_until"])
+        self.backoff.mended(row["backoff_until"])
+        self.observed = earlier(self.observed, row["observed_until"])
+        self.onset, self.before = (
+            replace(
+                onset,
+                began_at=earlier(onset.began_at, row["episode_started_at"]),
+                emptied_at=earlier(onset.emptied_at, row["emptied_at"]),
+            )
+            for onset in (self.onset, self.before)
+        )
+
     def began(self, policy: Policy, now: datetime) -> datetime:
         """When the episode began to which something that fires now belongs."""
         began, emptied = self.onset.began_at, self.onset.emptied_at
@@ -217,7 +289,12 @@ class ModelRecord:
             known = entry.stale_until if entry is not None else None
             stale_until = known or now + policy.dedup_window
         self.firing[row["fingerprint"]] = Firing(
-            row["alertname"], policy.name, row["starts_at"], now + policy.alert_expiry, stale_until
+            row["alertname"],
+            policy.name,
+            row["starts_at"],
+            now + policy.alert_expiry,
+            stale_until,
+            row["fingerprint"],
         )
         self.fires(policy, row["decided_at"])
 
@@ -227,14 +304,18 @@ class ModelRecord:
         """A repeat: the alert still fires, unless just this firing of it has ended."""
         entry = self.firing.get(row["fingerprint"])
         if entry is not None and entry.starts_at == row["starts_at"]:
-            entry.expires = now + policy.alert_expiry
+            entry.expires = entry.expires_most = now + policy.alert_expiry
         elif not ended:
             self.joins(row, policy, now)
 
     def ordered(self, order: Order, now: datetime) -> None:
         """A run was ordered."""
         self.live = self.latest = order.id
+        self._takes(order, now)
+
+    def _takes(self, order: Order, now: datetime) -> None:
         self.cooldown.raise_to(now + order.cooldown)
+        self.cooldown.raise_to(now + order.cooldown_most, surely=False)
 
     def end_backoff(self) -> None:
         """What was refused may be tried again."""
@@ -266,7 +347,7 @@ class ModelRecord:
             self.backoff.least = None
             self.refusals_least = 0
         elif state == "sending":
-            self.cooldown.raise_to(now + order.cooldown)
+            self._takes(order, now)
         elif state == "running":
             self.end_backoff()
         elif state == "unknown":  # perhaps the target said yes
@@ -292,7 +373,7 @@ class ModelRecord:
                 self.refusals_most += 1
                 self.backoff = Bounds(
                     now + min(MINUTE * 2 ** (self.refusals_least - 1), order.cooldown),
-                    now + min(MINUTE * 2 ** (self.refusals_most - 1), order.cooldown),
+                    now + min(MINUTE * 2 ** (self.refusals_most - 1), order.cooldown_most),
                 )
 
 
@@ -321,7 +402,9 @@ class Pauses:
         return [self.until[key] for key in keys if key in self.until]
 
 
-EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two, if both are set; what is not there was not mended."""
+    return one if one is None or other is None else min(one, other)
 
 
 def later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from receiver.core.ports import Dispatcher
 from receiver.flows.intake import taking_in
 from receiver.flows.intake.committer import Committer
+from receiver.flows.worker import loops
+from receiver.flows.worker.loops import TICK, TURN, LaneName, Worker
 from receiver.telemetry import worker_errors
 from tests.simulation.book import Seen
 from tests.simulation.stores import Interrupted
+from tests.simulation.tasks import Hub
 from tests.simulation.world import World
 
 MOST_STEPS = 300
@@ -48,9 +51,45 @@ class Spinning(Exception):
     """A lane works without getting anything done."""
 
 
+class Resting(loops.Lane):
+    """A loop without a thread: the history gives it its turns."""
+
+    def __init__(self, name: LaneName, step: Step, tick: float, hub: Hub) -> None:
+        super().__init__(name, step, tick)
+        self.step = step
+        self._hub = hub
+
+    def rest(self) -> None:
+        """Let others have their turn in the middle of a long step."""
+        self._hub.pause(TURN)
+
+
+class Loops(Worker):
+    """The real worker, whose loops are kept for the history in place of being begun.
+
+    Each loop that the real one begins is there: none can be forgotten here.
+    """
+
+    hub: Hub
+
+    def _add(self, name: LaneName, step: Step, tick: float = TICK) -> None:
+        if name not in self._lanes:
+            self._lanes[name] = Resting(name, step, tick, self.hub)
+
+    def steps(self) -> dict[str, Step]:
+        """Every loop's step, by its name."""
+        return {str(name): lane.step for name, lane in self._lanes.items()}
+
+
 @dataclass(slots=True)
 class Lane:
-    """One loop of the worker: when it looks next, and how often it looked in vain."""
+    """One loop of the worker: when it looks next, and how often it looked in vain.
+
+    Attributes:
+        again: When it looks anew whatever is stored: true seconds since the history began.
+        looks: How often it does so soon.
+
+    """
 
     step: Step
     wakes: float = float("inf")
@@ -58,6 +97,8 @@ class Lane:
     seen_due: object = None
     in_vain: int = 0
     seen: Seen = NOTHING_SEEN
+    again: float = float("inf")
+    looks: int = 0
 
 
 def errors() -> float:

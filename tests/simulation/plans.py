@@ -33,6 +33,14 @@ class Plan:
         gales: How often all models get worse together.
         hiding: Chance at each run that its target's listing hides all runs for hours.
         denial: Chance at each run that its target says for minutes that it knows no run.
+        sources: How many Alertmanagers are asked, every `poll`.
+        objector: Whether Prometheus may object to the end of an alert.
+        source_faults: How often one that is asked can't be, lies, or restarts empty.
+        source_trouble: Chance at each question that there is no answer.
+        subscribers: How many are told of what happens.
+        deafness: Chance at each telling that the subscriber does not hear it.
+        token_faults: How often a process has no tokens for a while.
+        aheads: How often the clock is ahead for a while.
         crash, store_fault, stall: Chance at each step of a process.
         crash_at: The number of a step at which a process surely dies; 0 for none.
 
@@ -78,12 +86,22 @@ class Plan:
     gales: int = 0
     hiding: float = 0
     denial: float = 0
+    sources: int = 0
+    poll: timedelta = timedelta(minutes=5)
+    confirm_within: timedelta = timedelta(minutes=5)
+    objector: bool = False
+    source_faults: int = 0
+    source_trouble: float = 0
+    subscribers: int = 0
+    deafness: float = 0
+    token_faults: int = 0
+    aheads: int = 0
     crash_at: int = 0
 
 
 def draw(seed: int, *, replicas: int | None = None) -> Plan:
     """Draw the plan of a history."""
-    plan = draw_absences(draw_world(seed, replicas))
+    plan = draw_sources(draw_absences(draw_world(seed, replicas)))
     random = seeded(f"rungs/{seed}")
     rungs = draw_rungs(random)
     if rungs == (NONE, NONE):
@@ -101,6 +119,40 @@ def draw_absences(plan: Plan) -> Plan:
     """Draw how often a target does not show what runs there."""
     random = seeded(f"absences/{plan.seed}")
     return replace(plan, hiding=random.choice((0, 0.1, 0.4)), denial=random.choice((0, 0.1, 0.4)))
+
+
+def draw_sources(plan: Plan) -> Plan:
+    """Draw whom the receiver asks and tells, and what is wrong with that; and a clock ahead."""
+    random = seeded(f"sources/{plan.seed}")
+    minute = timedelta(minutes=1)
+    asked = random.choice((0, 0, 1, min(2, plan.alertmanagers)))
+    told = {
+        "subscribers": random.choice((0, 0, 1)),
+        "deafness": random.choice((0, 0.1, 0.5)),
+        "token_faults": random.choice((0, 0, 0, 1, 3)),
+        "aheads": random.choice((0, 0, 0, 1, 2)),
+    }
+    if not asked:
+        return replace(plan, **told)
+    return replace(
+        plan,
+        **told,
+        sources=asked,
+        ends=random.uniform(5, 9) * HOUR,
+        heals=4 * HOUR,
+        cooldown=random.choice((60, 120, 180)) * minute,
+        poll=random.choice((5, 10, 10)) * minute,
+        confirm_within=random.choice((5, 10, 30)) * minute,
+        objector=random.random() < OBJECTS,
+        source_faults=random.choice((0, 2, 6)),
+        source_trouble=random.choice((0, 0, 0.1, 0.4)),
+        silences=random.choice((0, 1, 3, 6)),
+        send_resolved=random.random() < RESOLVES,
+    )
+
+
+OBJECTS, RESOLVES = 0.3, 0.6
+"""Where somebody is asked, Prometheus is too in so many histories; and so many tell an end."""
 
 
 def draw_world(seed: int, replicas: int | None) -> Plan:
@@ -170,6 +222,13 @@ FAULTS = (
     "gales",
     "hiding",
     "denial",
+    "sources",
+    "source_faults",
+    "source_trouble",
+    "subscribers",
+    "deafness",
+    "token_faults",
+    "aheads",
 )
 
 

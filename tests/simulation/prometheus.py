@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.core.alerts import Alert, AlertStatus
 from receiver.core.runs import RunState
+from receiver.core.sources import Listed, Listing
 from tests.simulation.plans import HOUR, MINUTE
 from tests.simulation.sites import TrueRun
 from tests.simulation.world import Kind, World
@@ -14,8 +17,11 @@ RESOLVED_FOR = 15 * MINUTE
 
 ALERTNAMES = ("HighModelMAE", "LowModelR2")
 
+MODELS: dict[str, str] = {}
+"""Whose alert a fingerprint is, in every history: it follows from the labels."""
 
-@dataclass(slots=True)
+
+@dataclass
 class TrueAlert:
     """An alert of one model on one pod.
 
@@ -31,9 +37,16 @@ class TrueAlert:
     spans: list[list[float | None]] = field(default_factory=list)
     retired: bool = False
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        return f"{self.name}-{self.model}-{self.pod}"
+        found = fingerprint_of(self.labels)
+        MODELS[found] = self.model
+        return found
+
+    @property
+    def said(self) -> str:
+        """What a story calls it."""
+        return f"{self.fingerprint} ({self.name} of {self.model} on {self.pod})"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -84,6 +97,16 @@ class Prometheus:
         for _ in range(plan.prometheus_faults):
             fault = world.random.choice((self.resolve_falsely, self.restart, self.move_pod))
             world.hub.at(world.between(0, plan.ends), fault)
+
+    def listing(self) -> Listing:
+        """What fires by its own rules; it does not name them as Alertmanager does."""
+        return Listing(
+            [
+                Listed("", one.labels, self._world.moment(one.spans[-1][0] or 0.0))
+                for one in self.alerts
+                if one.fires
+            ]
+        )
 
     def worsen(self, model: str) -> None:
         """The model is bad from now on; each of its alerts begins soon."""
@@ -164,5 +187,5 @@ class Prometheus:
             self._tell(alert, "ends")
 
     def _tell(self, alert: TrueAlert, what: str) -> None:
-        self._world.note("prometheus", Kind.ALERT, f"{alert.fingerprint} {what}")
+        self._world.note("prometheus", Kind.ALERT, f"{alert.said} {what}")
         self.on_change(alert.model)

@@ -4,9 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
-from queue import Empty
+from datetime import datetime, timedelta
 from typing import Any
 
 from receiver.core.alerts import Notification
@@ -16,7 +14,8 @@ from receiver.dispatchers.unconfigured import UnconfiguredTarget
 from receiver.flows.intake import taking_in
 from receiver.flows.intake.taking_in import Receipt
 from receiver.flows.operator.reloading import apply_configuration
-from receiver.flows.worker.loops import Setup, Worker
+from receiver.flows.worker.loops import TICK, Setup
+from receiver.flows.worker.mending import AGAIN
 from receiver.flows.worker.retention import Ages
 from receiver.store.store import BeginAgain, StoreUnavailable
 from tests.fakes import Killed
@@ -27,16 +26,33 @@ from tests.simulation.parts import (
     MOST_STEPS,
     NOTHING_SEEN,
     Lane,
+    Loops,
     Parts,
     Spinning,
-    Step,
     errors,
 )
+from tests.simulation.plans import HOUR
 from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
+from tests.simulation.subscribers import Subscription
 from tests.simulation.targets import Client
 from tests.simulation.tasks import Task
+from tests.simulation.upstreams import Answer, Upstreams
 from tests.simulation.world import Kind, ProcessClock, WallClock, World
+
+ASKING_ANEW = {"clock", "retention"}
+"""Lanes that look for something that no row says."""
+
+CLOCK_LOOKS, SOON, CLOCK_PACE = 8, 3, AGAIN.total_seconds() + TICK
+"""So often the clock is looked at after it was set: one look may be too slow to be a measure, and
+calls that were under way then end within minutes."""
+
+RETENTION_PACE = 3 * HOUR
+"""The real one looks every ten minutes: nothing of these histories is so old."""
+
+LONGEST_ASKING = timedelta(minutes=2)
+
+NEVER = float("inf")
 
 
 @dataclass
@@ -54,6 +70,7 @@ class Replica:
     book: Book
     parts: Parts
     sites: Mapping[str, Site]
+    upstreams: Upstreams
     policy_set: PolicySet
     ready: bool = False
     up: bool = False
@@ -61,6 +78,8 @@ class Replica:
     lanes: dict[str, Lane] = field(default_factory=dict)
     life: int = 0
     alone: bool = True
+    has_no_token: bool = False
+    heard: dict[str, Answer] = field(default_factory=dict)
     _open: dict[str, Answered] = field(default_factory=dict)
     _loading: bool = False
 
@@ -91,16 +110,18 @@ class Replica:
             name: self.parts.client(Client(site, self)) for name, site in self.sites.items()
         }
         self._clients = clients
-        self.worker = Worker(store, self._clock, self._setup(), missing=UnconfiguredTarget)
-        steps: dict[str, Step] = {"timer": self.worker._recheck}
-        for name in self.sites:
-            steps[f"send:{name}"] = partial(self.worker._send, name)
-            steps[f"follow:{name}"] = partial(self.worker._follow, name)
+        self._announcers = {one.name: Subscription(self) for one in self.policy_set.subscribers}
+        self.worker = Loops(store, self._clock, self._setup(), missing=UnconfiguredTarget)
+        self.worker.hub = self.world.hub
         if self.alone:  # nobody else can hold a lease on this store
             with store.begin() as tx:
                 tx.release_leases(tx.now())
+                tx.free_sources(tx.now())
         self._apply()
-        self.lanes = {name: Lane(step) for name, step in self.parts.lanes(steps).items()}
+        self.worker.start(set(self.sites))
+        steps = self.parts.lanes(self.worker.steps())
+        self.lanes = {name: Lane(step) for name, step in steps.items()}
+        self._begin_anew()
         self.ready = True
         self.world.note(self.name, Kind.UP, "ready")
         self.wake()
@@ -128,7 +149,8 @@ class Replica:
             self._loading = False
 
     def _setup(self) -> Setup:
-        return Setup(self.policy_set, self._clients, Ages())
+        asked = self.upstreams.asked_by(self) if self.policy_set.asking else {}
+        return Setup(self.policy_set, self._clients, Ages(), self._announcers, asked)
 
     def _apply(self) -> None:
         policy_set = self.policy_set
@@ -200,7 +222,25 @@ class Replica:
         for lane in self.lanes.values():
             lane.wakes, lane.seen_due, lane.in_vain = float("inf"), None, 0
             lane.seen = NOTHING_SEEN
+        self._begin_anew()
         self.wake()
+
+    def _begin_anew(self) -> None:
+        """Let the lanes look that have to, whatever is stored."""
+        for name, lane in self.lanes.items():
+            if name in ASKING_ANEW or name.startswith("ask"):
+                lane.again, lane.looks = self.world.hub.now, CLOCK_LOOKS
+
+    def lose_tokens(self) -> None:
+        """The files of all tokens are empty for a while: nobody gets in, and it asks nobody."""
+        if not self.world.healing:
+            self.world.note(self.name, Kind.FAULT, "its token files are empty")
+            self.has_no_token = True
+            self.world.hub.after(self.world.between(1, HOUR), self._find_tokens)
+
+    def _find_tokens(self) -> None:
+        self.world.note(self.name, Kind.FAULT, "it has tokens again")
+        self.has_no_token = False
 
     def work(self, name: str, do: Callable[[], Any]) -> None:
         """Let the process do something in a thread of its own."""
@@ -221,6 +261,10 @@ class Replica:
 
     def post(self, notification: Notification, answered: Answered, who: str) -> None:
         """Take a notification in, together with those that wait."""
+        if self.has_no_token:  # 503: it can't tell who may post
+            self.world.note(who, Kind.NACK, f"{notification.body.decode()}: 503, no tokens")
+            self.world.hub.after(0.01, lambda: answered(good=False))
+            return
         arrival = taking_in.arrive(notification, self.policy_set, sender=who)
         answer = self._committer.submit(arrival)
         token = notification.body.decode()
@@ -232,7 +276,8 @@ class Replica:
             error = future.exception()
             good = error is None
             if error is not None and not isinstance(error, StoreUnavailable):
-                raise error
+                self.world.hub.broken = error  # raised where the turn was given
+                return
             if good and self.world.strikes(self.world.plan.answer_loss):
                 self.world.note(who, Kind.NACK, f"{token}: the answer was lost")
                 good = False
@@ -250,17 +295,14 @@ class Replica:
             self.work("intake", self._commit)
 
     def _commit(self) -> None:
+        committer = self._committer
         try:
             while True:
                 self.world.hub.pause(0.001)
-                first = self._committer._waiting.get_nowait()
-                if first is None:
+                comes = not committer._waiting.empty()
+                if not comes and not committer._long:
                     return
-                batch = [first]
-                self._committer._gather(batch)
-                self._committer._commit(batch)
-        except Empty:
-            return
+                committer._round(gathers=comes)
         finally:
             self._committing = False
 
@@ -271,27 +313,49 @@ class Replica:
             moments = [due[name]] if name in due else []
             if name == "timer" and (look := self.book.next_look(lane.seen)) is not None:
                 moments.append(look)
-            if moments:
-                self._wake_lane(name, lane, min(moments))
+            if name.startswith("ask") and moments:
+                moments = [self._trusted(moments[0])]
+            if moments or lane.again < NEVER:
+                self._wake_lane(name, lane, min(moments, default=None))
+
+    def _trusted(self, due: datetime) -> datetime:
+        """When a source is asked next: further ahead than its rule puts it, no moment counts."""
+        now = self.world.wall.now()
+        return now if due > now + max(self.world.plan.poll, LONGEST_ASKING) else due
 
     def _more(self, name: str) -> bool:
         due = self.book.due().get(name)
         return due is not None and due <= self.world.wall.now()
 
-    def _wake_lane(self, name: str, lane: Lane, due: Any) -> None:
-        if due != lane.seen_due and not name.startswith("send"):
+    def _wake_lane(self, name: str, lane: Lane, due: datetime | None) -> None:
+        if due != lane.seen_due and not name.startswith(("send", "ask")):
             lane.in_vain = 0
         world = self.world
         tick = world.plan.follow_pace if name.startswith("follow") else 1.0
         late = world.between(0, tick)
         if lane.in_vain > FRUITLESS:  # it would look every second, and never find anything
             late = 2.0 ** min(lane.in_vain - FRUITLESS, 9)
-        moment = max(world.wall.true(due), world.hub.now) + late
+        stored = NEVER if due is None else world.wall.true(due)
+        moment = max(min(stored, lane.again), world.hub.now) + late
         if not lane.busy and (moment < lane.wakes or due != lane.seen_due):
             lane.seen_due = due
             lane.wakes = moment
             life = self.life
             world.hub.at(moment, lambda: self._run_lane(name, lane, moment, life))
+
+    def _look_again(self, name: str, lane: Lane) -> None:
+        """Let a lane look anew by itself: what it looks for is not stored."""
+        now = self.world.hub.now
+        lane.again = NEVER
+        if name == "retention":
+            lane.again = now + RETENTION_PACE
+        elif name == "clock" and lane.looks:
+            lane.looks -= 1
+            lane.again = now + (TICK if lane.looks > CLOCK_LOOKS - SOON else CLOCK_PACE)
+        elif name == "clock" and self.book.newest > self.world.wall.now():
+            lane.again = now + RETENTION_PACE
+        elif name.startswith("ask") and name not in self.book.due():
+            lane.again = now + TICK  # it has no row yet
 
     def _run_lane(self, name: str, lane: Lane, moment: float, life: int) -> None:
         if life != self.life or lane.wakes != moment or lane.busy:
@@ -302,6 +366,7 @@ class Replica:
 
     def _steps(self, name: str, lane: Lane) -> None:
         before, steps = errors(), 0
+        self.heard.pop(name.removeprefix("ask:"), None)
         seen, told = Seen(self.world.wall.now(), self.book.commits), len(self.world.notes)
         try:
             while lane.step():
@@ -311,6 +376,10 @@ class Replica:
                 if not self._more(name):  # it would look once more, and find nothing
                     break
             lane.seen = seen
+            answer = self.heard.pop(name.removeprefix("ask:"), None)
+            if answer is not None:
+                said = f"what it said to {self.name} is stored"
+                self.world.note(answer.source, Kind.BELIEVED, said, answer)
         except StoreUnavailable:
             pass
         finally:
@@ -319,4 +388,7 @@ class Replica:
             raise AssertionError(f"{name}: an error that nobody foresaw was only survived")
         # What is only put off, behind a pause or a closed window, is no progress either.
         lane.in_vain = 0 if steps and len(self.world.notes) > told else lane.in_vain + 1
+        if name in ASKING_ANEW or name.startswith("ask"):
+            lane.in_vain = 0
+            self._look_again(name, lane)
         self.wake()

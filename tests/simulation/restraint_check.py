@@ -43,12 +43,14 @@ class Restraint:
         models: What fires, by model.
         orders: Every dispatch so far, by id.
         released: When a policy's models were last released from a storm.
+        asks: Whether sources are asked: then a run's effect may be unknown.
 
     """
 
     models: Mapping[str, ModelRecord]
     orders: Mapping[str, Order]
     released: dict[str, datetime] = field(default_factory=dict)
+    asks: bool = False
 
     def holding(self, policy: Policy, model: ModelRecord, now: datetime) -> tuple[set[str], bool]:
         """The rungs that may hold a model, up to the first that surely does; whether one does."""
@@ -92,12 +94,18 @@ class Restraint:
             ends = min(ends, model.answer.until)
         return begins, ends
 
-    def runs_of(self, model: str, since: datetime) -> int:
-        """How many runs of a model were ordered since then, and may have begun."""
-        return sum(
-            order.model == model and order.at >= since and order.counts
+    def runs_of(self, model: str, since: datetime, now: datetime) -> tuple[int, int]:
+        """How many runs of a model were ordered since then, and may have begun.
+
+        At least and at most: one of which nobody knows what it brought does not count.
+        """
+        known = [
+            order
             for order in self.orders.values()
-        )
+            if order.model == model and order.at >= since and order.counts
+        ]
+        unknown = [order for order in known if self.asks and order.may_be_unknown(now)]
+        return len(known) - len(unknown), len(known)
 
     def answered(
         self, model: ModelRecord, episode: datetime | None, now: datetime
@@ -174,10 +182,11 @@ class Restraint:
         surplus = len(near) - storm.models
         return max(begins, ends[surplus - 1]) if surplus > 0 else begins
 
-    def _exhausted(self, policy: Policy, model: ModelRecord, now: datetime) -> bool:
+    def _exhausted(self, policy: Policy, model: ModelRecord, now: datetime) -> bool | None:
         if policy.attempts is None or self._approved(policy, model, now):
             return False
-        return self.runs_of(model.name, model.began(policy, now)) >= policy.attempts
+        least, most = self.runs_of(model.name, model.began(policy, now), now)
+        return True if least >= policy.attempts else None if most >= policy.attempts else False
 
     def _approval(self, policy: Policy, model: ModelRecord, now: datetime) -> bool:
         answer = self.answered(model, model.began(policy, now), now)

@@ -56,6 +56,7 @@ class Truth:
                 self.triggers[note.data["dispatch_id"]] = note
                 if note.data["source"] == "operator":
                     self.ordered_at[note.data["dispatch_id"]].append(note.at)
+        self.backs = [n for n in lived.notes if n.kind is Kind.CLOCK and n.data < 0]
         books = policy_sets(lived.plan)
         self.policies = {
             dispatch: books[note.data["config_hash"]].policy(note.data["policy"])
@@ -68,6 +69,11 @@ class Truth:
         if moves and moves[-1].data["state"] in {"parked", "refused"}:  # an operator's retry
             self.ordered_at[note.data["dispatch_id"]].append(note.at)
         moves.append(note)
+
+    def lowest(self, wall: datetime, since: float, until: float) -> datetime:
+        """What counts of a moment after the clock was set back: it can't have been later."""
+        shown = (n.wall for n in self.backs if since <= n.at <= until)
+        return min([wall, *shown])
 
     def ordered(self, dispatch_id: str, at: float) -> bool:
         """Whether an operator had ordered it by then."""
@@ -161,7 +167,8 @@ def _keeps_distance(truth: Truth, earlier: Post, post: Post, found: Violations) 
     runs = [run for run in truth.runs_of[earlier.dispatch_id] if run.attempt == earlier.attempt]
     if policy is None or (not runs and state in {"superseded", "refused"}):
         return  # nothing ran, and nobody doubts it
-    if decided.wall + SLACK < since_sent(truth, earlier) + policy.cooldown:
+    sent = truth.lowest(since_sent(truth, earlier), earlier.at, decided.at)
+    if decided.wall + SLACK < sent + policy.cooldown:
         found.add("G2", note, f"decided within the cooldown of {earlier.dispatch_id}")
     for run in runs:
         _settled(truth, run, since, (decided, post), found)
@@ -184,7 +191,8 @@ def _settled(
         newest = truth.runs_of[run.dispatch_id][-1]  # an operator may have wanted another
         if run is newest and run.ends > since.at:
             found.add("G2", since, f"said to be over, but run {run.id} goes on")
-        if policy is not None and decided.wall + SLACK < since.wall + policy.settle:
+        ended = truth.lowest(since.wall, since.at, decided.at)
+        if policy is not None and decided.wall + SLACK < ended + policy.settle:
             found.add("G2", note, f"decided although run {run.id} has not settled")
     if " moved from " in since.data["detail"]:
         return  # nobody may ask about it where it is

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from receiver.core.announcements import Subscriber
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import Mode, Policy
 from receiver.core.policy_set import PolicySet
+from receiver.core.sources import Asking
 from receiver.core.targets import Target
 from tests.examples import DRIFT, PIPELINE
 from tests.simulation.plans import Plan
@@ -48,5 +50,19 @@ def policy_sets(plan: Plan) -> dict[str, PolicySet]:
     }
     if first != second:
         variants["other"] = (second.put_on(bare),)
-    loadable = {name: PolicySet(policies, TARGETS, name) for name, policies in variants.items()}
-    return loadable | {"moved": PolicySet((usual,), {**TARGETS, "pipeline": ELSEWHERE}, "moved")}
+    elsewhere = {**TARGETS, "pipeline": ELSEWHERE}
+    told = (Subscriber("chat"),) if plan.subscribers else ()
+    return {
+        name: PolicySet(
+            policies, elsewhere if name == "moved" else TARGETS, name, told, asking_of(plan)
+        )
+        for name, policies in (variants | {"moved": (usual,)}).items()
+    }
+
+
+def asking_of(plan: Plan) -> Asking | None:
+    """Whom a configuration lets the receiver ask."""
+    if not plan.sources:
+        return None
+    names = frozenset(f"am{number}" for number in range(plan.sources))
+    return Asking(names, plan.confirm_within, prometheus=plan.objector)

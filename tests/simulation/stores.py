@@ -52,7 +52,12 @@ UNION ALL SELECT 'send:' || target, min(due_at) FROM dispatches
 UNION ALL SELECT 'follow:' || target, min(due_at) FROM dispatches
   WHERE state = 'running' GROUP BY target
 UNION ALL SELECT 'follow:' || target, min(report_due_at) FROM run_ends
-  WHERE report_due_at IS NOT NULL GROUP BY target"""  # noqa: S608  our own words
+  WHERE report_due_at IS NOT NULL GROUP BY target
+UNION ALL SELECT 'announce:' || subscriber, min(due_at) FROM announcements
+  WHERE state = 'pending' GROUP BY subscriber
+UNION ALL SELECT 'ask:' || name, CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END
+  FROM sources
+UNION ALL SELECT 'timer', CASE WHEN count(*) > 0 THEN 0 END FROM sweeps"""  # noqa: S608  our own words
 
 WAITING = """
 SELECT 1 FROM firing_alerts
@@ -68,7 +73,39 @@ EDGES = """
 SELECT 'ordered' AS what, created_at AS since FROM dispatches
 UNION ALL SELECT 'emptied', emptied_at FROM models WHERE emptied_at IS NOT NULL"""
 
-INSTANTS = {"decided_at", "starts_at", "next_check_at", "at", "due"}
+MENDED = {
+    "models": """
+SELECT name, cooldown_until, backoff_until, observed_until, episode_started_at, emptied_at
+FROM models""",
+    "firing": """
+SELECT fingerprint, expires_at, stale_until, held_by, held_until FROM firing_alerts""",
+    "dispatches": "SELECT id, created_at, sent_at, ended_at, cooldown_before FROM dispatches",
+    "approvals": "SELECT model, episode_started_at, expires_at FROM approvals",
+    "releases": "SELECT policy, released_at FROM storm_releases",
+    "deliveries": "SELECT fingerprint, starts_at, decided_at FROM deliveries",
+}
+"""What a clock that was ahead may have written, and what it was mended to."""
+
+INSTANTS = {
+    "at",
+    "backoff_until",
+    "cooldown_before",
+    "cooldown_until",
+    "created_at",
+    "decided_at",
+    "due",
+    "emptied_at",
+    "ended_at",
+    "episode_started_at",
+    "expires_at",
+    "held_until",
+    "next_check_at",
+    "observed_until",
+    "released_at",
+    "sent_at",
+    "stale_until",
+    "starts_at",
+}
 
 
 class Interrupted(Store):

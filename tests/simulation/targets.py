@@ -34,6 +34,7 @@ class Client:
     def start(self, dispatch: Dispatch) -> Run:
         site, world = self._site, self._world
         self._replica.meets("before a POST")
+        self._need_token()
         post = Post(dispatch.id, dispatch.model, dispatch.attempt, dispatch.ordered, world.hub.now)
         site.posts.append(post)
         said = f"POST for {dispatch.id}, attempt {dispatch.attempt} of {dispatch.model}"
@@ -96,8 +97,13 @@ class Client:
     def _call(self, slow: float) -> None:
         """Take the time of a call; the process may die meanwhile."""
         self._replica.meets("before a call")
+        self._need_token()
         if self._world.strikes(slow):
             self._world.hub.pause(self._world.between(1, 50))
+
+    def _need_token(self) -> None:
+        if self._replica.has_no_token:
+            raise DispatchError("the token's file is empty", Failure.UNAVAILABLE)
 
     def _answer(self, dispatch: Dispatch, post: Post) -> Run:
         world, site = self._world, self._site

@@ -25,6 +25,10 @@ class Kind(StrEnum):
     ANSWER = "answer"  # what the target's client was told
     RUN = "run"  # the truth: it begins, or it ends
     ACT = "act"  # an operator's
+    ASKED = "asked"  # a source answers, or does not
+    BELIEVED = "believed"  # its answer is stored
+    MENDED = "mended"  # moments that a clock that was ahead had written
+    TOLD = "told"  # a subscriber was
     RELOAD = "reload"
     CLOCK = "clock"
     UP = "up"

@@ -61,16 +61,22 @@ class Committer:
             self._thread.join()
 
     def _run(self) -> None:
-        """Commit batches, and between them the next part of a notification that is too long."""
         more = True
         while more or self._long:
-            batch: list[Waiting] = []
-            if more:
-                more = self._gather(batch)
-            if batch:
-                self._commit(batch)
-            if self._long:
-                self._commit([self._long.popleft()])
+            more = self._round(gathers=more)
+
+    def _round(self, *, gathers: bool) -> bool:
+        """Commit a batch, and after it the next part of a notification that is too long.
+
+        False if nothing more will come.
+        """
+        batch: list[Waiting] = []
+        more = self._gather(batch) if gathers else False
+        if batch:
+            self._commit(batch)
+        if self._long:
+            self._commit([self._long.popleft()])
+        return more
 
     def _gather(self, batch: list[Waiting]) -> bool:
         """Add all that wait already. False if the end was among them."""

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments simulate fuzz faults mutants bench peers test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments simulate fuzz faults soak mutants bench peers test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ simulate: .venv/.installed ## live through SEEDS=5000 seeded histories; SEED=17 
 
 faults: .venv/.installed ## kill, cut, fill and restart real processes, for hours (ARGS="--only kills-sqlite --count 100")
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+soak: .venv/.installed ## half an hour of mixed load: nothing may swell or fail (ARGS="--minutes 2 --replicas 3")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: .venv/.installed .venv-fuzz/.installed ## RUNS=500000 fuzzed notifications, then 5,000 generated requests (EXAMPLES=120 of each kind)
 	@.venv-fuzz/bin/python -m tests.fuzz.seeds .fuzz

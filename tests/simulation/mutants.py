@@ -23,6 +23,16 @@ from receiver.flows.worker import dispatching, following, reconciling
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.store import StoreUnavailable, Tx
 from receiver.store.tables import dispatches
+from tests.simulation.belief_mutants import (
+    asks_nobody,
+    deadline_trusted,
+    empty_listing_believed,
+    limit_that_starves,
+    resume_releases,
+    silenced_ignored,
+    unconfirmed_ignored,
+    untold_ignored,
+)
 from tests.simulation.parts import Parts, Step
 from tests.simulation.restraint_mutants import (
     approved_for_good,
@@ -301,5 +311,13 @@ MUTANTS = tuple(
         storm_without_wait,
         listing_trusted,
         first_404_believed,
+        silenced_ignored,
+        unconfirmed_ignored,
+        empty_listing_believed,
+        untold_ignored,
+        asks_nobody,
+        deadline_trusted,
+        limit_that_starves,
+        resume_releases,
     )
 )

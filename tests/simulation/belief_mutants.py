@@ -1,0 +1,101 @@
+"""Bugs put back on purpose in what is believed, in what is mended, and in who is let go."""
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from receiver.core import sources
+from receiver.core.ladder import LADDER, Rung
+from receiver.core.sources import SourceRecord
+from receiver.flows.intake import taking_in
+from receiver.flows.operator import controls
+from receiver.flows.worker import loops, polling, rechecking
+from receiver.store.views.holds import HoldReads
+from tests.simulation.parts import Parts, Step
+
+Patch = pytest.MonkeyPatch
+
+
+def without(patch: Patch, name: str) -> Parts:
+    """A rung is missing from the ladder."""
+    for flow in (taking_in, rechecking):
+        patch.setattr(flow, "decide_alert", shortened(flow.decide_alert, name))
+    return Parts()
+
+
+def shortened(decide: Any, name: str) -> Any:
+    """Decide without that rung."""
+
+    def decide_alert(unit: Any, one: Any, origin: Any, ladder: Sequence[Rung] = LADDER) -> Any:
+        rungs = tuple(rung for rung in ladder if rung.__name__ != name)
+        return decide(unit, one, origin, rungs)
+
+    return decide_alert
+
+
+def silenced_ignored(patch: Patch) -> Parts:
+    """A silence stops no run."""
+    return without(patch, "silenced")
+
+
+def unconfirmed_ignored(patch: Patch) -> Parts:
+    """What was said once is believed for as long as nobody says otherwise."""
+    return without(patch, "unconfirmed")
+
+
+def empty_listing_believed(patch: Patch) -> Parts:
+    """One answer without an alert ends it, also of a source that was just restarted."""
+    patch.setattr(sources, "ENOUGH", 1)
+    patch.setattr(SourceRecord, "is_steady", lambda _record, _now: True)
+    return Parts()
+
+
+def untold_ignored(patch: Patch) -> Parts:
+    """What a source lists and nobody told us of is left to deliveries."""
+    patch.setattr(polling, "_take_untold", lambda *_: [])
+    return Parts()
+
+
+def asks_nobody(_patch: Patch) -> Parts:
+    """The sources' loops are not begun."""
+
+    def lanes(real: dict[str, Step]) -> dict[str, Step]:
+        return {name: step for name, step in real.items() if not name.startswith("ask")}
+
+    return Parts(lanes=lanes)
+
+
+def deadline_trusted(patch: Patch) -> Parts:
+    """What a clock that was ahead has stored stays as it is."""
+    patch.setattr(loops, "mend", lambda _store, _policy_set, _watch: None)
+    return Parts()
+
+
+def limit_that_starves(patch: Patch) -> Parts:
+    """Of the alerts that wait for a budget's room or a storm's end one page is looked at."""
+    real = HoldReads.held_by
+
+    def held_by(reads: HoldReads, rung: Any, policies: Collection[str]) -> Iterator[Any]:
+        return islice(real(reads, rung, policies), 1)
+
+    patch.setattr(HoldReads, "held_by", held_by)
+    return Parts()
+
+
+def resume_releases(patch: Patch) -> Parts:
+    """To lift a pause lets a storm's models go as well."""
+    real = controls.resume
+
+    def resume(store: Any, policy_set: Any, *act: Any, **named: Any) -> int:
+        decided = real(store, policy_set, *act, **named)
+        stormy = [policy.name for policy in policy_set.policies if policy.storm]
+        with store.begin() as tx:
+            for name in stormy:
+                tx.release_storm(name, tx.now())
+            tx.free_stormed(stormy)
+        return decided
+
+    patch.setattr(controls, "resume", resume)
+    return Parts()

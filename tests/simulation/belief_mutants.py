@@ -1,19 +1,24 @@
 """Bugs put back on purpose in what is believed, in what is mended, and in who is let go."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from receiver.core import sources
+from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.ladder import LADDER, Rung
 from receiver.core.sources import SourceRecord
+from receiver.core.storms import Storm
 from receiver.flows.intake import taking_in
 from receiver.flows.operator import controls
 from receiver.flows.worker import loops, polling, rechecking
 from receiver.store.views.holds import HoldReads
 from tests.simulation.parts import Parts, Step
+from tests.simulation.plans import HOUR, Plan, calm
+from tests.simulation.rungs import Rungs
 
 Patch = pytest.MonkeyPatch
 
@@ -74,14 +79,29 @@ def deadline_trusted(patch: Patch) -> Parts:
 
 
 def limit_that_starves(patch: Patch) -> Parts:
-    """Of the alerts that wait for a budget's room or a storm's end one page is looked at."""
+    """Of the alerts that wait for a budget's room one page is looked at, whosever they are."""
     real = HoldReads.held_by
 
     def held_by(reads: HoldReads, rung: Any, policies: Collection[str]) -> Iterator[Any]:
-        return islice(real(reads, rung, policies), 1)
+        page = list(islice(real(reads, rung, {*policies, "mae", "r2"}), 1))
+        return iter([held for held in page if held.policy in policies])
 
     patch.setattr(HoldReads, "held_by", held_by)
     return Parts()
+
+
+def of_two_budgets(seed: int) -> Plan:
+    """The first policy's budget is spent for longer than the second's."""
+    spans = (timedelta(hours=12), timedelta(hours=2))
+    first, second = (Rungs(limits=(Limit(Scope.POLICY, Counted.RUNS, 1, one),)) for one in spans)
+    return calm(seed, models=4, ends=8 * HOUR, split=True, rungs=(first, second))
+
+
+def in_a_storm(seed: int) -> Plan:
+    """Operators pause and resume while a storm holds the models."""
+    storm = Storm(1, timedelta(hours=2), timedelta(minutes=2), timedelta(hours=1))
+    rungs = (Rungs(storm=storm), Rungs())
+    return calm(seed, models=4, ends=6 * HOUR, rungs=rungs, acts=24, gales=2)
 
 
 def resume_releases(patch: Patch) -> Parts:

@@ -29,6 +29,11 @@ BELIEF = {"silenced", "unconfirmed"}
 
 HOUR = 3600.0
 
+CROWD = 100
+
+CARRIED = "carried over from policy "
+"""How a pause of a policy that got another name is told."""
+
 MENDED_WITHIN = 75.0
 """Seconds until what a clock that was ahead has stored is mended."""
 
@@ -76,7 +81,9 @@ class Follower:
         """Check everything."""
         before: Note | None = None
         for note in self._notes:
-            if before is not None:
+            # Of a crowd, only moments that last are looked at: most notes share theirs.
+            lasts = len(self._models) < CROWD or before is None or note.at > before.at
+            if before is not None and lasts:
                 self._wait(before, note)
             before = note
             self._take(note)
@@ -354,6 +361,10 @@ class Follower:
             model.observed = now + policy.cooldown
 
     def _operator(self, note: Note, row: Row) -> None:
+        if CARRIED in row["comment"]:
+            self._pauses.carried(row["comment"], row["policy"])
+            self._count_anew()
+            return
         act = self._acts[row["comment"]]
         if act.what == "pause":
             end = None if act.length is None else note.wall + act.length

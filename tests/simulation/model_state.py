@@ -387,6 +387,12 @@ class Pauses:
         """Whether one is in force."""
         return any(end is None or now < end for end in self._ends(model, policy))
 
+    def carried(self, comment: str, heir: str) -> None:
+        """A renamed policy is paused like the one before it."""
+        before = [name for scope, name in self.until if scope is PauseScope.POLICY]
+        name = max((one for one in before if f"policy {one}," in comment), key=len)
+        self.until[PauseScope.POLICY, heir] = self.until[PauseScope.POLICY, name]
+
     def end(self, model: str, policy: Policy) -> datetime | None:
         """When the last of them ends; None if one never does."""
         ends = self._ends(model, policy)

@@ -27,13 +27,16 @@ from tests.simulation.belief_mutants import (
     asks_nobody,
     deadline_trusted,
     empty_listing_believed,
+    in_a_storm,
     limit_that_starves,
+    of_two_budgets,
     resume_releases,
     silenced_ignored,
     unconfirmed_ignored,
     untold_ignored,
 )
 from tests.simulation.parts import Parts, Step
+from tests.simulation.plans import Plan, draw
 from tests.simulation.restraint_mutants import (
     approved_for_good,
     attempts_forgotten,
@@ -55,12 +58,14 @@ class Mutant:
     Attributes:
         make: Changes the parts of a process, or a module's function.
         first: Where the hunt for it begins: a seed that caught it once, to save time.
+        plan: What a history is like in which it shows.
 
     """
 
     name: str
     make: Callable[[Patch], Parts]
     first: int = 0
+    plan: Callable[[int], Plan] = draw
 
 
 class Changed:
@@ -287,10 +292,16 @@ FIRST = {
     closed_after_all: 48,
     storm_without_wait: 3,
     listing_trusted: 2,
+    silenced_ignored: 1,
+    unconfirmed_ignored: 1,
+    untold_ignored: 1,
+    deadline_trusted: 6,
 }
 
+PLANS = {limit_that_starves: of_two_budgets, resume_releases: in_a_storm}
+
 MUTANTS = tuple(
-    Mutant(make.__name__, make, FIRST.get(make, 0))
+    Mutant(make.__name__, make, FIRST.get(make, 0), PLANS.get(make, draw))
     for make in (
         cooldown_in_memory,
         check_then_act,

@@ -90,8 +90,9 @@ class Operators:
 
     def heal(self, replica: "Replica") -> None:
         """Lift every pause."""
-        for scope, name in ((PauseScope.EVERYTHING, ""), (PauseScope.POLICY, "drift")):
-            self._resume(replica, scope, name)
+        self._resume(replica, PauseScope.EVERYTHING, "")
+        for policy in replica.policy_set.policies:
+            self._resume(replica, PauseScope.POLICY, policy.name)
         for number in range(self._world.plan.models):
             self._resume(replica, PauseScope.MODEL, f"m{number + 1}")
 

@@ -29,6 +29,7 @@ class Plan:
         listing: `always` shows our ids, `run-name` once it was polled, or `hidden`.
         follow_pace: How often a process looks after its runs, at most.
         rungs: What the usual policy, and the second where there are two, have below `cooldown`.
+        split: Whether the usual policies are two, each with some of a model's alerts.
         answers: How often an operator answers what a rung asks.
         gales: How often all models get worse together.
         hiding: Chance at each run that its target's listing hides all runs for hours.
@@ -82,6 +83,7 @@ class Plan:
     prometheus_faults: int
     silences: int
     rungs: tuple[Rungs, Rungs] = (NONE, NONE)
+    split: bool = False
     answers: int = 0
     gales: int = 0
     hiding: float = 0
@@ -109,10 +111,15 @@ def draw(seed: int, *, replicas: int | None = None) -> Plan:
     return replace(
         plan,
         rungs=rungs,
+        split=seeded(f"split/{seed}").random() < SPLIT,
         models=max(plan.models, random.choice((2, 3, 4))),
         answers=random.choice((0, 12, 36)),
         gales=random.choice((0, 1, 2)) if any(one.storm for one in rungs) else 0,
     )
+
+
+SPLIT = 0.2
+"""Share of restrained histories with two policies from the start."""
 
 
 def draw_absences(plan: Plan) -> Plan:
@@ -244,5 +251,6 @@ def calm(seed: int, **different: Any) -> Plan:
         "cooldown": timedelta(hours=1),
         "settle": timedelta(minutes=10),
         "rungs": (NONE, NONE),
+        "split": False,
     }
     return replace(draw(seed), **{**quiet, **short, **different})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from receiver.core.announcements import Subscriber
+from receiver.core.budgets import Scope
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import Mode, Policy
 from receiver.core.policy_set import PolicySet
@@ -33,31 +34,41 @@ def policy_sets(plan: Plan) -> dict[str, PolicySet]:
     bare = policy_of(plan)
     first, second = plan.rungs
     usual = first.put_on(bare)
-    mae = replace(usual, name="mae", matchers=parse_matchers('alertname="HighModelMAE"'))
+    other = second.put_on(bare)
+    mae = replace(
+        shared(usual, other), name="mae", matchers=parse_matchers('alertname="HighModelMAE"')
+    )
     r2 = replace(
-        second.put_on(bare),
+        shared(other, usual),
         name="r2",
         matchers=parse_matchers('alertname="LowModelR2"'),
         target="workflow",
         settle=bare.settle / 2,
     )
     variants = {
-        "usual": (usual,),
+        "usual": (mae, r2) if plan.split else (usual,),
         "shorter": (replace(usual, cooldown=bare.cooldown / 2, settle=bare.settle / 2),),
         "observing": (replace(usual, mode=Mode.OBSERVE),),
         "gone": (),
         "two policies": (mae, r2),
+        "renamed": (replace(usual, name="drift-2"),),
     }
     if first != second:
-        variants["other"] = (second.put_on(bare),)
+        variants["other"] = (shared(other, usual),)
     elsewhere = {**TARGETS, "pipeline": ELSEWHERE}
     told = (Subscriber("chat"),) if plan.subscribers else ()
     return {
         name: PolicySet(
             policies, elsewhere if name == "moved" else TARGETS, name, told, asking_of(plan)
         )
-        for name, policies in (variants | {"moved": (usual,)}).items()
+        for name, policies in (variants | {"moved": variants["usual"]}).items()
     }
+
+
+def shared(policy: Policy, other: Policy) -> Policy:
+    """The same policy; what all share holds it too, as the configuration gives it to each."""
+    total = [one for one in other.limits if one.scope is Scope.TOTAL and one not in policy.limits]
+    return replace(policy, limits=(*policy.limits, *total))
 
 
 def asking_of(plan: Plan) -> Asking | None:

@@ -16,7 +16,7 @@ def test_a_bug_that_is_put_back_is_caught(stores, mutant):
     """The checker would see it: within 100 seeds a promise is broken."""
     for seed in range(mutant.first, mutant.first + ENOUGH):
         with pytest.MonkeyPatch.context() as patch:
-            _, outcome = examine(seed, stores, mutant.make(patch))
+            _, outcome = examine(mutant.plan(seed), stores, mutant.make(patch))
         broken = {one.promise for one in outcome.violations} - {UNFORESEEN}
         if broken:
             break

@@ -81,6 +81,19 @@ _DEFINITIONS: Mapping[str, _Defined] = {
         "Firing alerts that nobody has confirmed for sources.confirm_within: no run is ordered "
         "for them. Absent without sources."
     ),
+    "retrain_target_up": _Defined(
+        "Whether a target answered when it was last asked, or nothing waits for it since it "
+        "failed. Absent before it was asked.",
+        ("target",),
+    ),
+    "retrain_target_failing_since_timestamp_seconds": _Defined(
+        "Since when a target starts nothing that is asked for. Absent while it answers.",
+        ("target",),
+    ),
+    "retrain_target_waiting_models": _Defined(
+        "Models whose dispatch is tried again because their target started nothing yet.",
+        ("target",),
+    ),
     "retrain_announcements_pending": _Defined(
         "Announcements that a subscriber has not said yes to. Absent if there are none.",
         ("subscriber",),
@@ -207,6 +220,13 @@ def _show_outside(show: Show, snapshot: Snapshot) -> None:
         show("retrain_source_up", [source.name], source.error is None)
         answered = source.last_answer_at or 0
         show("retrain_source_last_answer_timestamp_seconds", [source.name], answered)
+    for standing in snapshot.targets:
+        name = standing.record.name
+        show("retrain_target_up", [name], not standing.fails)
+        show("retrain_target_waiting_models", [name], standing.waiting)
+        if standing.fails:
+            since = standing.record.failing_since
+            show("retrain_target_failing_since_timestamp_seconds", [name], since)
     show("retrain_entries_unconfirmed", [], snapshot.unconfirmed)
     for subscriber, (count, since) in snapshot.announcements.items():
         show("retrain_announcements_pending", [subscriber], count)

@@ -17,6 +17,7 @@ TITLES: Mapping[Kind, str] = {
     Kind.REFUSED: "A run of {} was refused by its target",
     Kind.APPROVAL: "{} waits for your approval",
     Kind.EXHAUSTED: "Retraining does not help {}: a human must look",
+    Kind.TARGET_FAILING: "The target of {} fails: nothing is started there",
     Kind.RECOVERED: "{} has recovered",
 }
 

@@ -19,6 +19,7 @@ STYLES = {
     "skip": "dim",
     "note": "cyan",
     "attention": "bold red",
+    "waiting": "bold yellow",
     "running": "cyan",
     "paused": "yellow",
     "held": "yellow",

@@ -202,7 +202,7 @@ def models(
 ) -> None:
     """Show how each model stands.
 
-    Its state is the first that applies: attention, running, paused, held, firing, quiet.
+    Its state is the first that applies: attention, waiting, running, paused, held, firing, quiet.
     """
     page = peer(server, token_file).page("models", {}, None if all_ else limit)
     show_list(page, "models", output, MODEL_TABLE)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 
 from receiver.core.cooldowns import LONGEST_GROWN
 from receiver.core.decisions import Reason
-from receiver.core.dispatches import LIVE, Dispatch, DispatchState
+from receiver.core.dispatches import LIVE, LONGEST_WAIT, Dispatch, DispatchState
 from receiver.core.models import FiringAlert, Model
 from receiver.core.policies import Policy
 from receiver.core.runs import SOONEST_POLL
@@ -152,6 +152,7 @@ def mend_dispatch(dispatch: Dispatch, now: datetime) -> Dispatch:
         created_at=past(dispatch.created_at, now) or now,
         sent_at=past(dispatch.sent_at, now),
         doubt_since=past(dispatch.doubt_since, now),
+        failing_since=past(dispatch.failing_since, now),
         ended_at=past(dispatch.ended_at, now),
         due_at=_due(dispatch, now),
     )
@@ -166,7 +167,9 @@ def _due(dispatch: Dispatch, now: datetime) -> datetime:
     if dispatch.state is DispatchState.PENDING and dispatch.attempt > 0:
         # The target may have asked for the wait, which was counted from the attempt.
         sent_at = dispatch.sent_at
-        was_ahead = sent_at is not None and sent_at > now + SLACK
-        wait = due_at - sent_at if sent_at is not None and was_ahead else due_at - now
+        if sent_at is None:  # no request of it has reached the target, so no answer asks for more
+            return now + LONGEST_WAIT
+        was_ahead = sent_at > now + SLACK
+        wait = due_at - sent_at if was_ahead else due_at - now
         return now + min(max(wait, timedelta(0)), LONGEST_ASKED)
     return now + LEASE

@@ -130,6 +130,11 @@ class DispatchError(Exception):
         self.status_code = status_code
         self.retry_after = retry_after
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether the target answered; what is unavailable without was not even reached."""
+        return self.status_code is not None or self.retry_after is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
@@ -147,7 +152,8 @@ class Dispatch:
         in_doubt: Numbers of the attempts that may have started a run.
         accepted: The target said yes to an attempt without naming the run.
         created_at: When the order was stored.
-        sent_at: When the latest attempt began; None before the first.
+        sent_at: When the latest attempt began that may have reached the target; None before the
+            first. An attempt that got no connection leaves it as it was.
         run_id: The run's id at the target, once known.
         ordered: An operator ordered it: what holds alerts back does not hold it.
         overruled: An operator looked and wants the next attempt: one complete look suffices.
@@ -156,6 +162,8 @@ class Dispatch:
             target did not know the run that is followed, since `missing_since`.
         cooldown_before: The model's cooldown before this dispatch took its own.
         claim: Number of the claim; closing writes of an older claim change nothing.
+        failing_since: Since when its target has started nothing that was asked for; None unless
+            it is tried again.
 
     """
 
@@ -189,6 +197,7 @@ class Dispatch:
     run_url: str | None = None
     claim: int = 0
     missing_since: datetime | None = None
+    failing_since: datetime | None = None
 
 
 def waited_for_send(dispatch: Dispatch) -> timedelta | None:

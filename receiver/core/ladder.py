@@ -9,9 +9,11 @@ from receiver.core import believing, restraining
 from receiver.core.alerts import AlertStatus
 from receiver.core.cases import Case
 from receiver.core.decisions import OUTCOMES, Gate, Outcome, Reason, Scalar
+from receiver.core.dispatches import DispatchState
 from receiver.core.durations import show_duration
-from receiver.core.models import latest_of
+from receiver.core.models import LatestDispatch, latest_of
 from receiver.core.policies import Mode
+from receiver.core.target_health import trouble
 from receiver.core.times import clock_time, stamp
 
 
@@ -134,11 +136,28 @@ def _in_flight(case: Case) -> Gate:
     if latest is None or not latest.live:
         detail = "nothing of this model is in flight"
         return Gate(Reason.IN_FLIGHT, detail, {"dispatch_id": None, "state": None})
-    run = f" as run {latest.run_id}" if latest.run_id else ""
-    since = f" since {clock_time(latest.sent_at, case.now)}" if latest.sent_at else ""
-    detail = f"dispatch {latest.id} is {latest.state}{run}{since}"
+    detail = _waiting(case, latest) if latest.is_waiting else _on_its_way(case, latest)
     saw = {"dispatch_id": latest.id, "state": latest.state.value, "run_id": latest.run_id}
     return Gate(Reason.IN_FLIGHT, detail, saw, applies=True)
+
+
+def _on_its_way(case: Case, latest: LatestDispatch) -> str:
+    """A first attempt waits since it was ordered; what was sent is as it is since then."""
+    began = latest.created_at if latest.state is DispatchState.PENDING else latest.sent_at
+    run = f" as run {latest.run_id}" if latest.run_id else ""
+    since = f" since {clock_time(began, case.now)}" if began else ""
+    return f"dispatch {latest.id} is {latest.state}{run}{since}"
+
+
+def _waiting(case: Case, latest: LatestDispatch) -> str:
+    """Nothing runs, and why: what the target does, since when, and when it is asked again."""
+    since = f" since {clock_time(latest.failing_since, case.now)}" if latest.failing_since else ""
+    sending = latest.state is DispatchState.SENDING
+    again = "now" if sending else f"at {clock_time(latest.due_at, case.now)}"
+    return (
+        f"ordered {clock_time(latest.created_at, case.now)}; {trouble(latest.detail)}{since}; "
+        f"tried again {again}: {latest.detail}"
+    )
 
 
 def _cooldown(case: Case) -> Gate:

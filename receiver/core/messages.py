@@ -10,6 +10,7 @@ from receiver.core.approvals import Approval
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import Dispatch, DispatchState
 from receiver.core.models import LatestDispatch
+from receiver.core.target_health import TargetRecord, cure
 from receiver.core.times import stamp
 
 Data: TypeAlias = Mapping[str, str | float | bool | None]
@@ -61,6 +62,20 @@ def dispatch_moved(dispatch: Dispatch) -> Message | None:
         "run_url": dispatch.run_url,
     }
     return Message(kind, dispatch.model, dispatch.policy, data)
+
+
+def target_failing(dispatch: Dispatch, record: TargetRecord) -> Message:
+    """A target starts nothing that is asked for; told of the first dispatch that met it."""
+    what = cure(dispatch.kind, dispatch.place, record.error, record.status_code)
+    data: Data = {
+        "detail": f"target {record.name}: {record.error}; {what}",
+        "target": record.name,
+        "error": record.error,
+        "cure": what,
+        "failing_since": stamp(record.failing_since),
+        "dispatch_id": dispatch.id,
+    }
+    return Message(Kind.TARGET_FAILING, dispatch.model, dispatch.policy, data)
 
 
 def question_asked(policy: str, approval: Approval, detail: str) -> Message:

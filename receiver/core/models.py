@@ -59,11 +59,22 @@ class LatestDispatch:
     sent_at: datetime | None = None
     ended_at: datetime | None = None
     detail: str = ""
+    created_at: datetime | None = None
+    due_at: datetime | None = field(default=None, compare=False)  # each claim moves it
+    attempt: int = 0
+    failing_since: datetime | None = None
 
     @property
     def live(self) -> bool:
         """Whether its run is coming, may exist, or goes on."""
         return self.state in LIVE
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is tried again: its target has started nothing, and nothing runs."""
+        if self.state is DispatchState.SENDING:
+            return self.failing_since is not None
+        return self.state is DispatchState.PENDING and self.attempt > 0
 
     @property
     def needs_attention(self) -> bool:
@@ -267,6 +278,7 @@ class ModelState(StrEnum):
     """What an operator wants to know first. The first that applies."""
 
     ATTENTION = "attention"  # a dispatch is parked or refused, or a rung asks: a human must look
+    WAITING = "waiting"  # a dispatch is tried again: its target has started nothing yet
     RUNNING = "running"  # a dispatch is live
     PAUSED = "paused"
     HELD = "held"  # an alert fires, and a cooldown or a rung below it holds it
@@ -278,12 +290,11 @@ def state_of(
     model: Model, alerts: Sequence[FiringAlert], pauses: Sequence[Pause], now: datetime
 ) -> ModelState:
     """How a model stands, in one word."""
-    if model.latest is not None and model.latest.needs_attention:
+    latest = model.latest
+    if (latest and latest.needs_attention) or any(alert.asks for alert in alerts):
         return ModelState.ATTENTION
-    if any(alert.asks for alert in alerts):
-        return ModelState.ATTENTION
-    if model.in_flight:
-        return ModelState.RUNNING
+    if latest and latest.live:
+        return ModelState.WAITING if latest.is_waiting else ModelState.RUNNING
     if pause_in_force(pauses, model=model.name, policy=model.policy, now=now):
         return ModelState.PAUSED
     if not alerts:

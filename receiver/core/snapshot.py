@@ -9,6 +9,7 @@ from receiver.core.dispatches import DispatchState
 from receiver.core.models import ModelState
 from receiver.core.run_ends import Effect
 from receiver.core.sources import SourceRecord
+from receiver.core.target_health import TargetStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Snapshot:
         budgets: How much is used of the limits that the models of each policy share.
         announcements: How many wait for each subscriber, and since when the oldest does.
         sources: Those that the configuration names, as far as they were asked.
+        targets: Those that were ever asked, and what waits for them.
         unconfirmed: Entries that nobody has confirmed for `confirm_within`; None if nobody can.
 
     """
@@ -90,4 +92,5 @@ class Snapshot:
     budgets: Mapping[str, Sequence[Usage]] = field(default_factory=dict)
     announcements: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
     sources: Sequence[SourceRecord] = ()
+    targets: Sequence[TargetStanding] = ()
     unconfirmed: int | None = None

@@ -27,6 +27,7 @@ def running(unit: UnitOfWork, dispatch: Dispatch, run: Run, why: str) -> Dispatc
         run_id=run.id,
         run_url=run.url,
         missing_since=None,
+        failing_since=None,
         due_at=unit.now + SOONEST_POLL,
         detail=why,
     )
@@ -38,6 +39,7 @@ def doubted(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:
         dispatch,
         state=DispatchState.UNKNOWN,
         doubt_since=unit.now,
+        failing_since=None,
         looks=1,
         due_at=next_look(0, unit.now, LEASE),
         detail=f"it may have started: {why}",

@@ -354,6 +354,10 @@ def latest(dispatch: Dispatch) -> LatestDispatch:
         sent_at=dispatch.sent_at,
         ended_at=dispatch.ended_at,
         detail=dispatch.detail,
+        created_at=dispatch.created_at,
+        due_at=dispatch.due_at,
+        attempt=dispatch.attempt,
+        failing_since=dispatch.failing_since,
     )
 
 

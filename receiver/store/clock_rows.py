@@ -23,6 +23,7 @@ from receiver.store.tables import (
     run_ends,
     sources,
     storm_releases,
+    targets,
 )
 from receiver.store.views.moment import Reads
 
@@ -64,6 +65,10 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         sources.c.last_answer_at,
         sources.c.steady_since,
         sources.c.error_since,
+        targets.c.failing_since,
+        targets.c.failed_at,
+        targets.c.announced_at,
+        targets.c.answered_at,
     )
     yield from (Ahead(column, SLACK, timedelta(0)) for column in has_happened)
     for column, span in (
@@ -130,7 +135,7 @@ class ClockRows:
         return len(rows)
 
 
-MENDED = ("created_at", "sent_at", "doubt_since", "ended_at", "due_at")
+MENDED = ("created_at", "sent_at", "doubt_since", "failing_since", "ended_at", "due_at")
 """The moments of a dispatch that a clock of ours wrote."""
 
 
@@ -181,7 +186,13 @@ class AheadReads(Reads):
 def _ahead(now: datetime) -> ColumnElement[bool]:
     each = dispatches.c
     live = each.state.in_(sorted(LIVE))
-    happened = (each.created_at, each.sent_at, each.doubt_since, each.ended_at)
+    happened = (
+        each.created_at,
+        each.sent_at,
+        each.doubt_since,
+        each.failing_since,
+        each.ended_at,
+    )
     return or_(
         and_(live, each.due_at > now + LEASE), *(column > now + SLACK for column in happened)
     )

@@ -46,6 +46,7 @@ from receiver.store.source_rows import SourceRows
 from receiver.store.sqlite import lock_file, sqlite_engine, sqlite_path
 from receiver.store.sweep_rows import SweepRows
 from receiver.store.tables import decisions
+from receiver.store.target_rows import TargetRows
 from receiver.store.views.moment import time_of
 from receiver.store.views.view import View
 from receiver.store.write_lock import WriteLock
@@ -68,6 +69,7 @@ class Tx(
     RestraintRows,
     AnnouncementRows,
     SourceRows,
+    TargetRows,
     LogRows,
     RetentionRows,
     SweepRows,

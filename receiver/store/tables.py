@@ -290,6 +290,7 @@ dispatches = Table(
     Column("run_url", Plain),
     Column("claim", Integer, nullable=False),
     Column("missing_since", Instant),
+    Column("failing_since", Instant),
     one_of("state", DispatchState),
     # The backstop behind the locks: one live dispatch per model, whoever asks.
     Index(
@@ -334,6 +335,19 @@ transitions = Table(
     Column("detail", Plain, nullable=False),
     Column("actor", Plain),
     PrimaryKeyConstraint("dispatch_id", "number"),
+)
+
+# How each target answered last; a row for each that was ever asked.
+targets = Table(
+    "targets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failing_since", Instant),
+    Column("failed_at", Instant),
+    Column("error", Plain, nullable=False),
+    Column("status_code", Integer),
+    Column("answered_at", Instant),
+    Column("announced_at", Instant),
 )
 
 # Places that showed one of our ids: there, and only there, absence proves something.

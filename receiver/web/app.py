@@ -26,6 +26,7 @@ from receiver.web.problems import HANDLERS
 from receiver.web.responses import answer
 from receiver.web.routing import ActRoute
 from receiver.web.service import Service
+from receiver.web.targets import Targets
 from receiver.web.webhook import WEBHOOK, Webhook
 
 HEADERS = (
@@ -139,6 +140,7 @@ def build_app(service: Service) -> ASGIApp:
             for word, act in ON_DISPATCHES.items()
         ),
         Route("/policies", Policies(service).list),
+        Route("/targets", Targets(service).list),
         Route("/announcements", Announcements(service).list),
         Route("/rejections", probes.rejections),
         Route("/-/healthy", probes.healthy),

@@ -101,6 +101,7 @@ def _stored_json(row: Dispatch) -> StoredDispatchJson:
         "created_at": row.created_at,
         "due_at": row.due_at,
         "sent_at": row.sent_at,
+        "failing_since": row.failing_since,
         "ended_at": row.ended_at,
         "decision_id": row.decision_id,
         "alertname": row.alertname,

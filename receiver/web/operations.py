@@ -21,6 +21,7 @@ from receiver.web.shapes.models import ModelsJson, WholeModelJson
 from receiver.web.shapes.notifications import NotificationJson, ReceiptJson
 from receiver.web.shapes.policies import PoliciesJson
 from receiver.web.shapes.process import OpenApiJson, RejectionsJson, ReloadedJson
+from receiver.web.shapes.targets import TargetsJson
 
 READ = (Role.READER, Role.OPERATOR)
 ACT = (Role.OPERATOR,)
@@ -39,6 +40,7 @@ class Tag(StrEnum):
     MODELS = "models"
     DISPATCHES = "dispatches"
     POLICIES = "policies"
+    TARGETS = "targets"
     ANNOUNCEMENTS = "announcements"
     PROCESS = "process"
 
@@ -49,6 +51,7 @@ ABOUT_TAGS: Mapping[Tag, str] = {
     Tag.MODELS: "How models stand, and what an operator can do about them.",
     Tag.DISPATCHES: "The orders to start runs.",
     Tag.POLICIES: "What the configuration says, and what it brought.",
+    Tag.TARGETS: "Where runs are started, and whether they answer.",
     Tag.ANNOUNCEMENTS: "What subscribers are told.",
     Tag.PROCESS: "Probes, metrics, configuration, this document.",
 }
@@ -249,6 +252,12 @@ READS: Mapping[str, Operation] = {
         "The policies, and how often retraining helped",
         {JSON: PoliciesJson},
         parameters=_queries(policies.ASKED, {}),
+    ),
+    "/targets": Operation(
+        "list_targets",
+        Tag.TARGETS,
+        "Whether each target answers, and what waits for it",
+        {JSON: TargetsJson},
     ),
     "/announcements": Operation(
         "list_announcements",

@@ -45,6 +45,7 @@ ROUTES = [
     ("POST", "/dispatches/none/retry", COMMENT, ACT),
     ("POST", "/dispatches/none/abandon", COMMENT, ACT),
     ("GET", "/policies", None, READ),
+    ("GET", "/targets", None, READ),
     ("GET", "/announcements", None, READ),
     ("GET", "/rejections", None, ACT),
     ("GET", "/metrics", None, READ),

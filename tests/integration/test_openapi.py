@@ -178,6 +178,7 @@ def test_names_of_operations_are_stable():
         "list_models",
         "list_policies",
         "list_rejections",
+        "list_targets",
         "pause_many",
         "pause_model",
         "post_notification",

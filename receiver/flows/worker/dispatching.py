@@ -25,6 +25,7 @@ from receiver.flows.transitions import (
     save_moved,
 )
 from receiver.flows.unit_of_work import UnitOfWork
+from receiver.flows.worker.noting import note_answer, note_failure
 from receiver.flows.worker.reconciling import DoubtTimer, look_up
 from receiver.store.store import Store, Tx
 from receiver.telemetry import ACCEPTED, attempts, log, time_to_dispatch
@@ -71,7 +72,7 @@ def _attempt(
     try:
         run = dispatcher.start(dispatch)
     except DispatchError as error:
-        changed = _record_failure(store, policy_set, dispatch, error)
+        changed = _record_failure(store, policy_set, claimed, dispatch, error)
     else:
         changed = _record_start(store, policy_set, dispatch, run)
     if changed.state is DispatchState.UNKNOWN:
@@ -176,14 +177,20 @@ def _record_start(store: Store, policy_set: PolicySet, dispatch: Dispatch, run: 
             tx.remember_id_shown(place_of(dispatch), unit.now)
         model = unit.models[dispatch.model]
         unit.update(replace(model, backoff_until=None, refusals=0))
+        note_answer(unit, dispatch.target)
         unit.save()
     attempts.labels(dispatch.target, ACCEPTED).inc()
     return changed
 
 
 def _record_failure(
-    store: Store, policy_set: PolicySet, dispatch: Dispatch, error: DispatchError
+    store: Store,
+    policy_set: PolicySet,
+    before: Dispatch,
+    dispatch: Dispatch,
+    error: DispatchError,
 ) -> Dispatch:
+    """Write down that an attempt failed; `before` is the dispatch as it was before it."""
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
         not_started = tuple(n for n in dispatch.in_doubt if n != dispatch.attempt)
@@ -194,6 +201,8 @@ def _record_failure(
                 dispatch,
                 state=DispatchState.PENDING,
                 in_doubt=not_started,
+                sent_at=dispatch.sent_at if error.is_answer else before.sent_at,
+                failing_since=dispatch.failing_since or unit.now,
                 due_at=next_attempt(dispatch.attempt, error.retry_after, unit.now),
                 detail=str(error),
             )
@@ -202,6 +211,7 @@ def _record_failure(
                 dispatch,
                 state=DispatchState.REFUSED,
                 in_doubt=not_started,
+                failing_since=None,
                 ended_at=unit.now,
                 detail=str(error),
             )
@@ -219,6 +229,7 @@ def _record_failure(
             unit.update(
                 cooldowns.back_off(model, dispatch.cooldown_before, dispatch.cooldown, unit.now)
             )
+        note_failure(unit, dispatch, error)
         unit.save()
     attempts.labels(dispatch.target, error.failure.value).inc()
     return changed

@@ -13,6 +13,7 @@ from receiver.core.runs import RunState, RunStatus, is_gone, next_poll
 from receiver.core.times import clock_time
 from receiver.flows.transitions import LEASE, park_moved, place_of, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
+from receiver.flows.worker.noting import note_answer, note_failure
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.store.store import Store
 from receiver.telemetry import log, run_duration
@@ -36,9 +37,11 @@ def follow_next(
         park_moved(store, policy_set, dispatch, Mover.FOLLOWER)
         return True
     status: RunStatus | None = None
+    failed: DispatchError | None = None
     try:
         status = dispatcher.poll(dispatch)
     except DispatchError as error:
+        failed = error
         log().warning("poll_failed", dispatch_id=dispatch.id, detail=str(error))
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
@@ -55,10 +58,19 @@ def follow_next(
         ended = changed.state is not DispatchState.RUNNING
         if save_moved(unit, dispatch, changed, Mover.FOLLOWER) and ended:
             _end(unit, changed)
+        _note(unit, dispatch, failed)
         unit.save()
     if ended:
         watch.forget(changed)
     return True
+
+
+def _note(unit: UnitOfWork, dispatch: Dispatch, failed: DispatchError | None) -> None:
+    """What a poll says of the target; an answer about one run says little of the others."""
+    if failed is None:
+        note_answer(unit, dispatch.target)
+    elif not failed.is_answer:
+        note_failure(unit, dispatch, failed)
 
 
 def _after_poll(unit: UnitOfWork, dispatch: Dispatch, status: RunStatus | None) -> Dispatch:

@@ -33,6 +33,7 @@ from receiver.store.views.snapshot import (
 
 WORST_FIRST = (
     ModelState.ATTENTION,
+    ModelState.WAITING,
     ModelState.FIRING,
     ModelState.HELD,
     ModelState.PAUSED,

@@ -30,6 +30,7 @@ from receiver.store.views.announcements import waiting_announcements
 from receiver.store.views.budgets import Usages
 from receiver.store.views.run_ends import effects_by_policy, ineffective_runs
 from receiver.store.views.sources import count_unconfirmed, list_sources
+from receiver.store.views.targets import is_waiting, standing_targets
 
 LATELY = timedelta(days=90)
 """Runs that ended longer ago are not counted."""
@@ -60,6 +61,7 @@ def read_snapshot(
         budgets={policy.name: usages.shared(policy) for policy in policies},
         announcements=waiting_announcements(db),
         sources=list_sources(db, asking.everybody) if asking else (),
+        targets=standing_targets(db),
         unconfirmed=count_unconfirmed(db, now - asking.confirm_within) if asking else None,
     )
 
@@ -158,6 +160,7 @@ def state_column(fires: ColumnElement[bool], now: datetime) -> ColumnElement[str
     return case(
         (_in(dispatches.c.state, ATTENTION), ModelState.ATTENTION.value),
         (_asks(), ModelState.ATTENTION.value),
+        (is_waiting(), ModelState.WAITING.value),
         (_in(dispatches.c.state, LIVE), ModelState.RUNNING.value),
         (_paused(now), ModelState.PAUSED.value),
         (not_(fires), ModelState.QUIET.value),

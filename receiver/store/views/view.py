@@ -23,6 +23,7 @@ from receiver.store.views.policies import PolicyReads
 from receiver.store.views.rejections import RejectionReads
 from receiver.store.views.snapshot import read_snapshot
 from receiver.store.views.sources import SourceReads
+from receiver.store.views.targets import TargetReads
 
 
 class View:
@@ -39,6 +40,7 @@ class View:
         self.holds = HoldReads(self._moment)
         self.page = PageReads(self._moment)
         self.sources = SourceReads(self._moment)
+        self.targets = TargetReads(self._moment)
         self.ahead = AheadReads(self._moment)
 
     @property

@@ -20,6 +20,7 @@ class Sign(NamedTuple):
 
 STATES: Mapping[str, Sign] = {
     "attention": Sign("!", "Needs you"),
+    "waiting": Sign("↻", "Waits for its target"),
     "running": Sign("▶", "Retraining"),
     "paused": Sign("Ⅱ", "Paused"),
     "held": Sign("◷", "Fires, held"),

@@ -22,6 +22,7 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
 from receiver.core.sources import Belief
+from receiver.core.target_health import TargetStanding, cure
 from receiver.store.store import Store
 from receiver.store.views.models import FiringSize
 from receiver.store.views.page import PastRun, PastValue, Wanted
@@ -93,6 +94,14 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingTarget:
+    """A target that starts nothing, and what would help."""
+
+    standing: TargetStanding
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The first page."""
 
@@ -105,6 +114,7 @@ class Overview:
     rejections: Sequence[Rejection]
     unheard: Sequence[Announcement]
     hearing: Hearing
+    failing: Sequence[FailingTarget]
     wide_pauses: Sequence[Pause]
     observing: Sequence[str]
     recent: Sequence[StoryLine]
@@ -136,6 +146,7 @@ class Overviews:
                 rejections=view.rejections.newest(MOST_WAITING) if rejections else (),
                 unheard=view.announcements.page(UNHEARD, limit=MOST_WAITING).rows,
                 hearing=Hearing(page.last_received_at(), view.decisions.expired_at()),
+                failing=_failing(view, policy_set),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
@@ -205,6 +216,17 @@ class Overviews:
                 )
             )
         return cards
+
+
+def _failing(view: View, policy_set: PolicySet) -> list[FailingTarget]:
+    """The targets that fail, the one with the most models behind it first."""
+    found = []
+    for standing in view.targets.standing():
+        record, target = standing.record, policy_set.targets.get(standing.record.name)
+        if standing.fails and target is not None:
+            what = cure(target.kind, target.place, record.error, record.status_code)
+            found.append(FailingTarget(standing, what))
+    return sorted(found, key=lambda one: -one.standing.waiting)
 
 
 def _lines(

@@ -42,7 +42,13 @@ class StoredDispatchJson(TypedDict):
     run_url: str | None
     created_at: Moment
     due_at: Moment
-    sent_at: Moment | None
+    sent_at: Annotated[
+        Moment | None, About("When the latest attempt began that may have reached the target.")
+    ]
+    failing_since: Annotated[
+        Moment | None,
+        About("Since when its target starts nothing; null if it is not tried again."),
+    ]
     ended_at: Moment | None
     decision_id: DecisionId
     alertname: str

@@ -41,6 +41,7 @@ from receiver.web.shapes.process import (
     RejectionsJson,
     ReloadedJson,
 )
+from receiver.web.shapes.targets import TargetJson, TargetsJson
 
 FIRED = datetime(2026, 11, 22, 9, 12, 30, tzinfo=UTC)
 DECIDED = datetime(2026, 11, 22, 9, 14, tzinfo=UTC)
@@ -142,6 +143,7 @@ RUN: DispatchJson = {
     "created_at": DECIDED,
     "due_at": ENDED,
     "sent_at": STARTED,
+    "failing_since": None,
     "ended_at": ENDED,
     "decision_id": DECISION,
     "alertname": ALERTNAME,
@@ -185,7 +187,11 @@ LATEST: LatestDispatchJson = {
     "id": DISPATCH,
     "state": "succeeded",
     "run_id": "8123",
+    "created_at": DECIDED,
+    "due_at": ENDED,
+    "attempt": 1,
     "sent_at": STARTED,
+    "failing_since": None,
     "ended_at": ENDED,
     "detail": "",
     **RUN_END,
@@ -259,6 +265,24 @@ STANDING: PolicyJson = {
     "median_recovery_seconds": 660.0,
 }
 
+PLACE: TargetJson = {
+    "name": TARGET,
+    "kind": "github",
+    "place": {"repository": "acme/models", "workflow": "retrain-model.yaml", "ref": "main"},
+    "policies": [POLICY],
+    "state": "failing",
+    "failing_since": STARTED,
+    "failed_at": ENDED,
+    "answered_at": DECIDED - timedelta(days=1),
+    "error": "https://api.github.com can't be reached: connection refused",
+    "cure": "start https://api.github.com or mend its address in the configuration",
+    "waiting": 1,
+    "models": [MODEL],
+    "in_flight": 1,
+    "retry_at": ENDED + timedelta(minutes=5),
+    "credential": None,
+}
+
 TOLD: AnnouncementJson = {
     "id": "msg_01m813adb2q8y4n6s1t0v9wxyz",
     "subscriber": "slack",
@@ -305,6 +329,7 @@ POLICIES: PoliciesJson = {
     "policies": [STANDING],
     "orphaned_pauses": [ORPHANED],
 }
+TARGETS: TargetsJson = {"targets": [PLACE]}
 ANNOUNCEMENTS: AnnouncementsJson = {"announcements": [TOLD], "next_cursor": None}
 REJECTIONS: RejectionsJson = {"rejections": [REJECTED], "next_cursor": None}
 RELOADED: ReloadedJson = {"config_hash": CONFIG, "warnings": [], "needs_restart": ["storage"]}
@@ -339,6 +364,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Receipt": RECEIPT,
     "Rejections": REJECTIONS,
     "Reloaded": RELOADED,
+    "Targets": TARGETS,
     "WholeDecision": WHOLE_DECISION,
     "WholeDispatch": WHOLE_DISPATCH,
     "WholeModel": WHOLE_MODEL,

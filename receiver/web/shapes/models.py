@@ -61,7 +61,11 @@ class LatestDispatchJson(RunEndJson):
     id: str
     state: StateWord
     run_id: str | None
+    created_at: Moment | None
+    due_at: Annotated[Moment | None, About("When it is tried or looked after next.")]
+    attempt: int
     sent_at: Moment | None
+    failing_since: Moment | None
     ended_at: Moment | None
     detail: str
 

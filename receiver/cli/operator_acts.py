@@ -1,4 +1,4 @@
-"""The commands `retrain`, `pause`, `resume`, `release`, `approve` and `reject`."""
+"""The commands `retrain`, `pause`, `resume`, `release`, `approve`, `reject` and `forget`."""
 
 import uuid
 from typing import Annotated, Any
@@ -37,6 +37,7 @@ RESUME_EXAMPLES = examples(
 RELEASE_EXAMPLES = examples(
     "retrain-receiver release --policy model-quality --comment 'the features are right again'",
 )
+FORGET_EXAMPLES = examples("retrain-receiver forget 42 --comment 'the tenant left'")
 APPROVE_EXAMPLES = examples("retrain-receiver approve 42 --comment 'the new data is clean'")
 REJECT_EXAMPLES = examples("retrain-receiver reject 42 --comment 'the sensor was broken'")
 
@@ -180,6 +181,23 @@ def reject(
     `approve` or `retrain` change that.
     """
     path = _path("reject", model, None, None, everything=False)
+    _act(peer(server, token_file), path, _body(comment, None, None), idempotency_key, output)
+
+
+def forget(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    *,
+    comment: Comment,
+    idempotency_key: Key = None,
+    output: Output = Format.TABLE,
+    server: ServerUrl = SERVER,
+    token_file: TokenFile = None,
+) -> None:
+    """Forget a model that is no more: it leaves every list; the log keeps its story.
+
+    Not while an alert of it fires or a run goes on. Its pause and cooldown go with it.
+    """
+    path = _path("forget", model, None, None, everything=False)
     _act(peer(server, token_file), path, _body(comment, None, None), idempotency_key, output)
 
 

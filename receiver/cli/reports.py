@@ -85,7 +85,7 @@ def show_decision(decision: Mapping[str, Any], output: Format) -> None:
             ("policy", shown(decision["policy"])),
             ("alert", shown(decision["alertname"])),
             ("status", shown(decision["status"])),
-            ("value", shown(decision["value"])),
+            ("value", _value(decision)),
             ("labels", shown(decision["labels"])),
             ("fingerprint", shown(decision["fingerprint"])),
             ("next check", _utc(decision["next_check_at"])),
@@ -200,6 +200,14 @@ def _rungs(screen: Screen, gates: Sequence[Mapping[str, Any]]) -> None:
         mark, style = ("✗", "yellow") if stops else ("✓", "green")
         rung = f"{shown(gate['rung']):<{width}}"
         screen.line(f"{mark} {rung}  {visible(gate['detail'])}", style)
+
+
+def _value(decision: Mapping[str, Any]) -> str:
+    """A resolved alert still carries its last firing value, which is no recovered one."""
+    if decision["value"] is None:
+        return ""
+    last = decision["status"] == "resolved"
+    return f"{'last seen firing ' if last else ''}{shown(decision['value'])}"
 
 
 def _firing(alert: Mapping[str, Any]) -> str:

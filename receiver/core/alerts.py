@@ -20,6 +20,20 @@ class AlertStatus(StrEnum):
     RESOLVED = "resolved"
 
 
+class ValueIs(StrEnum):
+    """What the value beside a decision is. Shown: never rename one."""
+
+    DECIDED = "when decided"  # of an alert that fired then
+    LAST_FIRING = "last seen firing"  # a resolved alert still carries it: not the recovered value
+
+
+def value_is(status: str | None, value: float | None) -> ValueIs | None:
+    """What a decision's value is; None without one."""
+    if value is None:
+        return None
+    return ValueIs.LAST_FIRING if status == AlertStatus.RESOLVED.value else ValueIs.DECIDED
+
+
 class Source(StrEnum):
     """Who asked for a decision. Stored and shown: never rename one."""
 

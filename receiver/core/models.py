@@ -291,11 +291,14 @@ def state_of(
 ) -> ModelState:
     """How a model stands, in one word."""
     latest = model.latest
-    if (latest and latest.needs_attention) or any(alert.asks for alert in alerts):
+    paused = pause_in_force(pauses, model=model.name, policy=model.policy, now=now)
+    # Who paused it has answered for now: its question waits for `resume`.
+    asks = not paused and any(alert.asks for alert in alerts)
+    if asks or (latest and latest.needs_attention):
         return ModelState.ATTENTION
     if latest and latest.live:
         return ModelState.WAITING if latest.is_waiting else ModelState.RUNNING
-    if pause_in_force(pauses, model=model.name, policy=model.policy, now=now):
+    if paused:
         return ModelState.PAUSED
     if not alerts:
         return ModelState.QUIET

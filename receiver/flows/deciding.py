@@ -199,11 +199,13 @@ def _fire(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
         _remember(unit, alert, policy, lambda known: replace(known, resolved_at=None))
     else:
         _remember(unit, alert, policy, lambda known: replace(known, decided_at=unit.now))
+    if alert.is_test:
+        unit.tries(identity.model)
+        return
     if finding.reason is Reason.OBSERVED and finding.next_check_at is not None:
         model = unit.models[identity.model]
         unit.update(replace(model, observed_until=finding.next_check_at))
-    if not alert.is_test:
-        _join(unit, matched, finding, origin)
+    _join(unit, matched, finding, origin)
 
 
 def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:

@@ -80,6 +80,7 @@ class UnitOfWork:
         asked = policy_set.asking is not None
         self._sightings = tx.sightings(fingerprints) if asked else {}
         self._wants_answers = False
+        self._tried: set[str] = set()
         self._confirmed: set[str] = set()
         self._touched: set[str] = set()
         self._kept: set[str] = set()
@@ -123,6 +124,10 @@ class UnitOfWork:
     def want_answers(self) -> None:
         """Let the sources be asked at once: an alert is not believed."""
         self._wants_answers = True
+
+    def tries(self, name: str) -> None:
+        """A test alert named this model: it leaves nothing of one that nobody else named."""
+        self._tried.add(name)
 
     def confirms(self, name: str) -> None:
         """Somebody said that an alert of this model fires: its last run may not have helped."""
@@ -308,6 +313,8 @@ class UnitOfWork:
         self.tx.save_recoveries(self._recoveries, self._relapses)
         self.tx.save_deliveries(self._deliveries[key] for key in self._remembered)
         self._write_models()
+        blank = {name for name in self._tried if self.models[name] == Model(name)}
+        self.tx.remove_models(blank)
         if self.policy_set.asking is not None:
             self.tx.confirm_effects(self._confirmed, self.now)
             if self._wants_answers:

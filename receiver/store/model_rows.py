@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, and_, delete, exists, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
@@ -16,6 +16,7 @@ from receiver.store.compiled_select import Reading, ReadingChosen, chunks, colum
 from receiver.store.compiled_upsert import Writing, insert_into
 from receiver.store.errors import BeginAgain
 from receiver.store.tables import (
+    approvals,
     deliveries,
     dispatches,
     firing_alerts,
@@ -74,9 +75,29 @@ class ModelRows:
         missing = [{"name": n, "labels": {}, "refusals": 0} for n in sorted(set(names) - known)]
         if missing:
             self._db.execute(insert_into(self._db, models).on_conflict_do_nothing(), missing)
-        if self._db.dialect.name != "sqlite":
-            LOCK.chosen(self._db, names)
+        if self._db.dialect.name == "sqlite":
+            return models_named(self._db, names)
+        if len(LOCK.chosen(self._db, names)) < len(set(names)):
+            # One was forgotten while we waited for its lock.
+            raise BeginAgain("a model was forgotten meanwhile")
         return models_named(self._db, names)
+
+    def has_model(self, name: str) -> bool:
+        """Whether anything is remembered of a model."""
+        query = select(models.c.name).where(models.c.name == storable(name))
+        return self._db.scalar(query) is not None
+
+    def forget_model(self, name: str) -> None:
+        """Delete what is remembered of a model; the log and its dispatches stay."""
+        mine = and_(pauses.c.scope == PauseScope.MODEL.value, pauses.c.name == name)
+        self._db.execute(delete(pauses).where(mine))
+        self._db.execute(delete(approvals).where(approvals.c.model == name))
+        self.remove_models([name])
+
+    def remove_models(self, names: Collection[str]) -> None:
+        """Delete these models' rows, which are locked. Whoever waits for one begins again."""
+        for chunk in chunks(sorted(names)):
+            self._db.execute(delete(models).where(models.c.name.in_(chunk)))
 
     def save_models(self, changed: Iterable[Model]) -> None:
         """Write what deciding changed. The rows are locked by this transaction."""

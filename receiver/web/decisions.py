@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from receiver.alertmanager import raw_alert
 from receiver.config import Role
-from receiver.core.alerts import AlertStatus, Source
+from receiver.core.alerts import AlertStatus, Source, value_is
 from receiver.core.decisions import Outcome, Reason
 from receiver.core.times import stamp
 from receiver.store.store import Store
@@ -148,6 +148,7 @@ def decision_json(row: StoredDecision) -> DecisionJson:
         "starts_at": row.starts_at,
         "labels": row.labels,
         "value": row.value,
+        "value_is": value_is(row.status, row.value),
         "reason": row.reason,
         "outcome": row.outcome,
         "detail": row.detail,

@@ -157,6 +157,7 @@ SUMMARIES: Mapping[str, str] = {
     "retrain": "Order one run; only one in flight holds it",
     "pause": "Hold a model back",
     "resume": "Lift a model's pause",
+    "forget": "Forget a model that is no more; the log stays",
     "approve": "Say yes to what a rung asks: one run",
     "reject": "Say no to it, for this episode",
     "retry": "Look for the run once more, else send it again",

@@ -75,6 +75,10 @@ ON_MODELS: Mapping[str, OperatorAct[Any]] = {
             store, policy_set, act, PauseScope.MODEL, name, named=_named(body)
         ),
     ),
+    "forget": OperatorAct(
+        CommentBody,
+        lambda store, policy_set, act, name, _: controls.forget(store, policy_set, act, name),
+    ),
     "approve": OperatorAct(
         CommentBody,
         lambda store, policy_set, act, name, _: approvals.approve(store, policy_set, act, name),

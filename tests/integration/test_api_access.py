@@ -35,6 +35,7 @@ ROUTES = [
     ("POST", "/models/none/retrain", COMMENT, ACT),
     ("POST", "/models/none/pause", COMMENT, ACT),
     ("POST", "/models/none/resume", COMMENT, ACT),
+    ("POST", "/models/none/forget", COMMENT, ACT),
     ("POST", "/models/none/approve", COMMENT, ACT),
     ("POST", "/models/none/reject", COMMENT, ACT),
     ("POST", "/pause", {**COMMENT, "policy": "none"}, ACT),

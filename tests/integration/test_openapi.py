@@ -165,6 +165,7 @@ def test_names_of_operations_are_stable():
         "abandon_dispatch",
         "approve_model",
         "follow_events",
+        "forget_model",
         "get_decision",
         "get_dispatch",
         "get_health",

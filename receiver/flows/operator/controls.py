@@ -1,4 +1,4 @@
-"""Pauses, resumes, releases and retrains at an operator's word; each act leaves a decision."""
+"""Operators' controls: pause, resume, release, retrain, forget; each leaves a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from receiver.core.cases import Case
 from receiver.core.decisions import Decision, Reason, facts_of
+from receiver.core.dispatches import DispatchState
 from receiver.core.explaining import as_alert
 from receiver.core.ladder import HOLDS, climb
 from receiver.core.models import FiringAlert, Pause, PauseScope
@@ -13,7 +14,7 @@ from receiver.core.policies import Identity, NoIdentity, Policy, identify
 from receiver.core.policy_set import PolicySet
 from receiver.core.sweeps import Sweep
 from receiver.core.times import clock_time
-from receiver.flows.operator.acts import Act, NotFound, acted, once
+from receiver.flows.operator.acts import Act, Conflict, NotFound, acted, once
 from receiver.flows.sweeping import begin_sweep
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.advisory_locks import AdvisoryLock
@@ -129,6 +130,39 @@ def retrain(
         return decision
 
     return once(store, act, do)
+
+
+def forget(store: Store, policy_set: PolicySet, act: Act, name: str) -> int:
+    """Forget a model that is no more. The decision's id; the log and its dispatches stay.
+
+    Raises `NotFound`; `Conflict` while it fires, runs, or a dispatch of it waits for a human.
+    """
+
+    def do(tx: Tx) -> Decision:
+        if not tx.has_model(name):
+            raise NotFound(f"nothing is remembered of a model {name}")
+        unit = UnitOfWork(tx, policy_set, models=[name])
+        _require_over(unit, name)
+        detail = f"model {name} forgotten by {act.actor}: {act.comment}"
+        policy = unit.models[name].policy
+        decision = replace(acted(unit, act, Reason.OPERATOR, detail), model=name, policy=policy)
+        unit.decisions.append(decision)
+        unit.save()
+        tx.forget_model(name)
+        return decision
+
+    return once(store, act, do)
+
+
+def _require_over(unit: UnitOfWork, name: str) -> None:
+    """Raise `Conflict` if a forgotten model could be retrained twice, or nobody would look."""
+    latest = unit.models[name].latest
+    if latest is not None and latest.live:
+        raise Conflict(f"dispatch {latest.id} is {latest.state}: wait for its end, or abandon it")
+    if latest is not None and latest.state is DispatchState.PARKED:
+        raise Conflict(f"dispatch {latest.id} is parked: its run may exist; abandon or retry it")
+    if unit.alerts_of(name):
+        raise Conflict("an alert of it still fires: it is forgotten once none does")
 
 
 def _lock(

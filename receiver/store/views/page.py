@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    not_,
     select,
     union_all,
 )
@@ -28,6 +29,7 @@ from receiver.store.views.snapshot import (
     busy_models,
     last_received_at,
     models_by_state,
+    paused_now,
     state_column,
 )
 
@@ -112,7 +114,9 @@ class PageReads(Reads):
 
     def asking_models(self, limit: int) -> list[Model]:
         """Models about which a rung asks a human, by name."""
-        asking = select(firing_alerts.c.model).where(firing_alerts.c.asks).distinct()
+        asks = select(firing_alerts.c.model).where(firing_alerts.c.asks).distinct()
+        joined = asks.join(models, models.c.name == firing_alerts.c.model)
+        asking = joined.where(not_(paused_now(self._moment.now)))
         names = list(self._db.scalars(asking.order_by(firing_alerts.c.model).limit(limit)))
         return list(models_named(self._db, names).values())
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
+    and_,
     case,
     exists,
     func,
@@ -159,10 +160,10 @@ def state_column(fires: ColumnElement[bool], now: datetime) -> ColumnElement[str
     """A model's state, as `state_of` tells it (a test compares them)."""
     return case(
         (_in(dispatches.c.state, ATTENTION), ModelState.ATTENTION.value),
-        (_asks(), ModelState.ATTENTION.value),
+        (and_(_asks(), not_(paused_now(now))), ModelState.ATTENTION.value),
         (is_waiting(), ModelState.WAITING.value),
         (_in(dispatches.c.state, LIVE), ModelState.RUNNING.value),
-        (_paused(now), ModelState.PAUSED.value),
+        (paused_now(now), ModelState.PAUSED.value),
         (not_(fires), ModelState.QUIET.value),
         (models.c.next_check_at <= now, ModelState.FIRING.value),
         else_=ModelState.HELD.value,
@@ -174,7 +175,7 @@ def _asks() -> ColumnElement[bool]:
     return exists().where(firing_alerts.c.model == models.c.name, firing_alerts.c.asks)
 
 
-def _paused(now: datetime) -> ColumnElement[bool]:
+def paused_now(now: datetime) -> ColumnElement[bool]:
     """Whether a pause is in force. One look per scope, so that each is found by its key."""
     names = (
         (PauseScope.MODEL, models.c.name),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from receiver.core.dispatches import ATTENTION, LIVE, Dispatch
+from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState
 from receiver.core.durations import show_duration
 from receiver.core.explaining import explain
 from receiver.core.models import Pause, PauseScope
@@ -23,6 +23,7 @@ class Offer:
         consequences: One sentence each.
         blocked: Why it can't be done now; None if it can.
         lengths: Whether it is asked how long.
+        leaves: Whether the page that it was called from is gone afterwards.
 
     """
 
@@ -33,6 +34,7 @@ class Offer:
     consequences: tuple[str, ...] = ()
     blocked: str | None = None
     lengths: bool = False
+    leaves: bool = False
 
 
 def retrain(close: Close) -> Offer:
@@ -81,6 +83,27 @@ def resume(close: Close) -> Offer:
     )
     offer = _about_model(name, f"Resume {name}", "Resume", "resume")
     return replace(offer, consequences=(f"Then: {then.detail}.",))
+
+
+def forget(close: Close) -> Offer:
+    """Forget a model that is no more."""
+    it, name = close.it, close.it.model.name
+    offer = _about_model(name, f"Forget {name}", "Forget", "forget")
+    latest = it.model.latest
+    if it.alerts:
+        return replace(offer, blocked="an alert of it still fires")
+    if latest is not None and (latest.live or latest.state is DispatchState.PARKED):
+        return replace(offer, blocked=f"dispatch {latest.id} is {latest.state}")
+    return replace(
+        offer,
+        back="/",
+        leaves=True,
+        consequences=(
+            "It is gone from every list, with its pause and its cooldown.",
+            "The log and its dispatches stay as long as retention keeps them.",
+            "An alert that names it makes it known again, and starts anew.",
+        ),
+    )
 
 
 def approve(close: Close) -> Offer:

@@ -46,6 +46,7 @@ ON_MODELS = _offered(
         "retrain": actions.retrain,
         "pause": actions.pause,
         "resume": actions.resume,
+        "forget": actions.forget,
         "approve": actions.approve,
         "reject": actions.reject,
     },
@@ -118,7 +119,7 @@ class Acting:
         except Problem as problem:
             return await self._form(offer, said, caller=caller, wrong=problem)
         back = said.get("back", "")
-        back = back if OURS.fullmatch(back) else offer.back
+        back = back if OURS.fullmatch(back) and not offer.leaves else offer.back
         return RedirectResponse(f"{back}?done={decision_id}", HTTPStatus.SEE_OTHER)
 
     async def _form(

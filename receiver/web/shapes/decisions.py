@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 from typing_extensions import TypedDict
 
-from receiver.core.alerts import AlertStatus, Source
+from receiver.core.alerts import AlertStatus, Source, ValueIs
 from receiver.core.decisions import Outcome, Reason, Scalar
 from receiver.web.shapes.describing import About, Cursor, Moment, Stamp, Words
 
@@ -34,6 +34,10 @@ class DecisionJson(TypedDict):
         About("As sent; null where there are none, or more than 64 KiB: the raw alert has them."),
     ]
     value: float | None
+    value_is: Annotated[
+        Annotated[str, Words(ValueIs)] | None,
+        About("Beside `resolved` stands the last value seen firing, not the recovered one."),
+    ]
     reason: ReasonWord
     outcome: OutcomeWord
     detail: str

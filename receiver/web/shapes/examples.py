@@ -101,6 +101,7 @@ TRIGGERED: DecisionJson = {
     "starts_at": FIRED,
     "labels": {"alertname": ALERTNAME, "user_id": MODEL, "severity": "warning"},
     "value": 7.25,
+    "value_is": "when decided",
     "reason": "triggered",
     "outcome": "trigger",
     "detail": "nothing holds it",

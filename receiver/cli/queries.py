@@ -44,7 +44,13 @@ DECISIONS_EXAMPLES = examples(
     "retrain-receiver decisions --since 30d --all -o csv > decisions.csv",
     "retrain-receiver decisions 1795333142754524     one, with every rung and the raw alert",
 )
-MODELS_EXAMPLES = examples("retrain-receiver models", "retrain-receiver models --all -o json")
+MODELS_EXAMPLES = examples(
+    "retrain-receiver models --state attention",
+    "retrain-receiver models --sort worst --limit 20",
+    "retrain-receiver models --policy model-quality -q tenant-7",
+    "retrain-receiver models --target retrain-pipeline --state waiting",
+    "retrain-receiver models --label region=eu --all -o json",
+)
 EXPLAIN_EXAMPLES = examples("retrain-receiver explain 42")
 
 DECISION_TABLE = (
@@ -194,6 +200,21 @@ def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
 
 def models(
     *,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="One of those below.")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="POLICY", help="Of this policy.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="TARGET", help="Of this target's policies.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("-q", "--query", metavar="TEXT", help="With this in the name.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="NAME=VALUE", help="With this label; repeat."),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="ORDER", help="name, or worst first: worst.")
+    ] = None,
     limit: Limit = 50,
     all_: All = False,
     output: Output = Format.TABLE,
@@ -204,7 +225,16 @@ def models(
 
     Its state is the first that applies: attention, waiting, running, paused, held, firing, quiet.
     """
-    page = peer(server, token_file).page("models", {}, None if all_ else limit)
+    filters = {
+        "state": state,
+        "policy": policy,
+        "target": target,
+        "q": text,
+        "labels": ",".join(label) if label else None,
+        "sort": sort,
+    }
+    query = {name: value for name, value in filters.items() if value is not None}
+    page = peer(server, token_file).page("models", query, None if all_ else limit)
     show_list(page, "models", output, MODEL_TABLE)
 
 

@@ -155,7 +155,7 @@ def _waiting(case: Case, latest: LatestDispatch) -> str:
     sending = latest.state is DispatchState.SENDING
     again = "now" if sending else f"at {clock_time(latest.due_at, case.now)}"
     return (
-        f"ordered {clock_time(latest.created_at, case.now)}; {trouble(latest.detail)}{since}; "
+        f"dispatch {latest.id} is {latest.state}: ordered {clock_time(latest.created_at, case.now)}; {trouble(latest.detail)}{since}; "
         f"tried again {again}: {latest.detail}"
     )
 

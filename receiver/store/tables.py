@@ -96,6 +96,7 @@ models = Table(
     Column("next_check_at", Instant),
     Column("dispatch_id", Text),
     Index("ix_models_next_check_at", "next_check_at"),
+    Index("ix_models_policy_name", "policy", "name"),
 )
 
 pauses = Table(

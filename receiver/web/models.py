@@ -17,21 +17,23 @@ from receiver.core.models import (
     FiringAlert,
     LatestDispatch,
     Model,
+    ModelState,
     Pause,
     pause_in_force,
     state_of,
 )
 from receiver.core.policies import shown
+from receiver.core.policy_set import PolicySet
 from receiver.core.run_ends import RunEnd
 from receiver.core.sources import DELIVERED
 from receiver.core.times import stamp
 from receiver.store.column_types import from_micros, to_micros
+from receiver.store.views.model_lists import ModelPage, Sort, Wanted
 from receiver.store.views.models import FiringSize
-from receiver.store.views.paging import Page
 from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
-from receiver.web.params import bad, cursor, limit, only
+from receiver.web.params import bad, cursor, filters, limit, only
 from receiver.web.problems import Problem
 from receiver.web.responses import PAGE_BYTES, answer
 from receiver.web.service import Service
@@ -58,6 +60,10 @@ LONGEST_MICROS = 18
 
 ASKED = ("limit", "cursor")
 
+LIST_ASKED = ("state", "policy", "target", "q", "labels", "sort", *ASKED)
+
+WORDS = {"state": ModelState, "sort": Sort}
+
 
 class Models:
     """The routes about models."""
@@ -68,13 +74,16 @@ class Models:
     async def list(self, request: Request) -> Response:
         """A page of models, by name."""
         require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
-        only(request, ASKED)
+        only(request, LIST_ASKED)
         after, rows = cursor(request), limit(request)
+        said = filters(request, LIST_ASKED, WORDS)
+        wanted = wanted_of(said, self._service.loaded.policy_set)
+        worst = said.get("sort") == Sort.WORST
 
         def read() -> ModelsJson:
             with self._service.store.view() as view:
                 now = view.now
-                page = view.models.page(after=after, limit=rows)
+                page = _page(view, wanted, after, rows, worst=worst)
                 sizes = view.models.firing_sizes([model.name for model in page.rows])
                 page = _fitting(page, sizes)
                 sets = _sets(view, [model.name for model in page.rows], sizes)
@@ -153,13 +162,47 @@ class Models:
         }
 
 
-def _fitting(page: Page[Model], sizes: Mapping[str, FiringSize]) -> Page[Model]:
+def wanted_of(said: Mapping[str, str], policy_set: PolicySet) -> Wanted:
+    """Which models the filters ask for. Raises `Problem` 400."""
+    policies = None if "policy" not in said else {said["policy"]}
+    if "target" in said:
+        names = {one.name for one in policy_set.policies if one.target == said["target"]}
+        policies = names if policies is None else policies & names
+    return Wanted(
+        state=ModelState(said["state"]) if "state" in said else None,
+        text=said.get("q", "").strip(),
+        policies=policies,
+        labels=labels_in(said.get("labels", "")),
+    )
+
+
+def labels_in(text: str) -> dict[str, str]:
+    """`region=eu,tier=gold` as labels. Raises `Problem` 400."""
+    found = {}
+    for pair in filter(None, text.split(",")):
+        name, is_pair, value = pair.partition("=")
+        if not is_pair or not name.strip():
+            raise bad(f"labels are written as region=eu,tier=gold; not {shown(text)}")
+        found[name.strip()] = value
+    return found
+
+
+def _page(view: View, wanted: Wanted, after: str | None, limit: int, *, worst: bool) -> ModelPage:
+    if not worst:
+        return view.lists.by_name(wanted, after=after, limit=limit)
+    try:
+        return view.lists.by_worst(wanted, after=after, limit=limit)
+    except ValueError:
+        raise bad(f"cursor {shown(after or '')} is not one of ours") from None
+
+
+def _fitting(page: ModelPage, sizes: Mapping[str, FiringSize]) -> ModelPage:
     """As many models of a page as their firing alerts leave room for; one at least."""
     taken = 0
     for number, model in enumerate(page.rows):
         taken += min(sizes[model.name].bytes, LISTED.bytes) if model.name in sizes else 0
         if taken > PAGE_BYTES and number > 0:
-            return Page(page.rows[:number], page.rows[number - 1].name)
+            return page.first(number)
     return page
 
 

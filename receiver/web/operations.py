@@ -90,6 +90,22 @@ ABOUT_FILTERS: Mapping[str, Parameter] = {
         "schema": {"type": "string", "examples": ["2026-11-22T09:14:00Z", "1h"]},
         "description": "Before then.",
     },
+    "target": {
+        "schema": {"type": "string"},
+        "description": "Only what is sent to this target: of models, those of its policies.",
+    },
+    "q": {
+        "schema": {"type": "string"},
+        "description": "Only those that have this in their name, whatever the case.",
+    },
+    "labels": {
+        "schema": {"type": "string", "examples": ["region=eu,tier=gold"]},
+        "description": "Only those whose identity labels have these values.",
+    },
+    "sort": {
+        "schema": {"type": "string", "enum": ["name", "worst"], "default": "name"},
+        "description": "By name, or by state (what needs a human first) and the longest episode.",
+    },
     "limit": {
         "schema": {
             "type": "integer",
@@ -221,7 +237,7 @@ READS: Mapping[str, Operation] = {
         Tag.MODELS,
         "How the models stand",
         {JSON: ModelsJson},
-        parameters=_queries(models.ASKED, {}),
+        parameters=_queries(models.LIST_ASKED, models.WORDS),
     ),
     "/models/{model}": Operation(
         "get_model",

@@ -11,6 +11,7 @@ from tests.commands import EVIL, SHOWN, WHY
 from tests.fakes import refused
 from tests.posts import entry, post
 from tests.serving import host
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -161,13 +162,15 @@ class TestShowing:
         assert everything.err == ""
 
     def test_models(self, ask):
-        """The table shows how each model stands."""
+        """The table shows how each model stands; their target refuses every connection."""
+        for model in ("42", "43"):
+            assert eventually(lambda name=model: "waiting" in ask("models", "-q", name).out)
         heading, *lines = ask("models").out.splitlines()
 
         assert heading.startswith("MODEL  STATE    POLICY  FIRING ")
         assert [line.split()[:3] for line in lines][:2] == [
-            ["42", "running", "drift"],
-            ["43", "running", "drift"],
+            ["42", "waiting", "drift"],
+            ["43", "waiting", "drift"],
         ]
         assert "HighModelMAE, LowModelR2" in lines[0]
 

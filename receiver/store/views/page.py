@@ -3,53 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     Table,
     case,
-    exists,
     func,
-    literal,
     not_,
     select,
     union_all,
 )
 
 from receiver.core.models import Model, ModelState
-from receiver.store.column_types import Instant, storable
 from receiver.store.compiled_select import columns_of
 from receiver.store.model_rows import models_named
 from receiver.store.tables import decisions, dispatches, firing_alerts, models
+from receiver.store.views.model_lists import (
+    WORST_FIRST,
+    Wanted,
+    each_busy,
+    matching,
+    quiet_models,
+)
 from receiver.store.views.moment import Reads
 from receiver.store.views.snapshot import (
-    busy_models,
     last_received_at,
     models_by_state,
     paused_now,
-    state_column,
 )
-
-WORST_FIRST = (
-    ModelState.ATTENTION,
-    ModelState.WAITING,
-    ModelState.FIRING,
-    ModelState.HELD,
-    ModelState.PAUSED,
-    ModelState.RUNNING,
-    ModelState.QUIET,
-)
-"""What an operator should look at first: what waits for a human, then what nobody repairs."""
-
-
-class Wanted(NamedTuple):
-    """Which models are asked for: in this state, with this in their name."""
-
-    state: ModelState | None = None
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +72,8 @@ class OfModel(Protocol):
         """The model's name."""
 
 
+__all__ = ["WORST_FIRST", "PageReads", "PastRun", "PastValue", "Wanted"]
+
 V = TypeVar("V", bound=OfModel)
 
 
@@ -107,8 +92,9 @@ class PageReads(Reads):
                 everyone = select(func.count()).select_from(ranked.order_by(None).subquery())
                 busy = db.scalar(everyone) or 0
         if wanted.state in {None, ModelState.QUIET} and len(names) <= limit:
-            quiet = _quiet(db, wanted, now).offset(max(0, skip - busy))
-            names += db.scalars(quiet.limit(limit + 1 - len(names)))
+            passed, left = max(0, skip - busy), limit + 1 - len(names)
+            quiet = quiet_models(db, wanted, now, None, passed + left)
+            names += db.scalars(quiet.offset(passed).limit(left))
         found = models_named(db, names[:limit])
         return [found[name] for name in names[:limit]], len(names) > limit
 
@@ -140,38 +126,12 @@ class PageReads(Reads):
 
 def _busy_ranked(db: Connection, wanted: Wanted, now: datetime) -> Select[Any]:
     """Names of the models about which something is to be said, worst first."""
-    each = _each(db, now).where(_named(models.c.name, wanted.text)).subquery()
+    each = each_busy(db, now).where(*matching(wanted)).subquery()
     rank = case({state.value: at for at, state in enumerate(WORST_FIRST)}, value=each.c.state)
-    query = select(each.c.name).order_by(rank, each.c.fires.desc(), each.c.since, each.c.name)
+    query = select(each.c.name).order_by(rank, each.c.rests, each.c.since, each.c.name)
     if wanted.state is None:
         return query.where(each.c.state != ModelState.QUIET.value)
     return query.where(each.c.state == wanted.state.value)
-
-
-def _quiet(db: Connection, wanted: Wanted, now: datetime) -> Select[Any]:
-    each = _each(db, now).subquery()
-    others = select(each.c.name).where(each.c.state != ModelState.QUIET.value)
-    named = _named(models.c.name, wanted.text)
-    return select(models.c.name).where(named, models.c.name.not_in(others)).order_by(models.c.name)
-
-
-def _each(db: Connection, now: datetime) -> Select[Any]:
-    busy = busy_models(db, now).subquery()
-    fires = exists().where(firing_alerts.c.model == models.c.name)
-    return (
-        select(
-            models.c.name,
-            state_column(fires, now).label("state"),
-            case((fires, 1), else_=0).label("fires"),
-            func.coalesce(models.c.episode_started_at, literal(now, Instant())).label("since"),
-        )
-        .join(busy, busy.c.name == models.c.name)
-        .outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
-    )
-
-
-def _named(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return column.icontains(storable(text), autoescape=True)
 
 
 def _of_each(

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
+    Subquery,
     and_,
     case,
     exists,
@@ -102,7 +103,7 @@ def models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
             state_column(fires, now).label("state"),
             case((fires, models.c.episode_started_at)).label("since"),
         )
-        .join(busy, busy.c.name == models.c.name)
+        .join(busy, is_one_of(busy))
         .outerjoin(dispatches, dispatches.c.id == models.c.dispatch_id)
         .subquery()
     )
@@ -125,6 +126,14 @@ def busy_models(db: Connection, now: datetime) -> Select[Any] | CompoundSelect[A
         select(dispatches.c.model).where(_in(dispatches.c.state, LIVE | ATTENTION)),
         select(pauses.c.name).where(pauses.c.scope == PauseScope.MODEL.value),
     )
+
+
+def is_one_of(busy: Subquery) -> ColumnElement[bool]:
+    """Whether a model is one of the few that are busy.
+
+    Written so that no index of the many models can drive the search: each of the few is looked up.
+    """
+    return models.c.name == func.coalesce(busy.c.name, "")
 
 
 def _first_models(db: Connection, now: datetime) -> list[ModelSnapshot]:

@@ -16,6 +16,7 @@ from receiver.store.views.budgets import Usages
 from receiver.store.views.decisions import DecisionReads
 from receiver.store.views.dispatches import DispatchReads
 from receiver.store.views.holds import HoldReads
+from receiver.store.views.model_lists import ModelListReads
 from receiver.store.views.models import ModelReads
 from receiver.store.views.moment import Moment
 from receiver.store.views.page import PageReads
@@ -32,6 +33,7 @@ class View:
     def __init__(self, db: Connection, clock: Clock | None) -> None:
         self._moment = Moment(db, clock)
         self.decisions = DecisionReads(self._moment)
+        self.lists = ModelListReads(self._moment)
         self.models = ModelReads(self._moment, lambda: self.usages)
         self.dispatches = DispatchReads(self._moment)
         self.announcements = AnnouncementReads(self._moment)

@@ -154,9 +154,10 @@ def _waiting(case: Case, latest: LatestDispatch) -> str:
     since = f" since {clock_time(latest.failing_since, case.now)}" if latest.failing_since else ""
     sending = latest.state is DispatchState.SENDING
     again = "now" if sending else f"at {clock_time(latest.due_at, case.now)}"
+    ordered = clock_time(latest.created_at, case.now)
     return (
-        f"dispatch {latest.id} is {latest.state}: ordered {clock_time(latest.created_at, case.now)}; {trouble(latest.detail)}{since}; "
-        f"tried again {again}: {latest.detail}"
+        f"dispatch {latest.id} is {latest.state}: ordered {ordered}; {trouble(latest.detail)}"
+        f"{since}; tried again {again}: {latest.detail}"
     )
 
 

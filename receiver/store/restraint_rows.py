@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from receiver.core.approvals import Approval
 from receiver.core.models import Model
@@ -14,7 +14,7 @@ from receiver.store.advisory_locks import AdvisoryLock, AdvisoryLocks
 from receiver.store.budget_rows import BudgetRows
 from receiver.store.compiled_upsert import upsert
 from receiver.store.storm_rows import StormRows
-from receiver.store.tables import approvals
+from receiver.store.tables import approvals, firing_alerts
 from receiver.store.views.budgets import Usages
 from receiver.store.views.restraints import Pasts, approvals_of, read_restraints
 from receiver.store.views.run_ends import runs_since
@@ -28,6 +28,12 @@ class ApprovalRows:
     def approval(self, model: str) -> Approval | None:
         """What was asked last about a model."""
         return approvals_of(self._db, [model]).get(model)
+
+    def asking_models(self, policy: str, limit: int) -> list[str]:
+        """Models about which a rung of this policy asks a human, by name."""
+        f = firing_alerts.c
+        asks = select(f.model).where(f.asks, f.policy == policy).distinct()
+        return list(self._db.scalars(asks.order_by(f.model).limit(limit)))
 
     def save_approval(self, approval: Approval) -> None:
         """Write a question or an answer, in place of what was asked before."""

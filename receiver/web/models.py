@@ -30,6 +30,7 @@ from receiver.core.times import stamp
 from receiver.store.column_types import from_micros, to_micros
 from receiver.store.views.model_lists import ModelPage, Sort, Wanted
 from receiver.store.views.models import FiringSize
+from receiver.store.views.needs import NeedGroup
 from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.dispatches import dispatches_json, run_end_json
@@ -41,6 +42,7 @@ from receiver.web.shapes.decisions import GateJson
 from receiver.web.shapes.models import (
     ApprovalJson,
     FiringAlertJson,
+    GroupJson,
     LatestDispatchJson,
     ModelJson,
     ModelsJson,
@@ -90,7 +92,9 @@ class Models:
                 pauses = view.models.pauses()
                 ends = view.models.latest_ends(page.rows)
                 asked = view.models.approvals(list(sets))
+                groups = [] if after is not None else groups_json(view, wanted)
             return {
+                "groups": groups,
                 "models": [
                     model_json(
                         model,
@@ -185,6 +189,47 @@ def labels_in(text: str) -> dict[str, str]:
             raise bad(f"labels are written as region=eu,tier=gold; not {shown(text)}")
         found[name.strip()] = value
     return found
+
+
+def groups_json(view: View, wanted: Wanted) -> list[GroupJson]:
+    """What needs a human, as far as the filters ask for it."""
+    return [group_json(group) for group in view.needs.groups() if _is_wanted(group, wanted)]
+
+
+def _is_wanted(group: NeedGroup, wanted: Wanted) -> bool:
+    if group.target is not None:
+        return wanted.state in {None, ModelState.WAITING} and wanted.policies is None
+    mine = wanted.policies is None or group.policy in wanted.policies
+    return mine and wanted.state in {None, ModelState.ATTENTION}
+
+
+def group_json(group: NeedGroup) -> GroupJson:
+    """A group as it is told."""
+    return {
+        "kind": group.kind,
+        "policy": group.policy,
+        "target": group.target,
+        "count": group.count,
+        "since": group.since,
+        "labels": group.labels,
+        "examples": group.examples,
+        "orders": group.count if group.is_storm else None,
+        "detail": group_detail(group),
+    }
+
+
+def group_detail(group: NeedGroup) -> str:
+    """One sentence about all of them."""
+    many = "1 model" if group.count == 1 else f"{group.count} models"
+    if group.target is not None:
+        waits = "waits" if group.count == 1 else "wait"
+        return f"{many} {waits} for target {group.target}: {group.detail}"
+    whose = f"{many} of policy {group.policy}"
+    if group.is_storm:
+        return f"{whose} began to fire together and are held by a storm: suspect the data"
+    if group.asks:
+        return f"{whose}: {group.kind} asks a human"
+    return f"{whose}: {group.kind}: {group.detail}"
 
 
 def _page(view: View, wanted: Wanted, after: str | None, limit: int, *, worst: bool) -> ModelPage:

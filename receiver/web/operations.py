@@ -180,6 +180,7 @@ SUMMARIES: Mapping[str, str] = {
     "abandon": "Give it up on our side",
     "pause_many": "Hold back a policy, or everything",
     "resume_many": "Lift that, and nothing else",
+    "reject_many": "Say no to what the rungs of a policy ask about all its models",
     "release_many": "Let the models of a storm go; says how many runs that may order",
 }
 

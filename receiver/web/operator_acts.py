@@ -26,6 +26,7 @@ from receiver.web.service import Service
 from receiver.web.shapes.acts import (
     CommentBody,
     NamingBody,
+    OnePolicyBody,
     PauseBody,
     PausePolicyBody,
     PolicyBody,
@@ -117,6 +118,12 @@ ON_MANY: Mapping[str, OperatorAct[Any]] = {
         PolicyBody,
         lambda store, policy_set, act, _, body: controls.release(
             store, policy_set, act, *_scope(body)
+        ),
+    ),
+    "reject": OperatorAct(
+        OnePolicyBody,
+        lambda store, policy_set, act, _, body: approvals.reject_many(
+            store, policy_set, act, body.policy
         ),
     ),
 }

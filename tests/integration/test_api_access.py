@@ -41,6 +41,7 @@ ROUTES = [
     ("POST", "/pause", {**COMMENT, "policy": "none"}, ACT),
     ("POST", "/resume", COMMENT, ACT),
     ("POST", "/release", COMMENT, ACT),
+    ("POST", "/reject", {**COMMENT, "policy": "none"}, ACT),
     ("GET", "/dispatches", None, READ),
     ("GET", "/dispatches/none", None, READ),
     ("POST", "/dispatches/none/retry", COMMENT, ACT),

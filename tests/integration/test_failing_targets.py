@@ -66,7 +66,8 @@ class TestWords:
         seen = told(peer)
         assert seen["state"] == "waiting"
         assert seen["explain"]["detail"] == (
-            f"dispatch {history.dispatches()[0].id} is pending: ordered 12:00 UTC; the target refuses connections since 12:02 UTC; "
+            f"dispatch {history.dispatches()[0].id} is pending: ordered 12:00 UTC; "
+            "the target refuses connections since 12:02 UTC; "
             "tried again at 12:02 UTC: connection refused"
         )
         (row,) = peer.get("/models").json()["models"]

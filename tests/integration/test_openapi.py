@@ -183,6 +183,7 @@ def test_names_of_operations_are_stable():
         "pause_many",
         "pause_model",
         "post_notification",
+        "reject_many",
         "reject_model",
         "release_many",
         "reload",

@@ -1,9 +1,12 @@
 """The page in a real browser: usable by everyone in both themes, and deaf to strangers."""
 
+from datetime import timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.page.corpus import HOSTILE
+from tests.page.scene import CONFIG
 from tests.posts import entry, post
 
 PAGES = {
@@ -181,3 +184,57 @@ def test_the_browser_itself_forbids_script(peer, tab):
     assert page.evaluate("typeof window.pwned") == "undefined"
     assert tab.wrong  # the browser says what it forbade
     tab.wrong.clear()
+
+
+STORMY = CONFIG.replace(
+    "    target: pipeline\n    budget:",
+    "    target: pipeline\n    storm: {models: 3, within: 10m, wait: 1m}\n    budget:",
+).replace("[a-z0-9-]{1,40}", "[a-z0-9-]{1,128}")
+
+
+@pytest.fixture(scope="module")
+def stormy(stage):
+    """A storm of sixty models, some with the longest names that there may be."""
+    scene = stage(STORMY)
+    names = [f"{'long-model-name-' * 8}"[:125] + f"{number:03}" for number in range(60)]
+    scene.post(*(scene.alert(name) for name in names))
+    scene.post(scene.alert(names[0].replace("long", "lone"), "ModelTooOld"))
+    scene.history.clock.pass_(timedelta(minutes=2))
+    scene.history.tick()
+    return scene
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everyone_can_use_a_storm(stormy, looked_at, theme):
+    """The row of a group is as accessible as the rest."""
+    page = looked_at[theme]
+    page.goto(stormy.peer.url)
+
+    assert violations(page, theme) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/?state=attention"])
+@pytest.mark.parametrize("script", [True, False])
+def test_the_longest_names_fit_a_phone(stormy, tab, path, script):
+    """Nothing is pushed out of the screen, and the buttons can be reached."""
+    page = tab(
+        stormy.peer.url + path,
+        viewport={"width": 390, "height": 844},
+        java_script_enabled=script,
+    )
+
+    assert page.locator("body").bounding_box()["width"] <= 390
+    for each in page.locator(".acts a, .model, .detail, h3").all():
+        box = each.bounding_box()
+        assert box is None or box["x"] + box["width"] <= 390
+
+
+def test_a_storm_fits_one_screen(stormy, tab):
+    """What needs somebody is seen at once; what was decided lately may be below."""
+    page = tab(stormy.peer.url, java_script_enabled=False)
+
+    needs = page.locator("#needs-you").bounding_box()
+    assert needs["y"] + needs["height"] < 800
+    assert page.locator("li.group").count() == 1
+    page.get_by_role("link", name="Release…").first.click()
+    assert "That may order up to 60 runs" in page.content()

@@ -22,36 +22,81 @@ def reject(store: Store, policy_set: PolicySet, act: Act, name: str) -> int:
     return _answer(store, policy_set, act, name, approved=False)
 
 
-def _answer(store: Store, policy_set: PolicySet, act: Act, name: str, *, approved: bool) -> int:
+MOST = 1000
+"""Questions that one act answers: all their models are locked meanwhile."""
+
+
+def reject_many(store: Store, policy_set: PolicySet, act: Act, policy: str) -> int:
+    """Let no model of a policy that asks have a run in this episode. The decision's id.
+
+    Each model's own log says so, and one entry how many they were.
+    """
+
     def do(tx: Tx) -> Decision:
-        if not tx.knows_model(name):
-            raise NotFound(f"no alert named the model {name} yet; see GET /models")
-        unit = UnitOfWork(tx, policy_set, models=[name])
-        asked = _asked(unit, name)
-        expiry = _expiry(policy_set.policy(unit.models[name].policy))
-        answered = replace(
-            asked,
-            approved=approved,
-            answered_at=unit.now,
-            actor=act.actor,
-            comment=act.comment,
-            expires_at=unit.now + expiry if approved else None,
-        )
-        tx.save_approval(answered)
-        unit.free(name)
-        said = f"{answered.answer} by {act.actor}: {act.comment}"
-        detail = f"what {asked.rung} asked about the model {name} is {said}"
-        decision = replace(
-            acted(unit, act, Reason.OPERATOR, detail),
-            model=name,
-            policy=unit.models[name].policy,
-            labels=unit.models[name].labels,
-        )
+        if policy_set.policy(policy) is None:
+            raise NotFound(f"there is no policy {policy}")
+        names = tx.asking_models(policy, MOST)
+        unit = UnitOfWork(tx, policy_set, models=names)
+        rejected = [name for name in names if _reject(unit, act, name)]
+        if not rejected:
+            raise Conflict(f"no model of policy {policy} asks anything now")
+        more = "; there may be more: do it again" if len(names) == MOST else ""
+        many = "1 model" if len(rejected) == 1 else f"{len(rejected)} models"
+        detail = f"what {many} of policy {policy} asked is rejected by {act.actor}: {act.comment}"
+        note = acted(unit, act, Reason.OPERATOR, detail + more)
+        decision = replace(note, policy=policy)
         unit.decisions.append(decision)
         unit.save()
         return decision
 
     return once(store, act, do)
+
+
+def _reject(unit: UnitOfWork, act: Act, name: str) -> bool:
+    """Reject what is asked about a model. False if nothing is, any more."""
+    try:
+        asked = _asked(unit, name)
+    except Conflict:
+        return False
+    unit.decisions.append(_say(unit, act, asked, approved=False))
+    return True
+
+
+def _answer(store: Store, policy_set: PolicySet, act: Act, name: str, *, approved: bool) -> int:
+    def do(tx: Tx) -> Decision:
+        if not tx.knows_model(name):
+            raise NotFound(f"no alert named the model {name} yet; see GET /models")
+        unit = UnitOfWork(tx, policy_set, models=[name])
+        decision = _say(unit, act, _asked(unit, name), approved=approved)
+        unit.decisions.append(decision)
+        unit.save()
+        return decision
+
+    return once(store, act, do)
+
+
+def _say(unit: UnitOfWork, act: Act, asked: Approval, *, approved: bool) -> Decision:
+    """Write an answer down; what the model waits for is decided anew."""
+    name = asked.model
+    expiry = _expiry(unit.policy_set.policy(unit.models[name].policy))
+    answered = replace(
+        asked,
+        approved=approved,
+        answered_at=unit.now,
+        actor=act.actor,
+        comment=act.comment,
+        expires_at=unit.now + expiry if approved else None,
+    )
+    unit.tx.save_approval(answered)
+    unit.free(name)
+    said = f"{answered.answer} by {act.actor}: {act.comment}"
+    detail = f"what {asked.rung} asked about the model {name} is {said}"
+    return replace(
+        acted(unit, act, Reason.OPERATOR, detail),
+        model=name,
+        policy=unit.models[name].policy,
+        labels=unit.models[name].labels,
+    )
 
 
 def _asked(unit: UnitOfWork, name: str) -> Approval:

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
-from receiver.core.dispatches import ATTENTION, LIVE, Dispatch
+from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState
 from receiver.core.run_ends import RunEnd
 from receiver.store.column_types import storable
 from receiver.store.compiled_select import columns_of
 from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import attempts, dispatches, models, transitions
 from receiver.store.views.moment import Reads
+from receiver.store.views.needs import NeedGroup, without
 from receiver.store.views.paging import MOST_ROWS, Page, filtered, page_of
 from receiver.store.views.run_ends import run_ends_of
 
@@ -100,14 +101,17 @@ class DispatchReads(Reads):
         """What became of the runs of these dispatches, by dispatch; at most a page of them."""
         return run_ends_of(self._db, dispatch_ids)
 
-    def waiting(self, limit: int) -> list[Dispatch]:
-        """Those that wait for a human: parked or refused, and their model's latest."""
+    def waiting(self, limit: int, beside: Sequence[NeedGroup] = ()) -> list[Dispatch]:
+        """Those that wait for a human: parked, then refused, and their model's latest.
+
+        Those of the groups `beside` are told of elsewhere.
+        """
         d = dispatches.c
         query = (
             select(dispatches)
             .join(models, models.c.dispatch_id == d.id)
-            .where(d.state.in_(sorted(state.value for state in ATTENTION)))
-            .order_by(d.id.desc())
+            .where(d.state.in_(sorted(state.value for state in ATTENTION)), *without(beside))
+            .order_by(case((d.state == DispatchState.PARKED.value, 0), else_=1), d.id.desc())
             .limit(limit)
         )
         return [dispatch_of(row) for row in self._db.execute(query)]

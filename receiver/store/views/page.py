@@ -28,6 +28,7 @@ from receiver.store.views.model_lists import (
     quiet_models,
 )
 from receiver.store.views.moment import Reads
+from receiver.store.views.needs import NeedGroup, without
 from receiver.store.views.snapshot import (
     last_received_at,
     models_by_state,
@@ -80,13 +81,18 @@ V = TypeVar("V", bound=OfModel)
 class PageReads(Reads):
     """Reads of the first page: the models, worst first, and what their cards show."""
 
-    def worst_models(self, wanted: Wanted, *, skip: int, limit: int) -> tuple[list[Model], bool]:
-        """Models, worst first, and whether there are more. The quiet ones follow by name."""
+    def worst_models(
+        self, wanted: Wanted, *, skip: int, limit: int, beside: Sequence[NeedGroup] = ()
+    ) -> tuple[list[Model], bool]:
+        """Models, worst first, and whether there are more. The quiet ones follow by name.
+
+        Those of the groups `beside` are told of elsewhere.
+        """
         db, now = self._db, self._moment.now
         names: list[str] = []
         busy = 0
         if wanted.state is not ModelState.QUIET:
-            ranked = _busy_ranked(db, wanted, now)
+            ranked = _busy_ranked(db, wanted, now, beside)
             names = list(db.scalars(ranked.offset(skip).limit(limit + 1)))
             if len(names) <= limit:
                 everyone = select(func.count()).select_from(ranked.order_by(None).subquery())
@@ -98,11 +104,11 @@ class PageReads(Reads):
         found = models_named(db, names[:limit])
         return [found[name] for name in names[:limit]], len(names) > limit
 
-    def asking_models(self, limit: int) -> list[Model]:
-        """Models about which a rung asks a human, by name."""
+    def asking_models(self, limit: int, beside: Sequence[NeedGroup] = ()) -> list[Model]:
+        """Models about which a rung asks a human, by name; those of the groups are left out."""
         asks = select(firing_alerts.c.model).where(firing_alerts.c.asks).distinct()
         joined = asks.join(models, models.c.name == firing_alerts.c.model)
-        asking = joined.where(not_(paused_now(self._moment.now)))
+        asking = joined.where(not_(paused_now(self._moment.now)), *without(beside))
         names = list(self._db.scalars(asking.order_by(firing_alerts.c.model).limit(limit)))
         return list(models_named(self._db, names).values())
 
@@ -124,9 +130,11 @@ class PageReads(Reads):
         return _of_each(self._db, decisions, PastValue, names, limit)
 
 
-def _busy_ranked(db: Connection, wanted: Wanted, now: datetime) -> Select[Any]:
+def _busy_ranked(
+    db: Connection, wanted: Wanted, now: datetime, beside: Sequence[NeedGroup]
+) -> Select[Any]:
     """Names of the models about which something is to be said, worst first."""
-    each = each_busy(db, now).where(*matching(wanted)).subquery()
+    each = each_busy(db, now).where(*matching(wanted), *without(beside)).subquery()
     rank = case({state.value: at for at, state in enumerate(WORST_FIRST)}, value=each.c.state)
     query = select(each.c.name).order_by(rank, each.c.rests, each.c.since, each.c.name)
     if wanted.state is None:

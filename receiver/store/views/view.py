@@ -19,6 +19,7 @@ from receiver.store.views.holds import HoldReads
 from receiver.store.views.model_lists import ModelListReads
 from receiver.store.views.models import ModelReads
 from receiver.store.views.moment import Moment
+from receiver.store.views.needs import NeedReads
 from receiver.store.views.page import PageReads
 from receiver.store.views.policies import PolicyReads
 from receiver.store.views.rejections import RejectionReads
@@ -43,6 +44,7 @@ class View:
         self.page = PageReads(self._moment)
         self.sources = SourceReads(self._moment)
         self.targets = TargetReads(self._moment)
+        self.needs = NeedReads(self._moment)
         self.ahead = AheadReads(self._moment)
 
     @property

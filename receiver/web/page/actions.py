@@ -185,6 +185,22 @@ def release_many(wide: Wide) -> Offer:
     )
 
 
+def reject_many(wide: Wide) -> Offer:
+    """Say no to all that a policy's rungs ask."""
+    offer = _about_many(wide, "Reject all of", "reject")
+    if not wide.asking:
+        return replace(offer, blocked="nothing is asked about a model of this policy")
+    return replace(
+        offer,
+        button="Reject all",
+        consequences=(
+            f"{_models(wide.asking, 'asks', 'ask')} now; all of them are answered no.",
+            "No alert and no timer starts a run of them until their episode is over.",
+            "An operator can still order one.",
+        ),
+    )
+
+
 def _about_many(wide: Wide, button: str, act: str) -> Offer:
     what = f"policy {wide.name}" if wide.name else "everything"
     query = f"?policy={quote(wide.name, safe='')}" if wide.name else ""

@@ -62,6 +62,7 @@ ON_MANY = _offered(
         "pause": actions.pause_many,
         "resume": actions.resume_many,
         "release": actions.release_many,
+        "reject": actions.reject_many,
     },
 )
 

@@ -1,23 +1,29 @@
 """Reads one page of the log for the timeline, with the API's filters and cursor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from receiver.store.store import Store
-from receiver.store.views.decisions import DECISION_FILTERS
+from receiver.store.views.decisions import DECISION_FILTERS, StoredDecision
+from receiver.store.views.paging import Page
+from receiver.store.views.view import View
 from receiver.web.decisions import ASKED, WORDS
 from receiver.web.page.timeline import StoryLine, fold
-from receiver.web.params import bad, cursor, filters, moment, number
+from receiver.web.params import cursor, filters, moment, number
+from receiver.web.problems import Problem
 
 ROWS = 200
 """Decisions read for one page; folded they are fewer lines."""
 
 STORY_ROWS = 100
+
+NOTHING: Page[StoredDecision] = Page((), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class Log:
         asked: The filters as they were asked for, for the bar.
         older: Address of the next page, None on the last.
         api: The same question to the API.
+        wrong: What is wrong with the filters; nothing was looked for then.
 
     """
 
@@ -38,26 +45,18 @@ class Log:
     choices: Mapping[str, Sequence[str]]
     older: str | None
     api: str
+    wrong: Sequence[str] = ()
 
 
 def read(store: Store, request: Request) -> Log:
-    """One page, by the filters of the request. Raises `Problem` 400."""
+    """One page, by the filters of the request; what is wrong with them stands over the form."""
     asked = {name: value for name, value in request.query_params.multi_items() if value}
-    unknown = next((name for name in asked if name not in ASKED), None)
-    if unknown is not None:
-        raise bad(f"{unknown[:40]!a} is not a filter here; known: {', '.join(ASKED)}")
     request = _with_query(request, asked)
+    kept = {name: value for name, value in asked.items() if name not in {"cursor", "limit"}}
     with store.view() as view:
         now = view.now
-        page = view.decisions.page(
-            filters(request, DECISION_FILTERS, WORDS),
-            since=moment(request, "since", now),
-            until=moment(request, "until", now),
-            before=cursor(request, lambda text: number("cursor", text)),
-            limit=ROWS,
-            labels=False,
-        )
-    kept = {name: value for name, value in asked.items() if name not in {"cursor", "limit"}}
+        wrong = _wrong(request, asked, now)
+        page = NOTHING if wrong else _page(view, request, now)
     older = page.next_cursor and f"/ui/decisions?{urlencode({**kept, 'cursor': page.next_cursor})}"
     return Log(
         now=now,
@@ -67,7 +66,44 @@ def read(store: Store, request: Request) -> Log:
         choices={name: [str(word) for word in words] for name, words in WORDS.items()},
         older=older or None,
         api=f"/decisions?{urlencode(kept)}" if kept else "/decisions",
+        wrong=wrong,
     )
+
+
+def _page(view: View, request: Request, now: datetime) -> Page[StoredDecision]:
+    return view.decisions.page(
+        filters(request, DECISION_FILTERS, WORDS),
+        since=moment(request, "since", now),
+        until=moment(request, "until", now),
+        before=cursor(request, _number),
+        limit=ROWS,
+        labels=False,
+    )
+
+
+def _number(text: str) -> int:
+    return number("cursor", text)
+
+
+def _wrong(request: Request, asked: Mapping[str, str], now: datetime) -> Sequence[str]:
+    """Everything that is wrong with the filters, not only the first."""
+    said = [
+        f"{name[:40]!a} is not a filter here; known: {', '.join(ASKED)}"
+        for name in asked
+        if name not in ASKED
+    ]
+    checks: list[Callable[[], object]] = [
+        *(partial(filters, request, (name,), WORDS) for name in WORDS),
+        partial(moment, request, "since", now),
+        partial(moment, request, "until", now),
+        partial(cursor, request, _number),
+    ]
+    for check in checks:
+        try:
+            check()
+        except Problem as problem:
+            said.append(problem.detail)
+    return said
 
 
 def story_of(store: Store, model: str) -> Sequence[StoryLine]:

@@ -25,6 +25,7 @@ from receiver.core.sources import Belief
 from receiver.core.target_health import TargetStanding, cure
 from receiver.store.store import Store
 from receiver.store.views.models import FiringSize
+from receiver.store.views.needs import NeedGroup
 from receiver.store.views.page import PastRun, PastValue, Wanted
 from receiver.store.views.rejections import Rejection
 from receiver.store.views.view import View
@@ -39,6 +40,12 @@ LAST_RUNS = 10
 LAST_VALUES = 60
 RECENT = 60
 MOST_WAITING = 20
+FEW = 3
+"""So many models of one kind are shown one by one; more are a group, told in one row."""
+
+MOST_ALIKE = 3
+"""Lines of one policy and reason among the latest decisions."""
+
 MOST_LINES = 3
 UNHEARD = {"state": AnnouncementState.GIVEN_UP.value}
 
@@ -109,6 +116,8 @@ class Overview:
     models: Sequence[ModelCard]
     more: bool
     counts: Mapping[ModelState, int]
+    groups: Sequence[NeedGroup]
+    more_needs: int
     waiting: Sequence[Dispatch]
     asking: Sequence[ModelCard]
     rejections: Sequence[Rejection]
@@ -134,14 +143,25 @@ class Overviews:
         with self._store.view() as view:
             now, page = view.now, view.page
             pauses = view.models.pauses()
-            found, more = page.worst_models(wanted, skip=skip, limit=MODELS_PER_PAGE)
-            asking = page.asking_models(MOST_WAITING)
+            needs = view.needs.groups()
+            groups = [group for group in needs if group.count > FEW]
+            found, more = page.worst_models(
+                wanted,
+                skip=skip,
+                limit=MODELS_PER_PAGE,
+                beside=groups if wanted == EVERYONE else (),
+            )
+            waiting = view.dispatches.waiting(MOST_WAITING, groups)
+            asking = page.asking_models(max(0, MOST_WAITING - len(waiting)), groups)
+            single = sum(one.count for one in needs if one not in groups and one.target is None)
             return Overview(
                 now=now,
                 models=self._cards(view, policy_set, found, pauses),
                 more=more,
                 counts=page.counts(),
-                waiting=view.dispatches.waiting(MOST_WAITING),
+                groups=[group for group in groups if group.target is None],
+                more_needs=max(0, single - len(waiting) - len(asking)),
+                waiting=waiting,
                 asking=self._cards(view, policy_set, asking, pauses),
                 rejections=view.rejections.newest(MOST_WAITING) if rejections else (),
                 unheard=view.announcements.page(UNHEARD, limit=MOST_WAITING).rows,
@@ -151,7 +171,7 @@ class Overviews:
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
                 observing=[p.name for p in policy_set.policies if p.mode is Mode.OBSERVE],
-                recent=fold(view.decisions.page({}, limit=RECENT, labels=False).rows),
+                recent=_varied(fold(view.decisions.page({}, limit=RECENT, labels=False).rows)),
             )
 
     def one(self, policy_set: PolicySet, name: str) -> Close | None:
@@ -216,6 +236,21 @@ class Overviews:
                 )
             )
         return cards
+
+
+EVERYONE = Wanted()
+
+
+def _varied(lines: Sequence[StoryLine]) -> list[StoryLine]:
+    """The latest lines without the tenth like one: a storm would hide everything else."""
+    seen: dict[tuple[str, str | None], int] = {}
+    shown = []
+    for line in lines:
+        kind = (line.newest.reason, line.newest.policy)
+        seen[kind] = seen.get(kind, 0) + 1
+        if line.newest.outcome != "hold" or seen[kind] <= MOST_ALIKE:
+            shown.append(line)
+    return shown
 
 
 def _failing(view: View, policy_set: PolicySet) -> list[FailingTarget]:

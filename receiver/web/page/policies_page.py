@@ -23,6 +23,7 @@ class Wide:
         name: The policy's; empty for everything.
         pause: The one in force.
         firing: How many of its models fire.
+        asking: About how many of them a rung asks a human.
         stormed: How many of them a storm holds; only `release` lets them go.
 
     """
@@ -32,6 +33,7 @@ class Wide:
     pause: Pause | None
     firing: int
     stormed: int
+    asking: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ def _wide(view: View, policy_set: PolicySet, name: str, pauses: Sequence[Pause])
         pause=next(mine, None),
         firing=view.models.count_firing(name),
         stormed=_stormed(view, storms),
+        asking=sum(
+            group.count for group in view.needs.groups() if group.asks and group.policy == name
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """The routes of the operators' page, `GET /` and below."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -11,14 +12,17 @@ from starlette.routing import Route
 
 from receiver.config import Role
 from receiver.core.models import ModelState
+from receiver.core.policies import shown
+from receiver.core.policy_set import PolicySet
 from receiver.store.views.page import Wanted
 from receiver.web.auth import Caller, require
+from receiver.web.models import labels_in, wanted_of
 from receiver.web.page import details, log_page, policies_page, rendering
 from receiver.web.page.error_page import Answering, in_html
 from receiver.web.page.forms import Acting
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
 from receiver.web.page.teaching import lesson_for
-from receiver.web.params import bad, number, only
+from receiver.web.params import number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
@@ -49,6 +53,7 @@ class Showing:
             self._route("/ui/dispatches/{id}", self.dispatch),
             self._route("/ui/rejections/{id}", self.rejection),
             self._route("/ui/static/{name}", self.static),
+            self._route("/ui/{path:path}", self.nothing),
         ]
 
     def _route(self, path: str, answer: Answering) -> Route:
@@ -57,10 +62,10 @@ class Showing:
     async def overview(self, request: Request) -> Response:
         """The models, worst first, and what needs a human."""
         caller = self._reader(request)
-        only(request, ("state", "q", "skip", "done"))
-        wanted = Wanted(_state(request), request.query_params.get("q", "").strip())
-        skip = min(number("skip", request.query_params.get("skip", "0")), MOST_SKIPPED)
+        only(request, (*MODEL_FILTERS, "skip", "done"))
         loaded = self._service.loaded
+        said, wanted, wrong = _asked(request, loaded.policy_set)
+        skip = min(number("skip", request.query_params.get("skip", "0")), MOST_SKIPPED)
         seen = await run_in_threadpool(
             self._overviews.read,
             loaded.policy_set,
@@ -74,9 +79,15 @@ class Showing:
             seen=seen,
             now=seen.now,
             wanted=wanted,
+            said=said,
+            wrong=wrong,
+            policies=[policy.name for policy in loaded.policy_set.policies],
+            targets=list(loaded.config.targets),
+            at=_overview_at,
             skip=skip,
-            before=None if skip == 0 else _overview_at(wanted, max(0, skip - MODELS_PER_PAGE)),
-            after=_overview_at(wanted, skip + MODELS_PER_PAGE) if seen.more else None,
+            status=HTTPStatus.BAD_REQUEST if wrong else HTTPStatus.OK,
+            before=None if skip == 0 else _overview_at(said, max(0, skip - MODELS_PER_PAGE)),
+            after=_overview_at(said, skip + MODELS_PER_PAGE) if seen.more else None,
             lesson=lesson_for(request, loaded.config),
             done=await self._done(request),
         )
@@ -119,8 +130,14 @@ class Showing:
     async def decisions(self, request: Request) -> Response:
         """The timeline, by the API's own filters."""
         caller = self._reader(request)
-        shown = await run_in_threadpool(log_page.read, self._service.store, request)
-        return await self._page("decisions.html", caller, log=shown, now=shown.now)
+        log = await run_in_threadpool(log_page.read, self._service.store, request)
+        status = HTTPStatus.BAD_REQUEST if log.wrong else HTTPStatus.OK
+        return await self._page("decisions.html", caller, log=log, now=log.now, status=status)
+
+    async def nothing(self, request: Request) -> Response:
+        """A mistyped address: people get a page, and where else to look."""
+        self._reader(request)
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no page at {shown(request.url.path)}")
 
     async def decision(self, request: Request) -> Response:
         """One decision, whole."""
@@ -170,7 +187,8 @@ class Showing:
 
     async def _page(self, template: str, caller: Caller, **values: Any) -> Response:
         acts = Role.OPERATOR in caller.roles
-        return await rendering.page(template, caller=caller, acts=acts, **values)
+        status = values.pop("status", HTTPStatus.OK)
+        return await rendering.page(template, status, caller=caller, acts=acts, **values)
 
     async def _done(self, request: Request) -> Any:
         """The decision that an act has just left, to be confirmed on the page."""
@@ -181,16 +199,30 @@ class Showing:
         return await run_in_threadpool(details.act_done, self._service.store, decision_id)
 
 
-def _state(request: Request) -> ModelState | None:
-    text = request.query_params.get("state") or None
-    if text is None:
-        return None
-    if text not in list(ModelState):
-        raise bad(f"state can be {', '.join(ModelState)}")
-    return ModelState(text)
+MODEL_FILTERS = ("state", "q", "policy", "target", "labels")
 
 
-def _overview_at(wanted: Wanted, skip: int) -> str:
-    said = {"state": wanted.state or "", "q": wanted.text, "skip": str(skip or "")}
-    query = urlencode({name: value for name, value in said.items() if value})
+def _asked(request: Request, policy_set: PolicySet) -> tuple[dict[str, str], Wanted, str]:
+    """The filters as they were written, what they ask for, and what is wrong with them.
+
+    A form sends the fields that were left empty, too; one that is wrong is shown again.
+    """
+    params = request.query_params
+    said = {name: params[name].strip() for name in MODEL_FILTERS if params.get(name, "").strip()}
+    wrong = []
+    if said.get("state", ModelState.QUIET) not in list(ModelState):
+        wrong.append(f"state can be {', '.join(ModelState)}")
+    try:
+        labels_in(said.get("labels", ""))
+    except Problem as problem:
+        wrong.append(problem.detail)
+    if wrong:
+        return said, Wanted(), "; ".join(wrong)
+    return said, wanted_of(said, policy_set), ""
+
+
+def _overview_at(said: Mapping[str, str], skip: int = 0, **other: str | None) -> str:
+    """The first page with these filters."""
+    asked = {**said, "skip": str(skip or ""), **other}
+    query = urlencode({name: value for name, value in asked.items() if value})
     return f"/?{query}" if query else "/"

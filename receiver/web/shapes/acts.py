@@ -32,6 +32,12 @@ class PolicyBody(CommentBody):
     policy: str | None = None
 
 
+class OnePolicyBody(CommentBody):
+    """Why, and for which policy."""
+
+    policy: str
+
+
 class NamingBody(PolicyBody):
     """Why, and for a model never seen what names it: its policy and labels."""
 

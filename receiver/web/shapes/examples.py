@@ -22,6 +22,7 @@ from receiver.web.shapes.dispatches import (
 from receiver.web.shapes.models import (
     ExplanationJson,
     FiringAlertJson,
+    GroupJson,
     LatestDispatchJson,
     ModelJson,
     ModelsJson,
@@ -317,7 +318,18 @@ NAMED = {**COMMENT, "policy": POLICY, "labels": LABELS}
 DECISIONS: DecisionsJson = {"decisions": [TRIGGERED], "next_cursor": str(DECISION)}
 DISPATCHES: DispatchesJson = {"dispatches": [RUN], "next_cursor": None}
 WHOLE_DISPATCH: WholeDispatchJson = {**RUN, "attempts": [ATTEMPT], "transitions": [TRANSITION]}
-MODELS: ModelsJson = {"models": [HELD], "next_cursor": None}
+STORM: GroupJson = {
+    "kind": "storm",
+    "policy": POLICY,
+    "target": None,
+    "count": 60,
+    "since": DECIDED,
+    "labels": {"alertname": ALERTNAME, "cluster": "eu-1"},
+    "examples": [MODEL, "forecast-uk", "forecast-us"],
+    "orders": 60,
+    "detail": "60 models of policy model-quality are held by a storm: suspect the data",
+}
+MODELS: ModelsJson = {"groups": [STORM], "models": [HELD], "next_cursor": None}
 ORPHANED: OrphanedPauseJson = {
     "policy": "model-drift",
     "since": DECIDED - timedelta(days=2),
@@ -356,6 +368,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Models": MODELS,
     "NamingBody": NAMED,
     "Notification": NOTIFICATION,
+    "OnePolicyBody": {**COMMENT, "policy": POLICY},
     "OpenApi": OPENAPI,
     "PauseBody": {**NAMED, "for": "4h"},
     "PausePolicyBody": {**COMMENT, "policy": POLICY, "for": "4h"},

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from receiver.core.models import ModelState, PauseScope
 from receiver.web.shapes.decisions import GateJson, ReasonWord
-from receiver.web.shapes.describing import About, Cursor, Labels, Moment, Words
+from receiver.web.shapes.describing import About, Count, Cursor, Labels, Moment, Words
 from receiver.web.shapes.dispatches import DispatchJson, RunEndJson, StateWord
 
 
@@ -113,8 +113,28 @@ class WholeModelJson(ModelJson):
     explain: ExplanationJson
 
 
-class ModelsJson(TypedDict):
-    """A page of models, by name."""
+class GroupJson(TypedDict):
+    """Models that need a human for one reason: a storm is one of them."""
 
+    kind: Annotated[
+        str,
+        About("The rung that asks, `parked`, `refused`, or `waiting`: its target starts nothing."),
+    ]
+    policy: Annotated[str | None, About("Null for models that wait for a target.")]
+    target: Annotated[str | None, About("Of models that wait for it.")]
+    count: Count
+    since: Annotated[Moment | None, About("Since when the first of them is.")]
+    labels: Annotated[Labels, About("What all their alerts share.")]
+    examples: Annotated[Sequence[str], About("Three of them.")]
+    orders: Annotated[
+        int | None, About("How many runs `release` may order at most; null if it is no storm.")
+    ]
+    detail: str
+
+
+class ModelsJson(TypedDict):
+    """A page of models, and on the first one what needs a human in groups, the gravest first."""
+
+    groups: Annotated[Sequence[GroupJson], About("Empty on later pages.")]
     models: Sequence[ModelJson]
     next_cursor: Cursor

@@ -1,0 +1,319 @@
+"""What needs a human is told in groups: a storm of sixty is one row, in API and page."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+
+from receiver.core.models import PauseScope
+from receiver.flows.operator import controls
+from receiver.flows.operator.acts import Act
+from tests.described import DescribedPeer
+from tests.examples import alert, resolved
+from tests.fakes import refused, unavailable
+from tests.serving import host, refusal
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+ACT = Act("ops", "a test")
+WHY = {"comment": "the sensor was broken"}
+
+CONFIG = """\
+storage: {min_free: 0}
+targets:
+  pipeline: {kfp: {endpoint: "http://127.0.0.1:9", pipeline: retrain}}
+policies:
+  - name: stormy
+    match: ['alertname=~"HighModelMAE|LowModelR2"']
+    model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,128}"}}
+    target: pipeline
+    storm: {models: 3, within: 10m, wait: 1m}
+  - name: calm
+    match: ['alertname="ModelTooOld"']
+    model: {name: "{user_id}", labels: {user_id: "[a-z0-9-]{1,128}"}}
+    target: pipeline
+"""
+
+
+@pytest.fixture
+def plain(history, tmp_path):
+    with host(history, tmp_path, CONFIG) as plain:
+        yield plain
+
+
+@pytest.fixture
+def peer(plain):
+    return DescribedPeer(plain.url)
+
+
+def strike(history, count, prefix="m"):
+    """So many models begin to fire together."""
+    labels = {"cluster": "eu-1", "severity": "warning"}
+    names = [f"{prefix}{number:03}" for number in range(count)]
+    history.deliver(*(alert(name, starts_at=history.now(), **labels) for name in names))
+    history.clock.pass_(2 * MINUTE)
+    history.tick()
+
+
+def groups(peer, **query):
+    return peer.get("/models", query).json()["groups"]
+
+
+def sections(page):
+    """The page without tags, and how large it is."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+class TestGroups:
+    """`groups` of `GET /models`."""
+
+    def test_nothing_needs_anybody(self, history, peer):
+        """No group of none."""
+        history.deliver(alert("1", name="ModelTooOld"))
+
+        assert groups(peer) == []
+
+    def test_a_storm_is_one(self, history, peer):
+        """How many, by which policy, what they share, three of them, what releasing orders."""
+        strike(history, 60)
+
+        (storm,) = groups(peer)
+
+        assert (storm["kind"], storm["policy"], storm["count"]) == ("storm", "stormy", 60)
+        assert storm["labels"] == {
+            "alertname": "HighModelMAE",
+            "cluster": "eu-1",
+            "severity": "warning",
+        }
+        assert storm["examples"] == ["m000", "m001", "m002"]
+        assert storm["orders"] == 60
+        assert "suspect the data" in storm["detail"]
+        assert storm["since"] == "2026-11-22T12:00:00Z"
+
+    def test_the_gravest_come_first(self, history, peer):
+        """What may run twice, then what was refused, then what asks, then what waits."""
+        strike(history, 5)
+        history.target.accidents = [refused]
+        history.deliver(alert("bad", name="ModelTooOld"))
+        history.send()
+        history.target.accidents = [unavailable]
+        history.deliver(alert("late", name="ModelTooOld"))
+        history.send()
+
+        found = groups(peer)
+
+        assert [one["kind"] for one in found] == ["refused", "storm", "waiting"]
+        assert [one["orders"] for one in found] == [None, 5, None]
+        assert (found[0]["examples"], found[0]["detail"]) == (
+            ["bad"],
+            "1 model of policy calm: refused: 422",
+        )
+        assert (found[2]["target"], found[2]["policy"]) == ("pipeline", None)
+        assert found[2]["detail"] == "1 model waits for target pipeline: connection refused"
+
+    def test_filters_hold_for_them(self, history, peer):
+        """And only the first page has them."""
+        strike(history, 5)
+        history.target.accidents = [unavailable]
+        history.deliver(alert("late", name="ModelTooOld"))
+        history.send()
+
+        assert [one["kind"] for one in groups(peer, state="attention")] == ["storm"]
+        assert [one["kind"] for one in groups(peer, state="waiting")] == ["waiting"]
+        assert groups(peer, state="quiet") == []
+        assert groups(peer, policy="calm") == []
+        first = peer.get("/models", {"limit": "2"}).json()
+        assert groups(peer, limit="2", cursor=first["next_cursor"]) == []
+
+    def test_one_that_differs_shares_less(self, history, peer):
+        """What is said of all is true of all."""
+        strike(history, 5)
+        history.deliver(alert("m004", cluster="eu-1", severity="critical"))
+        history.deliver(alert("other", cluster="us-1", starts_at=history.now()))
+        history.clock.pass_(MINUTE)
+        history.tick()
+
+        (storm,) = groups(peer)
+
+        assert storm["labels"] == {"alertname": "HighModelMAE"}
+
+    def test_paused_models_need_nobody(self, history, peer):
+        """They are in no group."""
+        strike(history, 5)
+        controls.pause(
+            history.store, history.policy_set, ACT, PauseScope.MODEL, "m000", length=None
+        )
+        assert groups(peer)[0]["count"] == 4
+        controls.pause(
+            history.store, history.policy_set, ACT, PauseScope.POLICY, "stormy", length=None
+        )
+
+        assert groups(peer) == []
+
+
+class TestRejectAll:
+    """`POST /reject` of a policy."""
+
+    def test_all_that_ask_are_answered(self, history, peer):
+        """Each in its own log, and once for all."""
+        strike(history, 5)
+
+        done = peer.post("/reject", {**WHY, "policy": "stormy"})
+
+        assert done.status == 200
+        assert done.json()["policy"] == "stormy"
+        assert done.json()["detail"].startswith(
+            "what 5 models of policy stormy asked is rejected by anonymous: the sensor"
+        )
+        history.wait(HOUR, step=10 * MINUTE)
+        assert groups(peer) == []
+        assert history.dispatches() == []
+        own = peer.get("/decisions?model=m003&reason=operator").json()["decisions"]
+        assert len(own) == 1
+
+    def test_nothing_to_reject(self, history, peer):
+        """409; a policy that there is not, 404; none named, 400."""
+        strike(history, 5)
+        history.deliver(
+            *(
+                resolved(f"m{n:03}", cluster="eu-1", severity="warning", ends_at=history.now())
+                for n in range(5)
+            )
+        )
+
+        assert "asks anything" in refusal(peer.post("/reject", {**WHY, "policy": "stormy"}), 409)
+        assert "no policy none" in refusal(peer.post("/reject", {**WHY, "policy": "none"}), 404)
+        assert "policy" in refusal(peer.post("/reject", WHY), 400)
+
+    def test_an_expired_question_is_none(self, history, peer):
+        """It was answered meanwhile, or nobody asks any more."""
+        strike(history, 5)
+        peer.post("/models/m000/approve", WHY)
+
+        done = peer.post("/reject", {**WHY, "policy": "stormy"})
+
+        assert done.json()["detail"].startswith("what 4 models")
+
+
+class TestPage:
+    """The first page in a storm."""
+
+    def test_sixty_equal_rows_are_one(self, history, plain):
+        """Under 100 KB; the row has all that is needed to act."""
+        strike(history, 60)
+
+        page = plain.get("/").text
+        words = sections(page)
+
+        assert len(page.encode()) < 100_000
+        assert page.count('<li class="group"') == 1
+        assert page.count('class="card ') == 0
+        assert "60 models" in words
+        assert "Releasing them orders up to 60 runs" in words
+        assert "cluster=eu-1" in words
+        assert "and 57 more" in words
+        for act in ("release", "reject", "pause"):
+            assert f'href="/ui/acts/{act}?policy=stormy"' in page
+        assert words.count("suspect the data") <= 1 + 3, "the latest decisions name three"
+        listed = plain.get("/?state=attention&policy=stormy")
+        assert listed.text.count('class="card ') == 50
+
+    def test_few_are_shown_one_by_one(self, history, plain):
+        """With what each asks."""
+        strike(history, 4)
+        history.deliver(
+            resolved("m000", cluster="eu-1", severity="warning", ends_at=history.now())
+        )
+
+        page = plain.get("/").text
+
+        assert page.count('<li class="group"') == 0
+        assert page.count("asks you") == 3
+
+    def test_what_is_left_out_is_said(self, history, plain):
+        """The parked and refused come before what asks; the rest has a link."""
+        strike(history, 60)
+        history.target.accidents = [refused] * 30
+        history.deliver(*(alert(f"r{n:02}", name="ModelTooOld") for n in range(30)))
+        while history.send():
+            pass
+
+        page = plain.get("/").text
+
+        assert page.count('<li class="group"') == 2
+        assert page.index("was refused") < page.index("Releasing them orders")
+        assert "and 27 more" in sections(page)
+
+    def test_waiting_models_are_told_by_the_banner(self, history, plain):
+        """Not by hundreds of equal cards."""
+        history.deliver(*(alert(f"w{n:02}", name="ModelTooOld") for n in range(30)))
+        history.target.accidents = [unavailable] * 30
+        while history.send():
+            pass
+
+        page = plain.get("/").text
+
+        assert "30 models wait" in page
+        assert "Nothing needs you" not in page
+        assert page.count('class="card ') == 0
+        assert plain.get("/?state=waiting").text.count('class="card ') == 30
+
+    def test_all_are_rejected_from_the_page(self, history, plain):
+        """The form says how many."""
+        strike(history, 5)
+        form = sections(plain.get("/ui/acts/reject?policy=stormy").text)
+        assert "5 models ask now; all of them are answered no." in form
+
+        sent = plain.ask(
+            "POST",
+            "/ui/acts/reject?policy=stormy",
+            body=b"comment=broken&key=1",
+            headers={
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Sec-Fetch-Site": "same-origin",
+            },
+        )
+
+        assert sent.status == 303
+        assert "Not now: nothing is asked" in sections(
+            plain.get("/ui/acts/reject?policy=stormy").text
+        )
+
+    def test_filters_stay_in_the_form(self, history, plain):
+        """By policy, target, name and labels; what is wrong is said above the list."""
+        strike(history, 2)
+        history.deliver(alert("old", name="ModelTooOld"))
+
+        page = plain.get("/?policy=calm&q=o&labels=user_id=old").text
+        assert page.count('class="card ') == 1
+        assert "<option selected>calm</option>" in page
+        assert 'value="user_id=old"' in page
+        assert plain.get("/?target=pipeline&state=").text.count('class="card ') == 3
+
+        wrong = plain.get("/?state=sleepy&labels=x&q=o")
+        assert wrong.status == 400
+        assert "state can be attention" in wrong.text
+        assert "labels are written as" in wrong.text
+        assert 'name="q" type="search" value="o"' in wrong.text
+
+    def test_a_wrong_filter_of_the_log_keeps_its_form(self, plain):
+        """All that is wrong at once."""
+        page = plain.get("/ui/decisions?since=foo&reason=bla&model=42&cursor=x&no=1")
+        words = sections(page.text)
+
+        assert page.status == 400
+        assert "since is a time such as" in words
+        assert "reason can be" in words
+        assert "cursor" in words
+        assert "is not a filter here" in words
+        assert 'name="model" value="42"' in page.text
+        assert "Nothing was looked for" in words
+
+    @pytest.mark.parametrize("path", ["/ui/xyz", "/ui/dispatches", "/ui/models", "/ui/"])
+    def test_a_mistyped_address_is_a_page(self, plain, path):
+        """People get something to read, and a way out."""
+        page = plain.get(path)
+
+        assert page.status == 404
+        assert page.headers.get_content_type() == "text/html"
+        assert "there is no page at" in sections(page.text)

@@ -31,7 +31,7 @@ ANNOUNCEMENT_TABLE = (
     column("MODEL", "model"),
     column("STATE", "state", style_by="state"),
     column("TRIES", "tries"),
-    column("DETAIL", "detail"),
+    column("DETAIL", "detail", cuts=True),
 )
 
 

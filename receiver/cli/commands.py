@@ -6,12 +6,14 @@ import typer
 
 from receiver.cli import (
     announcements,
+    completion,
     dispatches,
     metrics,
     operator_acts,
     policies,
     polling,
     queries,
+    targets,
     testing,
 )
 from receiver.cli import doctor as doctoring
@@ -37,11 +39,14 @@ app.command(epilog=metrics.METRICS_EXAMPLES)(metrics.metrics)
 app.command(epilog=polling.CHECK_DRIFT_EXAMPLES)(polling.check_drift)
 app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)
 app.command(epilog=policies.POLICIES_EXAMPLES)(policies.policies)
+app.command(epilog=targets.TARGETS_EXAMPLES)(targets.targets)
+app.command(epilog=completion.COMPLETION_EXAMPLES)(completion.completion)
 app.command(epilog=announcements.ANNOUNCEMENTS_EXAMPLES)(announcements.announcements)
 
 
 def run() -> None:
     """Run any command."""
+    completion.prepare()
     try:
         app(prog_name="retrain-receiver")
     except AskError as error:

@@ -30,15 +30,15 @@ DISPATCHES_EXAMPLES = examples(
 )
 
 DISPATCH_TABLE = (
-    moment("CREATED (UTC)", "created_at"),
+    moment("CREATED (UTC)", "created_at", rank=2),
     column("ID", "id"),
     column("MODEL", "model"),
-    column("TARGET", "target"),
+    column("TARGET", "target", rank=4),
     column("STATE", "state", style_by="state"),
-    column("ATTEMPT", "attempt"),
-    column("RUN", "run_id"),
-    column("EFFECT", "effect", style_by="effect"),
-    column("DETAIL", "detail"),
+    column("ATTEMPT", "attempt", rank=6),
+    column("RUN", "run_id", rank=3),
+    column("EFFECT", "effect", style_by="effect", rank=5),
+    column("DETAIL", "detail", rank=1, cuts=True),
 )
 
 

@@ -3,88 +3,31 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from receiver.cli.columns import STYLES, Column, clock, column, moment, shown, visible
+from receiver.cli.tables import GAP, fitting
 from receiver.web.cells import cell
 
 if TYPE_CHECKING:  # rich is loaded only where a terminal shows its tables
     import rich.console
 
-STYLES = {
-    "trigger": "bold green",
-    "hold": "yellow",
-    "skip": "dim",
-    "note": "cyan",
-    "attention": "bold red",
-    "waiting": "bold yellow",
-    "running": "cyan",
-    "paused": "yellow",
-    "held": "yellow",
-    "firing": "red",
-    "quiet": "green",
-    "parked": "bold red",
-    "refused": "bold red",
-    "failed": "red",
-    "unknown": "yellow",
-    "succeeded": "green",
-    "recovered": "green",
-    "no_effect": "yellow",
-    "rejected": "yellow",
-    "given_up": "red",
-    "delivered": "green",
-}
-"""By outcome, model's state, dispatch's state, run's effect."""
-
-LEAST_WIDTH = 24
-"""What a table's last column keeps on a narrow terminal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table: its heading, the cell's text and, on a terminal, its style."""
-
-    heading: str
-    text: Callable[[Mapping[str, Any]], str]
-    style: Callable[[Mapping[str, Any]], str] = lambda _row: ""
-
-
-def column(heading: str, name: str, style_by: str = "") -> Column:
-    """A column that shows one field, coloured by the word in the field `style_by`."""
-    return Column(
-        heading,
-        lambda row: shown(row[name]),
-        lambda row: STYLES.get(str(row.get(style_by)), ""),
-    )
-
-
-def moment(heading: str, name: str) -> Column:
-    """A column that shows a time in UTC, to the second."""
-    return Column(heading, lambda row: clock(row[name]))
-
-
-def clock(stamp: str | None) -> str:
-    """`2026-11-22T09:14:00.123456Z` as `2026-11-22 09:14:00`."""
-    return "" if stamp is None else visible(stamp[:19].replace("T", " "))
-
-
-def shown(value: object) -> str:
-    """A field's value on one line, safe for a terminal."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return visible(", ".join(f"{name}={each}" for name, each in value.items()))
-    return visible(str(value))
-
-
-def visible(text: str) -> str:
-    """Strangers' text with what a terminal would obey (escapes, bidi, line ends) made visible."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
-    )
+__all__ = [
+    "STYLES",
+    "Column",
+    "Screen",
+    "clock",
+    "column",
+    "moment",
+    "print_csv",
+    "print_json",
+    "shown",
+    "visible",
+    "warn",
+    "write_csv",
+]
 
 
 class Screen:
@@ -112,22 +55,40 @@ class Screen:
                 self.line(f"{name:<{width}}  {value}")
 
     def table(self, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Rows under headings. Only a terminal cuts the last column where it ends."""
+        """Rows under headings. On a terminal they fit it: less is shown, and what is, whole."""
         cells = [[each.text(row) for each in columns] for row in rows]
         if self._console is None:
             self._plain([[each.heading for each in columns], *cells])
             return
+        places = fitting(columns, cells, self._console.width)
+        if places is None:
+            self._blocks(columns, rows, cells)
+            return
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="bold")
-        for each in columns[:-1]:
-            table.add_column(each.heading, no_wrap=True)
-        table.add_column(columns[-1].heading, no_wrap=True, ratio=1, min_width=LEAST_WIDTH)
+        table = Table(box=None, expand=True, padding=(0, GAP, 0, 0), header_style="bold")
+        cut = {at for at in places if columns[at].cuts}
+        for at in places:
+            ratio = 1 if at in cut or (not cut and at == places[-1]) else None
+            table.add_column(columns[at].heading, no_wrap=True, ratio=ratio)
         for row, texts in zip(rows, cells, strict=True):
-            styled = zip(texts, columns, strict=True)
-            table.add_row(*(Text(text, style=each.style(row)) for text, each in styled))
+            table.add_row(*(Text(texts[at], style=columns[at].style(row)) for at in places))
         self._console.print(table)
+
+    def _blocks(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Mapping[str, Any]],
+        cells: Sequence[Sequence[str]],
+    ) -> None:
+        """One block for each row: nothing is left out or cut, lines run over."""
+        width = max(len(each.heading) for each in columns)
+        for row, texts in zip(rows, cells, strict=True):
+            for each, text in zip(columns, texts, strict=True):
+                if text:
+                    self.line(f"{each.heading:<{width}}  {text}", each.style(row))
+            self.line()
 
     def _plain(self, lines: Sequence[Sequence[str]]) -> None:
         widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]

@@ -20,9 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
     epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `release`, `forget`, "
-    "`approve`, `reject`, `dispatches`, `policies` and `announcements` ask a running receiver; "
-    "`metrics` asks Prometheus, `doctor`, `check-drift` and `send-test` both. Exit codes: 0 ok, "
-    "1 failed, 2 usage, 3 not found, 4 unreachable.",
+    "`approve`, `reject`, `dispatches`, `policies`, `targets` and `announcements` ask a running "
+    "receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and `send-test` both. "
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
 )
 
 ConfigPath = Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from receiver.cli.client import MOST_ROWS, ReceiverClient, UsageError
 from receiver.cli.epilog import examples
+from receiver.cli.following import follow_decisions
 from receiver.cli.options import (
     SERVER,
     All,
@@ -41,6 +42,7 @@ CSV = "text/csv"
 DECISIONS_EXAMPLES = examples(
     "retrain-receiver decisions --model 42 --since 6h",
     "retrain-receiver decisions --outcome hold --limit 10",
+    "retrain-receiver decisions --follow --policy model-quality",
     "retrain-receiver decisions --since 30d --all -o csv > decisions.csv",
     "retrain-receiver decisions 1795333142754524     one, with every rung and the raw alert",
 )
@@ -57,9 +59,9 @@ DECISION_TABLE = (
     moment("TIME (UTC)", "decided_at"),
     column("ID", "id"),
     column("MODEL", "model"),
-    column("ALERT", "alertname"),
+    column("ALERT", "alertname", rank=2),
     column("REASON", "reason", style_by="outcome"),
-    column("DETAIL", "detail"),
+    column("DETAIL", "detail", rank=1, cuts=True),
 )
 
 
@@ -78,11 +80,11 @@ def _last_dispatch(row: Mapping[str, Any]) -> str:
 MODEL_TABLE = (
     column("MODEL", "model"),
     column("STATE", "state", style_by="state"),
-    column("POLICY", "policy"),
-    Column("FIRING", _firing),
-    moment("COOLDOWN UNTIL (UTC)", "cooldown_until"),
-    moment("NEXT CHECK (UTC)", "next_check_at"),
-    Column("LAST DISPATCH", _last_dispatch),
+    column("POLICY", "policy", rank=3),
+    Column("FIRING", _firing, rank=2, cuts=True),
+    moment("COOLDOWN UNTIL (UTC)", "cooldown_until", rank=4),
+    moment("NEXT CHECK (UTC)", "next_check_at", rank=1),
+    Column("LAST DISPATCH", _last_dispatch, rank=5),
 )
 
 
@@ -117,6 +119,9 @@ def decisions(
     notification_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Of this notification.")
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is decided, until Ctrl-C.")
+    ] = False,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="From then on: 2026-11-22T09:14:00Z or 6h.")
     ] = None,
@@ -147,9 +152,13 @@ def decisions(
     query = {name: value for name, value in filters.items() if value is not None}
     receiver = peer(server, token_file)
     if decision_id is not None:
-        if query or all_:
+        if query or all_ or follow:
             raise UsageError("an ID stands alone; filters are for lists")
         show_decision(receiver.get(f"/decisions/{quote(decision_id, safe='')}"), output)
+    elif follow:
+        if output is Format.CSV or all_ or until is not None:
+            raise UsageError("--follow goes on: it takes no -o csv, --all or --until")
+        follow_decisions(receiver, query, limit, output)
     elif output is Format.CSV:
         _print_decisions_csv(receiver, query, None if all_ else limit)
     elif all_:

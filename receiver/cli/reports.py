@@ -24,7 +24,7 @@ TRANSITION_TABLE = (
     moment("TIME (UTC)", "at"),
     column("STATE", "state", style_by="state"),
     column("BY", "actor"),
-    column("DETAIL", "detail"),
+    column("DETAIL", "detail", cuts=True),
 )
 ATTEMPT_TABLE = (
     column("ATTEMPT", "number"),
@@ -32,7 +32,7 @@ ATTEMPT_TABLE = (
     moment("ENDED (UTC)", "ended_at"),
     column("FAILURE", "failure", style_by="failure"),
     column("STATUS", "status_code"),
-    column("DETAIL", "detail"),
+    column("DETAIL", "detail", cuts=True),
 )
 RUN_TABLE = (
     moment("CREATED (UTC)", "created_at"),
@@ -41,7 +41,7 @@ RUN_TABLE = (
     column("RUN", "run_id"),
     column("EFFECT", "effect", style_by="effect"),
     column("VERDICT", "verdict"),
-    column("DETAIL", "detail"),
+    column("DETAIL", "detail", cuts=True),
 )
 
 LAST_RUNS = 5

@@ -2,9 +2,11 @@
 
 import fcntl
 import inspect
+import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -16,11 +18,13 @@ import pytest
 from receiver import __version__
 from receiver.demo.run import run_demo
 from tests.commands import EVIL, Ended
+from tests.posts import entry, post
 from tests.serving import NO_AUTH, Served
 
-ACTING = ("retrain", "pause", "resume", "approve", "reject")
-ASKING = ("decisions", "models", "explain", *ACTING, "dispatches", "policies", "announcements")
-COMMANDS = ("serve", "check-config", "demo", *ASKING)
+ACTING = ("retrain", "pause", "resume", "release", "forget", "approve", "reject")
+ASKING = ("decisions", "models", "explain", *ACTING, "dispatches", "policies")
+ASKING = (*ASKING, "announcements", "targets")
+COMMANDS = ("serve", "check-config", "demo", "completion", *ASKING)
 
 
 class TestTerminal:
@@ -41,6 +45,27 @@ class TestTerminal:
         assert max(map(len, lines)) <= WIDTH
         assert any("…" in line for line in lines)
         assert not any(EVIL[:4] in line or "\u202e" in line for line in lines)
+
+    @pytest.mark.parametrize("command", ["decisions", "models", "dispatches", "targets"])
+    @pytest.mark.parametrize("width", [80, 60])
+    def test_tables_fit(self, served, command, width):
+        """Nothing is cut but details: ids and states stay whole, other columns are left out."""
+        written = on_terminal(served, command, width=width)
+        lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in written.splitlines()]
+
+        table = [line for line in lines if not line.startswith("pipeline: ")]
+        assert max(map(len, table)) <= width
+        for name, value in whole(served, command):
+            assert value in written, name
+
+    @pytest.mark.parametrize("command", ["decisions", "models", "dispatches", "targets"])
+    def test_a_narrow_terminal_gets_blocks(self, served, command):
+        """One record per block, with every field; lines run over rather than lose something."""
+        written = on_terminal(served, command, width=50)
+
+        assert "…" not in written
+        for name, value in whole(served, command):
+            assert value in written, name
 
     @pytest.mark.parametrize("command", COMMANDS)
     def test_help_teaches(self, cli, command):
@@ -73,6 +98,50 @@ class TestTerminal:
         assert ended.stderr == b""
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_taught(cli, shell):
+    """The script asks us, and we answer with commands and options."""
+    script = cli("completion", shell)
+
+    assert script.code == 0
+    assert "_RETRAIN_RECEIVER_COMPLETE" in script.out
+    assert cli("completion", "tcsh").code == 2
+
+
+def test_a_shell_is_answered():
+    """What begins so, of commands and of a command's options."""
+
+    def asked(words):
+        environment = {
+            **os.environ,
+            "_RETRAIN_RECEIVER_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        }
+        command = [sys.executable, "-m", "receiver"]
+        ended = subprocess.run(command, env=environment, capture_output=True, check=False)
+        return ended.stdout.decode().split()
+
+    assert asked("retrain-receiver mod") == ["models"]
+    assert asked("retrain-receiver models --sta") == ["--state"]
+
+
+def test_the_log_is_followed(served):
+    """What is decided meanwhile comes by itself, once; Ctrl-C ends it well."""
+    command = [sys.executable, "-m", "receiver", "decisions", "--follow", "--limit", "1"]
+    with subprocess.Popen(
+        [*command, "--server", served.url, "-o", "json"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        first = json.loads(process.stdout.readline())
+        done = served.post("/webhook", post(entry("followed"))).json()["decisions"]
+        second = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+    assert second["id"] == done[0]["id"] > first["id"]
+    assert process.returncode == 0
+
+
 def test_check_config(cli, tmp_path):
     """A valid file is exit 0, with what it lacks; a broken one exit 1, each place and cure."""
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
@@ -82,7 +151,7 @@ def test_check_config(cli, tmp_path):
     missing, valid = cli("check-config", "--config", str(good)).out.splitlines()
     assert missing.startswith("missing: sources: there are none")
     assert valid == f"{good} is valid"
-    ended = cli("check-config", "--config", str(bad))
+    ended = cli("check-config", str(bad))
     assert ended.code == 1
     assert "policies[0].tarket: unknown setting; did you mean 'target'?" in ended.err
 
@@ -145,15 +214,31 @@ def test_the_demo_can_be_called_so():
 WIDTH = 90
 
 
-def on_terminal(served: Served, **environment: str) -> str:
-    """What `decisions` writes to a terminal of `WIDTH` columns."""
+WHOLE = {
+    "decisions": ("id", "reason"),
+    "models": ("model", "state"),
+    "dispatches": ("id", "state"),
+    "targets": ("name", "state"),
+}
+"""What people paste, and what they look for first."""
+
+
+def whole(served: Served, command: str) -> list[tuple[str, str]]:
+    rows = served.get(f"/{command}").json()[command]
+    return [(name, str(row[name])) for row in rows for name in WHOLE[command] if name != "state"]
+
+
+def on_terminal(
+    served: Served, command: str = "decisions", *, width: int = 90, **environment: str
+) -> str:
+    """What a command writes to a terminal of so many columns."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, WIDTH, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     without = {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}
     inherited = {name: value for name, value in os.environ.items() if name not in without}
-    command = [sys.executable, "-m", "receiver", "decisions", "--server", served.url]
+    called = [sys.executable, "-m", "receiver", command, "--server", served.url]
     with subprocess.Popen(
-        command, stdout=theirs, env={**inherited, "TERM": "xterm-256color", **environment}
+        called, stdout=theirs, env={**inherited, "TERM": "xterm-256color", **environment}
     ) as process:
         os.close(theirs)
         written = b""

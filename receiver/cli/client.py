@@ -68,13 +68,15 @@ class ReceiverClient:
     def page(self, name: str, query: Mapping[str, str], limit: int | None) -> dict[str, Any]:
         """The newest of a list, or for None all its pages as one. Raises `AskError`."""
         entries: list[Any] = []
+        besides: dict[str, Any] = {}
         asked = dict(query)
         while True:
             left = MOST_ROWS if limit is None else limit - len(entries)
             page = self.get(f"/{name}", {**asked, "limit": str(left)})
+            besides = besides or page  # what only the first page tells
             entries += page[name]  # fewer than asked for, if they are large
             if page["next_cursor"] is None or len(entries) == limit:
-                return {name: entries, "next_cursor": page["next_cursor"]}
+                return {**besides, name: entries, "next_cursor": page["next_cursor"]}
             asked["cursor"] = page["next_cursor"]
 
     def lines(self, path: str, query: Mapping[str, str], media_type: str) -> Iterator[str]:

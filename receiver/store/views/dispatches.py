@@ -11,11 +11,11 @@ from receiver.core.run_ends import RunEnd
 from receiver.store.column_types import storable
 from receiver.store.compiled_select import columns_of
 from receiver.store.dispatch_rows import dispatch_of
-from receiver.store.tables import attempts, dispatches, models, transitions
+from receiver.store.tables import attempts, dispatches, models, run_ends, transitions
 from receiver.store.views.moment import Reads
 from receiver.store.views.needs import NeedGroup, without
 from receiver.store.views.paging import MOST_ROWS, Page, filtered, page_of
-from receiver.store.views.run_ends import run_ends_of
+from receiver.store.views.run_ends import run_end_of, run_ends_of
 
 DISPATCH_FILTERS = ("model", "policy", "target", "state")
 
@@ -64,6 +64,16 @@ class Moving:
 
 class DispatchReads(Reads):
     """Reads of the outbox."""
+
+    def ended_since(self, since: datetime) -> list[tuple[RunEnd, datetime | None]]:
+        """Runs that ended since then, and when each was sent if its dispatch is still there."""
+        query = (
+            select(run_ends, dispatches.c.sent_at)
+            .outerjoin(dispatches, dispatches.c.id == run_ends.c.dispatch_id)
+            .where(run_ends.c.ended_at >= since)
+            .order_by(run_ends.c.ended_at)
+        )
+        return [(run_end_of(row), row.sent_at) for row in self._db.execute(query)]
 
     def page(
         self,

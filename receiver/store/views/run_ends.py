@@ -124,7 +124,7 @@ def _signs(row: Any) -> Signs:
 
 def run_end_of(row: Row[Any]) -> RunEnd:
     """A row of `run_ends` as a core value."""
-    columns = dict(row._mapping)
+    columns = {column.name: row._mapping[column.name] for column in run_ends.c}
     verdict = Verdict(row.verdict) if row.verdict else None
     return RunEnd(**{**columns, "state": DispatchState(row.state), "verdict": verdict})
 

@@ -1,5 +1,6 @@
 """A receiver without threads and sockets: the test says what happens, and when."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from receiver.core.alerts import Alert
@@ -122,6 +123,17 @@ class History:
         with self.store.view() as view:
             page = view.decisions.page(filters, limit=MOST_ROWS)
         return list(reversed(page.rows))
+
+    def every_decision(self) -> Iterator[StoredDecision]:
+        """The whole log, newest first, however long."""
+        before: int | None = None
+        with self.store.view() as view:
+            while True:
+                page = view.decisions.page({}, before=before, limit=MOST_ROWS)
+                yield from page.rows
+                if page.next_cursor is None:
+                    return
+                before = int(page.next_cursor)
 
     def whole(self, decision: StoredDecision) -> WholeDecision:
         """A decision of the log with what its rungs saw."""

@@ -52,12 +52,19 @@ class Truth:
 
     Attributes:
         spells: Of each model, in order.
+        policies: The policy of each model: of several the first that names it.
 
     """
 
     since: datetime
     until: datetime
     spells: Mapping[str, tuple[Spell, ...]] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def span(self) -> timedelta:
+        """How long it is."""
+        return self.until - self.since
 
     @property
     def bad_hours(self) -> float:
@@ -78,11 +85,13 @@ def truth_of(
     Raises `BadHistory` if the policies know none of the alerts.
     """
     models: dict[str, list[tuple[str, Mapping[str, str], tuple[Firing, ...]]]] = {}
+    policies: dict[str, str] = {}
     unmatched: list[str] = []
     nameless: list[str] = []
     for alert in history.alerts:
         matched = policy_set.match(_probe(alert.labels))
-        if matched.identity is not None:
+        if matched.identity is not None and matched.policy is not None:
+            policies.setdefault(matched.identity.model, matched.policy.name)
             entry = (fingerprint_of(alert.labels), alert.labels, alert.firings)
             models.setdefault(matched.identity.model, []).append(entry)
         elif matched.policy is None:
@@ -99,7 +108,7 @@ def truth_of(
     spells = {
         name: _spells(name, sorted(alerts), apart) for name, alerts in sorted(models.items())
     }
-    return Truth(history.since, history.until, spells), tuple(notes)
+    return Truth(history.since, history.until, spells, policies), tuple(notes)
 
 
 def _nothing(unmatched: Sequence[str], nameless: Sequence[str]) -> str:

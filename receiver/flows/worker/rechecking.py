@@ -57,13 +57,14 @@ def _recheck_all(tx: Tx, policy_set: PolicySet, names: list[str]) -> list[Decisi
         fingerprints=seen,
     )
     for name in names:
-        _recheck(unit, name, seen)
+        recheck_model(unit, name, seen)
     taken = unit.decisions
     unit.save()
     return taken
 
 
-def _recheck(unit: UnitOfWork, name: str, seen: set[str]) -> None:
+def recheck_model(unit: UnitOfWork, name: str, seen: Collection[str]) -> None:
+    """Decide a locked model's alerts of `seen` anew if it is due; expire those nobody confirms."""
     # Another replica's timer may have been here while this one waited for the lock.
     due = unit.models[name].next_check_at
     for entry in unit.alerts_of(name):

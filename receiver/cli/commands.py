@@ -6,6 +6,7 @@ import typer
 
 from receiver.cli import (
     announcements,
+    backtesting,
     completion,
     dispatches,
     metrics,
@@ -41,6 +42,7 @@ app.command(epilog=testing.SEND_TEST_EXAMPLES)(testing.send_test)
 app.command(epilog=policies.POLICIES_EXAMPLES)(policies.policies)
 app.command(epilog=targets.TARGETS_EXAMPLES)(targets.targets)
 app.command(epilog=completion.COMPLETION_EXAMPLES)(completion.completion)
+app.command(epilog=backtesting.BACKTEST_EXAMPLES)(backtesting.backtest)
 app.command(epilog=announcements.ANNOUNCEMENTS_EXAMPLES)(announcements.announcements)
 
 

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments simulate fuzz faults soak mutants bench peers test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -81,6 +81,9 @@ mutants: .venv-mutants/.installed ## break core and flows in small ways that a t
 
 bench: .venv/.installed ## measure the ratios of docs/performance.md (needs wrk; ARGS="--only webhook")
 	@$(BIN)/python -m bench $(ARGS)
+
+policies: .venv/.installed ## what rules cost in worlds of drifting models, divided by a clairvoyant oracle (a minute)
+	@$(BIN)/python -m bench.policies $(ARGS)
 
 peers: .venv/.installed .tools/ansible-rulebook/.installed ## ask other programs the same questions (Debian's webhook, curl, jq, wrk, default-jre-headless)
 	@$(BIN)/python -m bench.peers $(ARGS)

@@ -142,8 +142,9 @@ class TimedRule(NaiveRule):
 class CostAware(TimedRule):
     """Runs once being bad has cost as much as a run, counted from the last run on.
 
-    The threshold of CARA (Mahadevan and Mathioudakis, "Cost-aware retraining for machine
-    learning", 2024) with what an alert tells: that a model is bad, not by how much.
+    The cumulative threshold of CARA (Mahadevan and Mathioudakis, "Cost-aware retraining for
+    machine learning", Knowledge-Based Systems, arXiv 2310.04216) with what an alert tells: that a
+    model is bad, not by how much.
     """
 
     def __init__(self, policy_set: PolicySet, run_cost: float, bad_hour: float) -> None:

@@ -147,17 +147,20 @@ def study(
     """Judge each policy set, the naive rules with the first one's cooldowns, and the oracle."""
     first = next(iter(policies.values()))
     drawn = sparing(setting, policies.values())
-    results = []
+    results: list[Result] = []
+    sweep: list[Result] = []
+
+    def judged(name: str, make: MakeRule, under: Setting) -> Result:
+        progress(name)
+        draws = results[0].draws if results else None
+        return judge(name, make, under, workers=workers, draws=draws)
+
     for name, policy_set in policies.items():
-        progress(name)
-        results.append(judge(name, ladder(policy_set, drawn), drawn, workers))
+        results.append(judged(name, ladder(policy_set, drawn), drawn))
     for name, make in NAIVE.items():
-        progress(name)
-        results.append(judge(name, partial(_naive, make, first), setting, workers))
-    sweep = []
+        results.append(judged(name, partial(_naive, make, first), setting))
     for name, policy_set in (changed or {}).items():
-        progress(name)
-        sweep.append(judge(name, ladder(policy_set, drawn), drawn, workers))
+        sweep.append(judged(name, ladder(policy_set, drawn), drawn))
     progress("the oracle")
     picture = Picture(setting.runs)
     setting.replay(ladder(first, setting), 0, picture)

@@ -1,0 +1,1 @@
+"""Worlds of drifting models, and what policies cost in them."""

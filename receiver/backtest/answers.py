@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from multiprocessing import get_all_start_methods, get_context
 from typing import TypeAlias
@@ -91,8 +91,9 @@ class Tally:
 
 @dataclass(slots=True)
 class Picture(Tally):
-    """The same, with everything that a timeline shows."""
+    """The same, with everything that a timeline shows; and each decision, if that is asked for."""
 
+    keeps_log: bool = False
     log: list[Decision] = field(default_factory=list)
     drawn_runs: list[ReplayedRun] = field(default_factory=list)
     stretches: list[tuple[str, str, datetime, datetime]] = field(default_factory=list)
@@ -100,7 +101,8 @@ class Picture(Tally):
     def decided(self, decisions: Sequence[Decision]) -> None:
         """Keep the decisions."""
         Tally.decided(self, decisions)
-        self.log += decisions
+        if self.keeps_log:
+            self.log += [replace(one, gates=()) for one in decisions]
 
     def ran(self, run: ReplayedRun) -> None:
         """Keep the run."""

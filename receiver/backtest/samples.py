@@ -50,12 +50,11 @@ class Samples:
     def add_active(self, labels: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
         """Take samples of `ALERTS_FOR_STATE`: each says since when the alert is active."""
         known = self._of(labels).active
-        for at, text in values:
-            value = float(text)
+        for value, first, last in constants(values):
             if known and known[-1][0] == value:
-                known[-1][1].last = float(at)
+                known[-1][1].last = last
             else:
-                known.append((value, Span(float(at), float(at))))
+                known.append((value, Span(first, last)))
 
     def history(self, since: float, until: float) -> History:
         """What fired from the first to the last moment that was asked for."""
@@ -123,6 +122,23 @@ def stretches(moments: Sequence[float], step: float) -> Iterator[tuple[float, fl
         elif last - first == 1:
             yield moments[first], moments[first]
             yield moments[last], moments[last]
+        else:
+            middle = (first + last) // 2
+            waiting += [(middle, last), (first, middle)]
+
+
+def constants(values: Sequence[Sequence[Any]]) -> Iterator[tuple[float, float, float]]:
+    """Each value with its first and last moment, of values that never come back.
+
+    If two samples have the same, so has all between them.
+    """
+    waiting = [(0, len(values) - 1)] if values else []
+    while waiting:
+        first, last = waiting.pop()
+        if values[first][1] == values[last][1]:
+            yield float(values[first][1]), float(values[first][0]), float(values[last][0])
+        elif last - first == 1:
+            waiting += [(last, last), (first, first)]
         else:
             middle = (first + last) // 2
             waiting += [(middle, last), (first, middle)]

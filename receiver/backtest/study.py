@@ -142,6 +142,7 @@ def study(
     notes: Sequence[str] = (),
     changed: Mapping[str, PolicySet] | None = None,
     workers: int = 1,
+    keeps_log: bool = False,
     progress: Callable[[str], None] = lambda _what: None,
 ) -> Study:
     """Judge each policy set, the naive rules with the first one's cooldowns, and the oracle."""
@@ -162,7 +163,7 @@ def study(
     for name, policy_set in (changed or {}).items():
         sweep.append(judged(name, ladder(policy_set, drawn), drawn))
     progress("the oracle")
-    picture = Picture(setting.runs)
+    picture = Picture(setting.runs, keeps_log=keeps_log)
     setting.replay(ladder(first, setting), 0, picture)
     return Study(
         setting=setting,

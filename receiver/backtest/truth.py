@@ -111,6 +111,21 @@ def truth_of(
     return Truth(history.since, history.until, spells, policies), tuple(notes)
 
 
+def require_same_models(truth: Truth, policy_set: PolicySet) -> None:
+    """Raise `BadHistory` if these policies would name one of the models otherwise.
+
+    What is compared must be about the same models; alerts that they don't match are no runs.
+    """
+    for model, spells in truth.spells.items():
+        for alert in {one.fingerprint: one for spell in spells for one in spell.alerts}.values():
+            identity = policy_set.match(_probe(alert.labels)).identity
+            if identity is not None and identity.model != model:
+                raise BadHistory(
+                    f"it names the model {identity.model} where the first names {model}; "
+                    "compare policies that name their models alike, or backtest each by itself"
+                )
+
+
 def _nothing(unmatched: Sequence[str], nameless: Sequence[str]) -> str:
     if nameless:
         return (

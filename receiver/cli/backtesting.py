@@ -22,6 +22,7 @@ from receiver.core.times import parse_time, stamp
 if TYPE_CHECKING:  # pydantic and YAML are slow to load; other commands need neither
     from receiver.backtest.histories import History
     from receiver.backtest.study import Study
+    from receiver.backtest.truth import Truth
     from receiver.config import Config
     from receiver.core.policy_set import PolicySet
 
@@ -50,7 +51,8 @@ Alerts = Annotated[
     ),
 ]
 Prometheus = Annotated[
-    str | None, typer.Option("--prometheus", metavar="URL", help="Ask this Prometheus.")
+    str | None,
+    typer.Option("--prometheus", metavar="URL", help="Ask this Prometheus, not its Grafana."),
 ]
 Database = Annotated[
     bool, typer.Option("--database", help="Read the log in the configuration's storage.")
@@ -183,6 +185,8 @@ def backtest(
         given = run_duration is not None or helps is not None
         runs = RunModels(usual) if given else learned(usual, history.runs)
         changed = swept(first, sweep) if sweep is not None else None
+        for name, other in policies.items():
+            _require_same_models(name, truth, other)
     except BadHistory as error:
         raise AskError(str(error), FAILED) from None
     found = study(
@@ -191,6 +195,7 @@ def backtest(
         bad_hour=amount / PATIENCE if bad_hour is None else bad_hour,
         notes=(*history.notes, *notes),
         changed=changed,
+        keeps_log=decisions is not None,
         workers=min(os.cpu_count() or 1, 4),
         progress=lambda what: _tell(f"replaying {what} …"),
     )
@@ -250,6 +255,16 @@ def _stored(config: "Config", since: datetime) -> "History":
         return history_in_store(store, since)
     finally:
         store.close()
+
+
+def _require_same_models(name: str, truth: "Truth", policy_set: "PolicySet") -> None:
+    from receiver.backtest.histories import BadHistory  # noqa: PLC0415
+    from receiver.backtest.truth import require_same_models  # noqa: PLC0415
+
+    try:
+        require_same_models(truth, policy_set)
+    except BadHistory as error:
+        raise BadHistory(f"{name}: {error}") from None
 
 
 def _save(history: "History", path: Path) -> None:

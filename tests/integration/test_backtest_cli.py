@@ -10,6 +10,7 @@ import pytest
 from receiver.backtest.files import save
 from receiver.backtest.histories import Firing, history_of
 from receiver.store.store import Store
+from tests.commands import Peculiar
 from tests.examples import alert, resolved
 from tests.fakes import NOON, FakeTarget, HandClock
 from tests.histories import History
@@ -172,6 +173,27 @@ def test_what_it_can_t_use(run, args, code, told):
 
     assert ended.code == code
     assert told in ended.err
+
+
+def test_policies_that_name_models_otherwise_are_not_compared(run, tmp_path):
+    """They would be about other models."""
+    other = tmp_path / "other.yaml"
+    text = (FOLDER / "receiver.yaml").read_text()
+    other.write_text(text.replace('name: "{user_id}", labels', 'name: "user-{user_id}", labels'))
+
+    ended = run(*EXAMPLE, "--against", str(other))
+
+    assert ended.code == 1
+    assert "other.yaml: it names the model user-m0 where the first names m0" in ended.err
+
+
+def test_a_page_of_grafana_is_no_prometheus(run):
+    """It is told, with the option that names the address."""
+    with Peculiar(200) as page:
+        ended = run("--config", CONFIG, "--prometheus", page.url, "--since", "1h")
+
+    assert ended.code == 1
+    assert "answers, but not as Prometheus does (no JSON); see --prometheus" in ended.err
 
 
 def test_a_configuration_that_is_not_valid(run, tmp_path):

@@ -195,7 +195,7 @@ def test_thirty_days_are_decided_the_same(flows, policy, route):
     end = NOON + DAYS * 24 * HOUR
     truth, _ = truth_of(history_of(NOON, end, drawn(7)), book)
     runs = RunModels(RunModel(durations=(20 * MINUTE, 50 * MINUTE), helps=0.4))
-    picture = Picture(runs)
+    picture = Picture(runs, keeps_log=True)
     rule = LadderRule(book, sorted(truth.spells), NOON)
 
     Replay(truth, rule, route, runs=runs, seed=3, witness=picture).run()

@@ -8,11 +8,12 @@ import pytest
 from receiver.backtest.files import read_file, read_files, save
 from receiver.backtest.histories import AlertHistory, BadHistory, Firing, History, history_of
 from receiver.backtest.prometheus_history import ask_history
-from receiver.backtest.samples import stretches
+from receiver.backtest.samples import constants, stretches
 from receiver.backtest.truth import truth_of
 from receiver.core.times import stamp
 from tests.examples import policy_set
 from tests.fakes import NOON
+from tests.simulation.plans import seeded
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 LABELS = {"alertname": "HighModelMAE", "user_id": "42"}
@@ -112,6 +113,28 @@ def test_stretches_are_those_of_looking_at_each(length):
                 merged.append([first, last])
 
         assert merged == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_constants_are_those_of_looking_at_each(seed):
+    """A value never comes back, so those between two equal ones need not be looked at."""
+    chance = seeded(f"constants/{seed}")
+    values, value = [], 0
+    for moment in range(chance.randint(1, 200)):
+        value += chance.random() < 0.05
+        values.append([moment, str(value)])
+    found: dict[float, list[float]] = {}
+    for value, first, last in constants(values):
+        found[value] = [found.get(value, [first])[0], last]
+
+    expected = {
+        float(text): [
+            min(at for at, other in values if other == text),
+            max(at for at, other in values if other == text),
+        ]
+        for _, text in values
+    }
+    assert found == expected
 
 
 def test_alertmanagers_listing(read):

@@ -105,7 +105,7 @@ def lived(
     """Replay these firings under one policy."""
     book = policy_set(policy)
     truth, _ = truth_of(history_of(NOON, NOON + hours * HOUR, firings), book)
-    setting, picture = Setting(truth, route, runs), Picture(runs)
+    setting, picture = Setting(truth, route, runs), Picture(runs, keeps_log=True)
     setting.replay(ladder(book, setting), 0, picture)
     return picture
 

@@ -17,7 +17,6 @@ from receiver.core.models import FiringAlert, LatestDispatch, Model
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.core.runs import SOONEST_POLL, next_poll
 from receiver.core.shared_room import Held, SharedRoom
-from receiver.core.storms import calm_models
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker.rechecking import recheck_model
@@ -283,7 +282,7 @@ class LadderRule:
             }
             if policy.storm is not None and held:
                 onsets = self._unit.memory.onsets(policy.name, policy.storm, now)
-                names += sorted(held & calm_models(onsets, policy.storm, now))
+                names += sorted(onsets.calm_models(held))
         return names
 
     def _plan_looks(self, now: datetime) -> None:
@@ -297,7 +296,7 @@ class LadderRule:
                 if not any(one.is_spent for one in usages) and self._released(now):
                     self._look(now + SECOND, now)
             if policy.storm is not None and (Reason.STORM.value, policy.name) in held:
-                onsets = self._unit.memory.onsets(policy.name, policy.storm, now).values()
+                onsets = self._unit.memory.onsets_of(policy.name, policy.storm, now).values()
                 calm = policy.storm.calm
                 ends = [one.emptied_at + calm for one in onsets if one.emptied_at is not None]
                 self._look(min((end for end in ends if end > now), default=now), now)

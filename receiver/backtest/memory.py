@@ -13,7 +13,7 @@ from receiver.core.models import FiringAlert, Model, Pause, with_firing
 from receiver.core.policies import Policy
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.run_ends import INEFFECTIVE, Signs, effect_of
-from receiver.core.storms import ALONE, Gathering, Onset, Storm, gather
+from receiver.core.storms import ALONE, Gathering, Onset, Onsets, Storm
 from receiver.store.model_rows import Delivery
 
 
@@ -82,9 +82,14 @@ def _counts(limit: Limit, whose: str, one: Ordered) -> bool:
 
 
 class NothingCached:
-    """What is remembered of models is never read ahead here."""
+    """What is remembered of models and of storms is never read ahead here."""
 
-    def changed(self, name: str) -> None:
+    @property
+    def storms(self) -> "NothingCached":
+        """Likewise."""
+        return self
+
+    def changed(self, name: str = "") -> None:
         """Nothing has to be read again."""
 
 
@@ -196,7 +201,11 @@ class Memory:
         """Nobody is told."""
         return True
 
-    def onsets(self, policy: str, storm: Storm, now: datetime) -> dict[str, Onset]:
+    def onsets(self, policy: str, storm: Storm, now: datetime) -> Onsets:
+        """The same, for questions about each of them."""
+        return Onsets(self.onsets_of(policy, storm, now), storm, now)
+
+    def onsets_of(self, policy: str, storm: Storm, now: datetime) -> dict[str, Onset]:
         """The models of a policy that fire, or ceased to lately."""
         return {
             name: Onset(model.episode_started_at, model.emptied_at)
@@ -214,9 +223,7 @@ class Memory:
     def _gathering(self, policy: Policy, name: str, began: datetime, now: datetime) -> Gathering:
         if policy.storm is None or now < began + policy.storm.wait:
             return ALONE if policy.storm is None else Gathering()
-        onsets = self.onsets(policy.name, policy.storm, now)
-        onsets[name] = Onset(began)
-        return gather(onsets.values(), began, policy.storm, now)
+        return self.onsets(policy.name, policy.storm, now).around(name, began)
 
     # What follows from deciding.
 

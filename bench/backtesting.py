@@ -6,6 +6,7 @@ ours: asking, reading and replaying. `python -m bench.backtesting [--days 90] [-
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -120,6 +121,7 @@ def measure(models: int, days: int, extra: list[str]) -> None:
                 most = max(most, used_by(asking.pid))
                 time.sleep(0.25)  # noqa: TID251  a sample of memory four times a second
             took = time.perf_counter() - began
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)  # the server is not waited for yet
             out.seek(0)
             told = json.load(out)
     finally:
@@ -127,6 +129,7 @@ def measure(models: int, days: int, extra: list[str]) -> None:
         server.wait()
     say = Console(highlight=False).print
     say(f"{days} days, {models} models, {told['spells']} spells: {took:.0f} s")
+    say(f"{used.ru_utime + used.ru_stime:.0f} s of processor time, of all its processes")
     say(f"{told['results'][0]['draws']} draws, {most:.0f} MiB at most in all its processes")
 
 

@@ -21,7 +21,8 @@ app = typer.Typer(
     help="Alertmanager says that a model got worse: decide, start one run, keep every decision.",
     epilog="`decisions`, `models`, `explain`, `retrain`, `pause`, `resume`, `release`, `forget`, "
     "`approve`, `reject`, `dispatches`, `policies`, `targets` and `announcements` ask a running "
-    "receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and `send-test` both. "
+    "receiver; `metrics` asks Prometheus, `doctor`, `check-drift` and `send-test` both; "
+    "`backtest` asks Prometheus, files or the database; `lint` reads files and servers. "
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable.",
 )
 

@@ -12,8 +12,8 @@ from receiver.core.policies import shown
 from receiver.core.times import parse_time, stamp
 from receiver.json_text import decode
 
-LARGEST = 512 * 1024 * 1024
-"""Bytes of one file: a month of 200 alerts every 15 seconds has less."""
+LARGEST = 128 * 1024 * 1024
+"""Bytes of one file: read as JSON it takes several times as much memory."""
 
 KINDS = (
     "an answer of Prometheus' /api/v1/query_range?query=ALERTS, of Alertmanager's /api/v2/alerts "
@@ -34,7 +34,7 @@ def read_file(path: Path) -> History:
     """The history in a file, whatever kind it is. Raises `BadHistory`."""
     try:
         if path.stat().st_size > LARGEST:
-            raise BadHistory(f"{path} is longer than 512 MiB: export it in parts, one file each")
+            raise BadHistory(f"{path} is longer than 128 MiB: export it in parts, one file each")
         text = path.read_text("utf-8", errors="replace").strip()
     except OSError as error:
         raise BadHistory(f"{path} can't be read: {error.strerror}") from None

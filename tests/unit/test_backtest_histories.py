@@ -229,6 +229,15 @@ def test_a_file_that_is_not_there(tmp_path):
         read_file(tmp_path / "none")
 
 
+def test_a_file_that_would_fill_the_memory(tmp_path):
+    """It is not read at all."""
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(128 * 1024 * 1024 + 1)
+
+    with pytest.raises(BadHistory, match="longer than 128 MiB: export it in parts"):
+        read_file(tmp_path / "large")
+
+
 def test_series_without_the_label_that_names_the_model():
     """The label is named, and so is the rule that dropped it."""
     history = history_of(NOON, after(60), [({"alertname": "HighModelMAE"}, [Firing(NOON, None)])])

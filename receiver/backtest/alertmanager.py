@@ -43,7 +43,8 @@ class Route:
         return tuple(labels.get(name, "") for name in self.group_by)
 
 
-UNGROUPED = Route(timedelta(0), timedelta(0), group_by=("alertname",))
+UNGROUPED = Route(timedelta(0), timedelta(0))
+"""Each model's alerts are told at once, and no other model's beside them."""
 
 
 @dataclass(slots=True)

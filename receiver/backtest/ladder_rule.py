@@ -281,7 +281,7 @@ class LadderRule:
                 if one.held_by == Reason.STORM.value and one.policy == policy.name
             }
             if policy.storm is not None and held:
-                onsets = self._unit.memory.onsets(policy.name, policy.storm, now)
+                onsets = self._unit.memory.sorted_onsets(policy.name, policy.storm, now)
                 names += sorted(onsets.calm_models(held))
         return names
 
@@ -296,7 +296,7 @@ class LadderRule:
                 if not any(one.is_spent for one in usages) and self._released(now):
                     self._look(now + SECOND, now)
             if policy.storm is not None and (Reason.STORM.value, policy.name) in held:
-                onsets = self._unit.memory.onsets_of(policy.name, policy.storm, now).values()
+                onsets = self._unit.memory.onsets(policy.name, policy.storm, now).values()
                 calm = policy.storm.calm
                 ends = [one.emptied_at + calm for one in onsets if one.emptied_at is not None]
                 self._look(min((end for end in ends if end > now), default=now), now)

@@ -13,7 +13,7 @@ from receiver.core.models import FiringAlert, Model, Pause, with_firing
 from receiver.core.policies import Policy
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.run_ends import INEFFECTIVE, Signs, effect_of
-from receiver.core.storms import ALONE, Gathering, Onset, Onsets, Storm
+from receiver.core.storms import Gathering, Onset, Onsets, Storm
 from receiver.store.model_rows import Delivery
 
 
@@ -81,15 +81,32 @@ def _counts(limit: Limit, whose: str, one: Ordered) -> bool:
     return whose == (one.dispatch.model if limit.scope is Scope.MODEL else one.dispatch.policy)
 
 
-class NothingCached:
-    """What is remembered of models and of storms is never read ahead here."""
+class MemoryStorms:
+    """Who began to fire together: sorted once for a moment, until one begins or ceases."""
 
-    @property
-    def storms(self) -> "NothingCached":
-        """Likewise."""
-        return self
+    def __init__(self) -> None:
+        self._sorted: dict[tuple[str, datetime], Onsets] = {}
 
-    def changed(self, name: str = "") -> None:
+    def changed(self) -> None:
+        """What was sorted is old."""
+        self._sorted.clear()
+
+    def of(self, policy: str, now: datetime, sort: Callable[[], Onsets]) -> Onsets:
+        """The onsets of a policy's models at this moment."""
+        key = (policy, now)
+        if key not in self._sorted:
+            self._sorted.clear()  # an earlier moment is not asked about again
+            self._sorted[key] = sort()
+        return self._sorted[key]
+
+
+class MemoryPasts:
+    """What happened to models before; nothing of it is read ahead here."""
+
+    def __init__(self) -> None:
+        self.storms = MemoryStorms()
+
+    def changed(self, name: str) -> None:
         """Nothing has to be read again."""
 
 
@@ -115,6 +132,7 @@ class Memory:
         spans = [limit.span for one in policies for limit in one.limits if limit.span is not None]
         self._limited = any(one.limits for one in policies)
         self._longest = max(spans, default=timedelta(0))
+        self._pasts = MemoryPasts()
 
     # What a unit of work reads when it begins.
 
@@ -137,9 +155,9 @@ class Memory:
         """Nobody pauses the past."""
         return []
 
-    def pasts(self, _models: object, _now: datetime) -> NothingCached:
+    def pasts(self, _models: object, _now: datetime) -> MemoryPasts:
         """Nothing is read ahead."""
-        return NothingCached()
+        return self._pasts
 
     def firing_sets(self, _names: object) -> list[FiringAlert]:
         """Nothing fires yet."""
@@ -201,11 +219,7 @@ class Memory:
         """Nobody is told."""
         return True
 
-    def onsets(self, policy: str, storm: Storm, now: datetime) -> Onsets:
-        """The same, for questions about each of them."""
-        return Onsets(self.onsets_of(policy, storm, now), storm, now)
-
-    def onsets_of(self, policy: str, storm: Storm, now: datetime) -> dict[str, Onset]:
+    def onsets(self, policy: str, storm: Storm, now: datetime) -> dict[str, Onset]:
         """The models of a policy that fire, or ceased to lately."""
         return {
             name: Onset(model.episode_started_at, model.emptied_at)
@@ -222,8 +236,14 @@ class Memory:
 
     def _gathering(self, policy: Policy, name: str, began: datetime, now: datetime) -> Gathering:
         if policy.storm is None or now < began + policy.storm.wait:
-            return ALONE if policy.storm is None else Gathering()
-        return self.onsets(policy.name, policy.storm, now).around(name, began)
+            return Gathering()
+        return self.sorted_onsets(policy.name, policy.storm, now).around(name, began)
+
+    def sorted_onsets(self, policy: str, storm: Storm, now: datetime) -> Onsets:
+        """The same, for a question about each of them."""
+        return self._pasts.storms.of(
+            policy, now, lambda: Onsets(self.onsets(policy, storm, now), storm, now)
+        )
 
     # What follows from deciding.
 

@@ -130,7 +130,7 @@ def _never_given_up(truth: Truth, found: Violations) -> None:
     A clock that jumps within such minutes may cost that, but only where a restart fell into them
     too: then nobody can tell how long they were.
     """
-    if truth.lived.plan.jumps:
+    if truth.lived.plan.jumps or truth.lived.plan.aheads:
         return
     for dispatch_id, moves in truth.moves.items():
         for before, note in pairwise(moves):

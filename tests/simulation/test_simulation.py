@@ -37,6 +37,7 @@ def test_no_promise_is_broken(stores):
         assert made >= ours
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("trouble", [0.0, 1.0])
 def test_a_death_at_any_single_step_breaks_no_promise(stores, trouble):
     """It dies at its Nth step, for every N, with a target that works and with one that fails."""
@@ -50,7 +51,7 @@ def test_a_death_at_any_single_step_breaks_no_promise(stores, trouble):
     assert step > 40
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_no_promise_is_broken_on_postgresql(postgres_stores):
     """Several replicas on the engine that they need; a sample, for each transaction costs more."""
     for seed in range(POSTGRES_SEEDS):

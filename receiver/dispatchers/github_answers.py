@@ -12,6 +12,7 @@ from typing import Any
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.policies import shown
+from receiver.dispatchers.github_cures import cure_of_403, cure_of_422
 from receiver.dispatchers.refusals import REFUSALS
 
 READ_REFUSALS: AbstractSet[int] = frozenset(
@@ -20,6 +21,9 @@ READ_REFUSALS: AbstractSet[int] = frozenset(
 
 REQUIRED_INPUT = re.compile(r"[Rr]equired input '([^']+)' not provided")
 """GitHub's sentence about an input without a default that a request does not have."""
+
+ONLY_FOR_NOW = ("rate limit", "abuse detection")
+"""In a 403: GitHub waits for us to be slower, whatever its headers say."""
 
 LONGEST_MESSAGE = 500
 LONGEST_QUOTE = 200
@@ -75,7 +79,7 @@ class GithubAnswer:
             and (
                 "retry-after" in self.headers
                 or self.headers.get("x-ratelimit-remaining") == "0"
-                or "rate limit" in self.body.lower()
+                or any(words in self.body.lower() for words in ONLY_FOR_NOW)
             )
         )
 
@@ -137,26 +141,38 @@ def _refusal(answer: GithubAnswer, dispatch: Dispatch, credentials: str) -> str:
         case HTTPStatus.UNAUTHORIZED:
             return f"{refused}; renew {credentials}"
         case HTTPStatus.FORBIDDEN:
-            return f"{refused}; {credentials} needs 'Actions: write' on {place['repository']}"
+            said = str(answer.content.get("message", answer.body))
+            cure = cure_of_403(said, answer.headers, credentials, place["repository"])
+            return f"{refused}; {cure}"
         case HTTPStatus.NOT_FOUND:
             return (
                 f"{refused}; {where} must be on the default branch, and {credentials} needs access"
             )
-        case HTTPStatus.UNPROCESSABLE_ENTITY if _left_out(answer, dispatch):
-            return (
-                f"{refused}; it was left out of what is sent: the target's `inputs` do not name "
-                "it, or it is the value of an alert that has none (give the rule an annotation "
-                f"`value`, or {place['workflow']} a default and `required: false`)"
-            )
-        case HTTPStatus.UNPROCESSABLE_ENTITY if (
-            "nexpected input" in answer.body or "workflow_dispatch" in answer.body
-        ):
-            return (
-                f"GitHub refused with 422; {where} must hold: {_lines_to_add(dispatch)}; "
-                f"it said {answer.quoted}"
-            )
+        case HTTPStatus.UNPROCESSABLE_ENTITY:
+            return _unprocessable(answer, dispatch, where)
         case _:
             return refused
+
+
+def _unprocessable(answer: GithubAnswer, dispatch: Dispatch, where: str) -> str:
+    """What is wrong with a workflow, or with what was sent to it."""
+    workflow = dispatch.place["workflow"]
+    refused = f"GitHub refused with {answer.status}: {answer.quoted}"
+    cure = cure_of_422(answer.body, workflow, dispatch.place["ref"])
+    if cure is not None:
+        return f"{refused}; {cure}"
+    if _left_out(answer, dispatch):
+        return (
+            f"{refused}; it was left out of what is sent: the target's `inputs` do not name "
+            "it, or it is the value of an alert that has none (give the rule an annotation "
+            f"`value`, or {workflow} a default and `required: false`)"
+        )
+    if "nexpected input" in answer.body or "workflow_dispatch" in answer.body:
+        return (
+            f"GitHub refused with 422; {where} must hold: {_lines_to_add(dispatch)}; "
+            f"it said {answer.quoted}"
+        )
+    return refused
 
 
 def _left_out(answer: GithubAnswer, dispatch: Dispatch) -> bool:

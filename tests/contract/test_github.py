@@ -276,6 +276,58 @@ def test_a_refusal_says_what_to_mend(peer, dispatcher, status, cure):
     assert cure in str(failure_to_start(dispatcher, dispatch_to(peer)))
 
 
+SSO = "https://github.com/orgs/acme/sso?authorization_request=A1"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "cure"),
+    [
+        (403, "Resource protected by organization SAML enforcement.", f"single sign-on: {SSO}"),
+        (403, "the organization has an IP allow list enabled", "organisation's IP allow list"),
+        (403, "Repository was archived so is read-only.", "acme/models is archived"),
+        (403, "GitHub Actions is disabled for this repository.", "enable Actions in the settings"),
+        (403, "Sorry. Your account was suspended.", "is suspended: lift that"),
+        (403, "Resource not accessible by personal access token", "needs 'Actions: write'"),
+        (
+            422,
+            "Cannot trigger a 'workflow_dispatch' on a disabled workflow",
+            "enable retrain-model.yaml on the Actions page",
+        ),
+        (422, "No ref found for: main", "'main' is no branch or tag of the repository"),
+        (422, "Invalid input: object has more than 10 properties", "takes fewer inputs"),
+    ],
+)
+def test_a_cure_fits_what_github_says(peer, dispatcher, status, said, cure):
+    """Nobody is sent to mend what is right: a permission, a workflow's lines."""
+    sso = {"X-GitHub-SSO": f"required; url={SSO}"}
+    peer.answer_next(answering(status, {"message": said}, headers=sso))
+
+    error = failure_to_start(dispatcher, dispatch_to(peer))
+
+    assert error.failure is Failure.REFUSED
+    assert cure in str(error)
+    assert ("Actions: write" in str(error)) is ("Actions: write" in cure)
+    assert "run-name:" not in str(error)
+
+
+def test_single_sign_on_without_a_link(peer, dispatcher):
+    """A token's own page has it too; what is no link is not shown."""
+    said = {"message": "Resource protected by organization SAML enforcement."}
+    peer.answer_next(answering(403, said, headers={"X-GitHub-SSO": "partial-results; x=1"}))
+
+    assert "'Configure SSO'" in str(failure_to_start(dispatcher, dispatch_to(peer)))
+
+
+def test_abuse_detection_only_waits(peer, dispatcher):
+    """An older server's word for a rate limit, without a header that says how long."""
+    said = "You have triggered an abuse detection mechanism. Please wait a few minutes."
+    peer.answer_next(answering(403, {"message": said}))
+
+    error = failure_to_start(dispatcher, dispatch_to(peer))
+
+    assert (error.failure, error.retry_after) == (Failure.UNAVAILABLE, timedelta(minutes=1))
+
+
 @pytest.mark.parametrize("said", ["\x00\x1b[2J\n" * 900, "\U0001f600" * 900, "peer-token " * 90])
 @pytest.mark.parametrize("status", [410, 418, 429])
 def test_a_stranger_s_text_is_escaped_and_cut(peer, dispatcher, status, said):

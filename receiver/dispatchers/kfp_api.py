@@ -14,17 +14,10 @@ import kfp_server_api
 from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.dispatchers.kfp_client import KfpAnswer, KfpClient
+from receiver.dispatchers.kfp_cures import cure_of
 from receiver.dispatchers.refusals import REFUSALS
 from receiver.http import LONGEST_QUOTE, is_redirect
 from receiver.secret_files import BadFile, read_token
-
-CURES: Mapping[int, str] = {
-    HTTPStatus.UNAUTHORIZED: "give `token_file` a service account token for the audience "
-    "pipelines.kubeflow.org",
-    HTTPStatus.FORBIDDEN: "bind the ClusterRole kubeflow-pipelines-edit to the receiver's service "
-    "account in the run's namespace",
-    HTTPStatus.NOT_FOUND: "check the target's endpoint, pipeline and experiment",
-}
 
 TOGETHER = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -182,7 +175,6 @@ class KfpApi:
             failure, wait = Failure.UNAVAILABLE, _asked_wait(answer)
         elif status in REFUSALS:
             failure = Failure.REFUSED
-            sentence += f"; {CURES[status]}" if status in CURES else ""
         elif is_redirect(status):
             host = urlsplit(answer.getheader("location") or "").netloc
             sentence = (
@@ -191,6 +183,9 @@ class KfpApi:
             )
         elif status == HTTPStatus.OK:
             sentence = f"the KFP server answered 200 with something that is not its JSON: {said}"
+        cure = None if status == HTTPStatus.OK or is_redirect(status) else cure_of(status, said)
+        if cure is not None:
+            sentence += f"; {cure}"
         return DispatchError(sentence, failure, status_code=status, retry_after=wait)
 
     def _quoted(self, answer: KfpAnswer) -> str:

@@ -1,5 +1,6 @@
 """The REST dispatcher starts runs: what it sends, looks up first, and refuses to send."""
 
+import json
 from threading import Barrier, Thread
 
 import pytest
@@ -165,6 +166,31 @@ def test_each_refusal_says_what_to_mend(peer):
     assert "kubeflow-pipelines-edit" in str(failure_of(dispatcher().start, order(peer.url)))
     missing = order(peer.url, place={"pipeline": "not-uploaded"})
     assert "'not-uploaded'" in str(failure_of(dispatcher().start, missing))
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "cure"),
+    [
+        (403, "RBAC: access denied", "AuthorizationPolicy of ml-pipeline"),
+        (500, "Request header error: there is no user identity header.", "asks who we are"),
+        (
+            400,
+            "In single-user mode, ListExperiment cannot filter by namespace.",
+            "take `namespace` out of the target",
+        ),
+        (400, "Invalid resource references for experiment. Namespace is empty.", "`namespace`"),
+        (400, "An experiment cannot have an empty namespace in multi-user mode", "`namespace`"),
+        (400, "the experiment is archived", "restore the experiment"),
+    ],
+)
+def test_a_cure_fits_what_kubeflow_says(peer, status, said, cure):
+    """Nobody is sent to a role that is right."""
+    peer.answer_next(Fault(status, body=json.dumps({"error": said}).encode()))
+
+    sentence = str(failure_of(dispatcher().start, order(peer.url)))
+
+    assert cure in sentence
+    assert "ClusterRole" not in sentence
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,31 @@ def test_what_is_aggregated_away_is_missing(tmp_path):
     assert lost(linted(tmp_path, {"alertmanager.yml": routes, "rules.yml": dropped})) == SURE
 
 
+@pytest.mark.parametrize(
+    ("matcher", "found"),
+    [("job=a", UNSURE), ("job=~a|b|c", []), ("job=c", SURE), ("job!=c", [])],
+)
+def test_a_label_that_is_one_of_a_few(matcher, found, tmp_path):
+    """What an expression lists is known: all of it, some of it or none of it is taken."""
+    files = {
+        "alertmanager.yml": tree([f'matchers: ["{matcher}"], receiver: retrain']),
+        "rules.yml": rules("a=b", expr='m{job=~"a|b"} > 1'),
+    }
+
+    assert lost(linted(tmp_path, files)) == found
+
+
+def test_what_another_route_took_is_not_left_to_the_parent(tmp_path):
+    """`continue` lets siblings see it; the parent is told only what no child took."""
+    routes = [
+        "match: {namespace: x}, receiver: b, continue: true",
+        "match: {job: y}, receiver: retrain",
+    ]
+    files = {"alertmanager.yml": tree(routes, default="retrain"), "rules.yml": rules("a=b")}
+
+    assert lost(linted(tmp_path, files)) == UNSURE
+
+
 def test_the_documented_route_needs_its_label(tmp_path):
     """Rules without `action`, as many teams have them, under the route of docs/operations.md."""
     route = ALERTMANAGER.replace("receiver: retrain\n", "receiver: nobody\n", 1).replace(

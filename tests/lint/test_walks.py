@@ -1,0 +1,65 @@
+"""What is said of alerts that are not known holds for each of those that they may be."""
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.lint.alertmanager_files import read_alertmanager
+from receiver.lint.documents import Document
+from receiver.lint.label_sets import Answer, LabelSet
+from receiver.lint.routing import arrivals, pruned, surely_reaches
+
+VALUES = ("x", "y", "z", "")
+OURS = frozenset({"ours"})
+
+MATCHERS = st.lists(
+    st.sampled_from(
+        ['a="x"', 'a=~"x|y"', 'a!="x"', 'b="y"', 'b=~".+"', 'b=~".*"', 'b=""', 'a=~"x.*"']
+    ),
+    max_size=2,
+)
+
+
+def routes(below):
+    return st.fixed_dictionaries(
+        {
+            "matchers": MATCHERS,
+            "receiver": st.sampled_from(["ours", "theirs"]),
+            "continue": st.booleans().map(lambda goes_on: str(goes_on).lower()),
+            "routes": below,
+        }
+    )
+
+
+LEAVES = routes(st.just([]))
+ROUTES = st.recursive(LEAVES, lambda each: routes(st.lists(each, max_size=3)), max_leaves=8)
+POSSIBLE = st.sampled_from([None, ("x",), ("x", "y"), ("y", "")])
+
+
+@given(ROUTES, POSSIBLE, POSSIBLE)
+def test_what_is_sure_is_sure(root, of_a, of_b):
+    """Each alert that there may be comes to us, or none does, as is said; pruned or not."""
+    file = read_alertmanager([Document("a.yml", {"route": {**root, "matchers": []}})])
+    assert file is not None
+    possible = {
+        name: None if values is None else frozenset(values)
+        for name, values in (("a", of_a), ("b", of_b))
+    }
+    known = LabelSet(possible)
+    concrete = [
+        LabelSet({"a": frozenset({a}), "b": frozenset({b})})
+        for a, b in product(of_a or VALUES, of_b or VALUES)
+    ]
+    reached = [
+        any(each.route.receiver in OURS for each in arrivals(file.route, alert))
+        for alert in concrete
+    ]
+    small = pruned(file.route, OURS)
+    found = arrivals(small, known, ours=OURS)
+
+    assert [bool(arrivals(small, alert, ours=OURS)) for alert in concrete] == reached
+    if surely_reaches(small, known, OURS) or any(each.certainty is Answer.YES for each in found):
+        assert all(reached)
+    if not found:
+        assert not any(reached)

@@ -7,11 +7,12 @@ from html import unescape
 import pytest
 
 from receiver.core.models import PauseScope
-from receiver.flows.operator import controls
-from receiver.flows.operator.acts import Act
+from receiver.flows.operator import approvals, controls
+from receiver.flows.operator.acts import Act, Conflict
 from tests.described import DescribedPeer
-from tests.examples import alert, resolved
+from tests.examples import alert, policy_set, resolved
 from tests.fakes import refused, unavailable
+from tests.restrained import approving
 from tests.serving import host, refusal
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -185,8 +186,17 @@ class TestRejectAll:
         assert "no policy none" in refusal(peer.post("/reject", {**WHY, "policy": "none"}), 404)
         assert "policy" in refusal(peer.post("/reject", WHY), 400)
 
-    def test_an_expired_question_is_none(self, history, peer):
-        """It was answered meanwhile, or nobody asks any more."""
+    def test_an_expired_question_is_none(self, history):
+        """Its alert still says that it asks until the timer comes."""
+        history.policy_set = policy_set(approving())
+        history.deliver(alert())
+        history.clock.pass_(25 * HOUR)
+
+        with pytest.raises(Conflict):
+            approvals.reject_many(history.store, history.policy_set, ACT, "drift")
+
+    def test_what_was_answered_is_left_alone(self, history, peer):
+        """An approval stands."""
         strike(history, 5)
         peer.post("/models/m000/approve", WHY)
 

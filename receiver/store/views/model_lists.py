@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Select,
     Text,
     and_,
@@ -27,7 +26,7 @@ from receiver.json_text import encode
 from receiver.store.column_types import Instant, from_micros, storable, to_micros
 from receiver.store.model_rows import models_named
 from receiver.store.tables import dispatches, firing_alerts, models
-from receiver.store.views.moment import Reads
+from receiver.store.views.moment import Moment, Reads
 from receiver.store.views.snapshot import busy_models, is_one_of, state_column
 
 WORST_FIRST = (
@@ -102,14 +101,14 @@ class ModelListReads(Reads):
 
     def by_name(self, wanted: Wanted, *, after: str | None, limit: int) -> ModelPage:
         """A page by name. `after` is the cursor: a name."""
-        db, now = self._db, self._moment.now
+        db, moment = self._db, self._moment
         beyond = None if after is None else models.c.name > storable(after)
         if wanted.state is None:
             query = _by_name(wanted, beyond, limit + 1)
         elif wanted.state is ModelState.QUIET:
-            query = quiet_models(db, wanted, now, beyond, limit + 1)
+            query = quiet_models(moment, wanted, beyond, limit + 1)
         else:
-            each = _with(each_busy(db, now), beyond, *matching(wanted)).subquery()
+            each = _with(each_busy(moment), beyond, *matching(wanted)).subquery()
             right = each.c.state == wanted.state.value
             query = select(each.c.name).where(right).order_by(each.c.name).limit(limit + 1)
         names = list(db.scalars(query))
@@ -121,16 +120,16 @@ class ModelListReads(Reads):
 
         The quiet ones, which may be very many, follow by name: nothing of them is sorted.
         """
-        db, now = self._db, self._moment.now
+        db, moment = self._db, self._moment
         place = None if after is None else _place(after)
         found: list[Place] = []
         if place is None or place.rank < QUIET:
-            rows = db.execute(_ranked(db, wanted, now, place).limit(limit + 1))
+            rows = db.execute(_ranked(moment, wanted, place).limit(limit + 1))
             found = [Place(*row) for row in rows]
         if len(found) <= limit and wanted.state in {None, ModelState.QUIET}:
             last = place.name if place is not None and place.rank == QUIET else None
             beyond = None if last is None else models.c.name > last
-            quiet = quiet_models(db, wanted, now, beyond, limit + 1 - len(found))
+            quiet = quiet_models(moment, wanted, beyond, limit + 1 - len(found))
             found += [Place(QUIET, 1, NO_EPISODE, name) for name in db.scalars(quiet)]
         shown = found[:limit]
         named = models_named(db, [one.name for one in shown])
@@ -158,9 +157,9 @@ def matching(wanted: Wanted) -> list[ColumnElement[bool]]:
     return said
 
 
-def each_busy(db: Connection, now: datetime) -> Select[Any]:
+def each_busy(moment: Moment) -> Select[Any]:
     """The models about which something may be said: state, whether they rest, since when."""
-    busy = busy_models(db, now).subquery()
+    now, busy = moment.now, busy_models(moment).subquery()
     fires = exists().where(firing_alerts.c.model == models.c.name)
     state = state_column(fires, now)
     return (
@@ -178,14 +177,13 @@ def each_busy(db: Connection, now: datetime) -> Select[Any]:
 
 
 def quiet_models(
-    db: Connection,
+    moment: Moment,
     wanted: Wanted,
-    now: datetime,
     beyond: ColumnElement[bool] | None,
     limit: int,
 ) -> Select[Any]:
     """Names of those about which nothing is to be said, in their order."""
-    each = each_busy(db, now).subquery()
+    each = each_busy(moment).subquery()
     others = select(each.c.name).where(each.c.state != ModelState.QUIET.value)
     return _by_name(wanted, _both(beyond, models.c.name.not_in(others)), limit)
 
@@ -219,9 +217,9 @@ def _with(query: Select[Any], *said: ColumnElement[bool] | None) -> Select[Any]:
     return query.where(*(one for one in said if one is not None))
 
 
-def _ranked(db: Connection, wanted: Wanted, now: datetime, after: Place | None) -> Select[Any]:
+def _ranked(moment: Moment, wanted: Wanted, after: Place | None) -> Select[Any]:
     """Places of the busy models, worst first."""
-    each = _with(each_busy(db, now), *matching(wanted)).subquery()
+    each = _with(each_busy(moment), *matching(wanted)).subquery()
     ranks = {state.value: at for at, state in enumerate(WORST_FIRST)}
     rank = case(ranks, value=each.c.state).label("rank")
     place = select(rank, each.c.rests, each.c.since, each.c.name).subquery()

@@ -3,10 +3,12 @@
 from datetime import datetime
 from functools import cached_property
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
+from receiver.core.models import PauseScope
 from receiver.core.ports import Clock
 from receiver.store.postgres import database_time
+from receiver.store.tables import pauses
 
 
 class Moment:
@@ -21,6 +23,12 @@ class Moment:
         """The time that deciding uses, asked once."""
         return time_of(self.db, self._clock)
 
+    @cached_property
+    def is_widely_paused(self) -> bool:
+        """Whether a pause of a policy or of everything is in force, asked once."""
+        wide = exists().where(pauses.c.scope != PauseScope.MODEL.value, in_force(self.now))
+        return bool(self.db.scalar(select(wide)))
+
 
 class Reads:
     """Reads about one subject, all of the same moment."""
@@ -33,3 +41,8 @@ class Reads:
 def time_of(db: Connection, clock: Clock | None) -> datetime:
     """What the clock says; without one, what the database's clock says."""
     return database_time(db) if clock is None else clock.now()
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """Whether a pause holds now."""
+    return or_(pauses.c.until.is_(None), pauses.c.until > now)

@@ -27,7 +27,7 @@ from receiver.store.views.model_lists import (
     matching,
     quiet_models,
 )
-from receiver.store.views.moment import Reads
+from receiver.store.views.moment import Moment, Reads
 from receiver.store.views.needs import NeedGroup, without
 from receiver.store.views.snapshot import (
     last_received_at,
@@ -88,18 +88,18 @@ class PageReads(Reads):
 
         Those of the groups `beside` are told of elsewhere.
         """
-        db, now = self._db, self._moment.now
+        db, moment = self._db, self._moment
         names: list[str] = []
         busy = 0
         if wanted.state is not ModelState.QUIET:
-            ranked = _busy_ranked(db, wanted, now, beside)
+            ranked = _busy_ranked(moment, wanted, beside)
             names = list(db.scalars(ranked.offset(skip).limit(limit + 1)))
             if len(names) <= limit:
                 everyone = select(func.count()).select_from(ranked.order_by(None).subquery())
                 busy = db.scalar(everyone) or 0
         if wanted.state in {None, ModelState.QUIET} and len(names) <= limit:
             passed, left = max(0, skip - busy), limit + 1 - len(names)
-            quiet = quiet_models(db, wanted, now, None, passed + left)
+            quiet = quiet_models(moment, wanted, None, passed + left)
             names += db.scalars(quiet.offset(passed).limit(left))
         found = models_named(db, names[:limit])
         return [found[name] for name in names[:limit]], len(names) > limit
@@ -114,7 +114,7 @@ class PageReads(Reads):
 
     def counts(self) -> dict[ModelState, int]:
         """How many models are in each state."""
-        found = models_by_state(self._db, self._moment.now)
+        found = models_by_state(self._moment)
         return {one.state: one.count for one in found}
 
     def last_received_at(self) -> datetime | None:
@@ -130,11 +130,9 @@ class PageReads(Reads):
         return _of_each(self._db, decisions, PastValue, names, limit)
 
 
-def _busy_ranked(
-    db: Connection, wanted: Wanted, now: datetime, beside: Sequence[NeedGroup]
-) -> Select[Any]:
+def _busy_ranked(moment: Moment, wanted: Wanted, beside: Sequence[NeedGroup]) -> Select[Any]:
     """Names of the models about which something is to be said, worst first."""
-    each = each_busy(db, now).where(*matching(wanted), *without(beside)).subquery()
+    each = each_busy(moment).where(*matching(wanted), *without(beside)).subquery()
     rank = case({state.value: at for at, state in enumerate(WORST_FIRST)}, value=each.c.state)
     query = select(each.c.name).order_by(rank, each.c.rests, each.c.since, each.c.name)
     if wanted.state is None:

@@ -30,6 +30,7 @@ from receiver.core.sources import Asking
 from receiver.store.tables import dispatches, firing_alerts, models, notifications, pauses
 from receiver.store.views.announcements import waiting_announcements
 from receiver.store.views.budgets import Usages
+from receiver.store.views.moment import Moment, in_force
 from receiver.store.views.run_ends import effects_by_policy, ineffective_runs
 from receiver.store.views.sources import count_unconfirmed, list_sources
 from receiver.store.views.targets import is_waiting, standing_targets
@@ -42,17 +43,17 @@ MOST_MODELS = 500
 
 
 def read_snapshot(
-    db: Connection,
-    now: datetime,
+    moment: Moment,
     usages: Usages,
     policies: Sequence[Policy],
     asking: Asking | None = None,
 ) -> Snapshot:
     """Everything that the metrics show; of the policies, the budgets are told."""
+    db, now = moment.db, moment.now
     rungs = RESTRAINTS | BELIEF if asking else RESTRAINTS
     return Snapshot(
         dispatches=_open_dispatches(db),
-        states=models_by_state(db, now),
+        states=models_by_state(moment),
         unheld_since=_unheld_since(db, now),
         last_received_at=last_received_at(db),
         models=_first_models(db, now),
@@ -94,9 +95,9 @@ def _open_dispatches(db: Connection) -> list[OpenDispatches]:
     ]
 
 
-def models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
+def models_by_state(moment: Moment) -> list[ModelsInState]:
     """Only models about which something is to be said are looked at; the others are quiet."""
-    busy = busy_models(db, now).subquery()
+    db, now, busy = moment.db, moment.now, busy_models(moment).subquery()
     fires = exists().where(firing_alerts.c.model == models.c.name)
     each = (
         select(
@@ -116,10 +117,9 @@ def models_by_state(db: Connection, now: datetime) -> list[ModelsInState]:
     return [ModelsInState(state, *found.get(state.value, (0, None))) for state in ModelState]
 
 
-def busy_models(db: Connection, now: datetime) -> Select[Any] | CompoundSelect[Any]:
+def busy_models(moment: Moment) -> Select[Any] | CompoundSelect[Any]:
     """Names of models that may not be quiet: all of them under a pause of many."""
-    wide = exists().where(pauses.c.scope != PauseScope.MODEL.value, _in_force(now))
-    if db.scalar(select(wide)):
+    if moment.is_widely_paused:
         return select(models.c.name.label("name"))
     return union(
         select(firing_alerts.c.model.label("name")),
@@ -193,14 +193,10 @@ def paused_now(now: datetime) -> ColumnElement[bool]:
     )
     return or_(
         *(
-            exists().where(pauses.c.scope == scope.value, pauses.c.name == name, _in_force(now))
+            exists().where(pauses.c.scope == scope.value, pauses.c.name == name, in_force(now))
             for scope, name in names
         )
     )
-
-
-def _in_force(now: datetime) -> ColumnElement[bool]:
-    return or_(pauses.c.until.is_(None), pauses.c.until > now)
 
 
 def _unheld_since(db: Connection, now: datetime) -> datetime | None:

@@ -62,4 +62,4 @@ class View:
 
         Of the policies the budgets are told, of those that are asked what they said last.
         """
-        return read_snapshot(self._moment.db, self.now, self.usages, policies, asking)
+        return read_snapshot(self._moment, self.usages, policies, asking)

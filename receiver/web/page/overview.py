@@ -153,16 +153,19 @@ class Overviews:
             )
             waiting = view.dispatches.waiting(MOST_WAITING, groups)
             asking = page.asking_models(max(0, MOST_WAITING - len(waiting)), groups)
+            shown = {model.name: model for model in (*found, *asking)}
+            every = self._cards(view, policy_set, list(shown.values()), pauses)
+            cards = {card.model.name: card for card in every}
             single = sum(one.count for one in needs if one not in groups and one.target is None)
             return Overview(
                 now=now,
-                models=self._cards(view, policy_set, found, pauses),
+                models=[cards[model.name] for model in found],
                 more=more,
                 counts=page.counts(),
                 groups=[group for group in groups if group.target is None],
                 more_needs=max(0, single - len(waiting) - len(asking)),
                 waiting=waiting,
-                asking=self._cards(view, policy_set, asking, pauses),
+                asking=[cards[model.name] for model in asking],
                 rejections=view.rejections.newest(MOST_WAITING) if rejections else (),
                 unheard=view.announcements.page(UNHEARD, limit=MOST_WAITING).rows,
                 hearing=Hearing(page.last_received_at(), view.decisions.expired_at()),

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -35,6 +36,10 @@ def routes_of(service: Service) -> list[Route]:
     return [*Acting(service, overviews).routes(), *Showing(service, overviews).routes()]
 
 
+async def _nowhere(_request: Request) -> NoReturn:
+    raise HTTPException(HTTPStatus.NOT_FOUND)
+
+
 class Showing:
     """The pages that only show."""
 
@@ -54,6 +59,8 @@ class Showing:
             self._route("/ui/rejections/{id}", self.rejection),
             self._route("/ui/static/{name}", self.static),
             self._route("/ui/{path:path}", self.nothing),
+            # No page of ours posts there, but an Alertmanager may: see `Misdirected`.
+            Route("/ui/{path:path}", _nowhere, methods=["POST"]),
         ]
 
     def _route(self, path: str, answer: Answering) -> Route:

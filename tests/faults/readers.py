@@ -19,6 +19,9 @@ CLIENTS = 100
 CROWDED = 10_000
 """Alerts that fire of one model."""
 
+HALF_A_DAY = 12 * 3600 * 1_000_000
+"""In microseconds."""
+
 PATIENCE = 400.0  # a hundred large answers on a busy machine
 
 ASKED: Sequence[tuple[str, str]] = (
@@ -130,7 +133,7 @@ def fill(path: Path) -> None:
             db.execute(
                 "INSERT INTO models (name, labels, refusals) VALUES (?, ?, 0)", (model, named)
             )
-        later = newest + 10**12
+        later = newest + HALF_A_DAY  # within `alert_expiry`: else it would be mended meanwhile
         for number, (model, padding) in enumerate(alerts()):
             labels = json.dumps({"user_id": model, "pod": f"p{number}", "padding": "x" * padding})
             db.execute(FIRING, (f"f{number}", model, labels, newest + number, newest, later))

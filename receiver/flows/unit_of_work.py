@@ -130,10 +130,9 @@ class UnitOfWork:
         self._tried.add(name)
 
     def confirms(self, name: str) -> None:
-        """Somebody said that an alert of this model fires: its last run may not have helped."""
-        run = self.models[name].latest
-        if run is not None and run.ended_at is not None:
-            self._confirmed.add(run.id)
+        """Somebody said that an alert of this model fires: its runs may not have helped."""
+        if self.models[name].latest is not None:
+            self._confirmed.add(name)
 
     def pause_of(self, model: str, policy: str | None) -> Pause | None:
         """The pause that holds a model now."""
@@ -316,7 +315,8 @@ class UnitOfWork:
         blank = {name for name in self._tried if self.models[name] == Model(name)}
         self.tx.remove_models(blank)
         if self.policy_set.asking is not None:
-            self.tx.confirm_effects(self._confirmed, self.now)
+            began = {name: self.models[name].episode_started_at for name in self._confirmed}
+            self.tx.confirm_effects(began, self.now)
             if self._wants_answers:
                 self.tx.want_sources(self.policy_set.asking.sources, self.now)
 

@@ -1,6 +1,6 @@
 """Run ends: inserted when a run ends; its report and its model's recovery are added later."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,12 +42,18 @@ class RunEndRows:
             this = update(run_ends).where(ends.dispatch_id == dispatch_id)
             self._db.execute(this.where(ends.created_at >= began).values(recovered_at=None))
 
-    def confirm_effects(self, dispatch_ids: Collection[str], now: datetime) -> None:
-        """Note of runs that have settled that an alert of their model fires all the same."""
+    def confirm_effects(self, began: Mapping[str, datetime | None], now: datetime) -> None:
+        """Note of runs that have settled that an alert of their model fires all the same.
+
+        `began` tells when each model's episode did. Also of runs before the last one: it may have
+        been ordered before anybody could be heard about them.
+        """
         ends = run_ends.c
-        for dispatch_id in sorted(dispatch_ids):
-            this = update(run_ends).where(ends.dispatch_id == dispatch_id, ends.settles_at <= now)
-            self._db.execute(this.where(ends.confirmed_at.is_(None)).values(confirmed_at=now))
+        for model, since in sorted(began.items()):
+            these = update(run_ends).where(ends.model == model, ends.settles_at <= now)
+            if since is not None:
+                these = these.where(ends.created_at >= since)
+            self._db.execute(these.where(ends.confirmed_at.is_(None)).values(confirmed_at=now))
 
     def claim_report(self, target: str, *, now: datetime, lease: timedelta) -> RunEnd | None:
         """Take the run end of a target whose report is to be read, for the length of `lease`.

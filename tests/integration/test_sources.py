@@ -480,8 +480,8 @@ def test_a_run_whose_alert_nobody_confirmed_has_an_unknown_effect(asking):
     assert asking.last().reason == "exhausted"
 
 
-def test_a_run_whose_effect_is_unknown_is_no_attempt(asking):
-    """Nor for the first alert of a transaction, for which the runs of many models are read."""
+def test_a_delivery_after_the_run_had_settled_tells_that_it_did_not_help(asking):
+    """Nobody else could be asked; the delivery itself says that the alert fires all the same."""
     asking.history.policy_set = replace(
         policy_set(replace(DRIFT, attempts=1)), asking=asking.history.policy_set.asking
     )
@@ -494,7 +494,23 @@ def test_a_run_whose_effect_is_unknown_is_no_attempt(asking):
 
     asking.history.deliver(FIRES)
 
-    assert asking.last().reason == "triggered"
+    assert asking.last().reason == "exhausted"
+    assert effect(asking) is Effect.NO_EFFECT
+
+
+def test_a_run_that_was_followed_at_once_by_another_is_an_attempt(asking):
+    """Where `settle` ends the hold, nobody is heard about a run before the next is ordered."""
+    hasty = replace(DRIFT, attempts=2, cooldown=MINUTE, settle=HOUR)
+    asking.history.policy_set = replace(policy_set(hasty), asking=asking.history.policy_set.asking)
+    asking.main.fire(FIRES)
+    asking.history.deliver(FIRES)
+    for _ in range(4):
+        asking.history.run_to_its_end(RunState.SUCCEEDED)
+        asking.wait(HOUR + 5 * MINUTE)
+
+    assert len(asking.history.dispatches()) == 2
+    assert asking.last().reason == "exhausted"
+    assert effect_of_first(asking) is effect(asking) is Effect.NO_EFFECT
 
 
 def test_many_alerts_are_carried_in_parts(asking):

@@ -1,5 +1,6 @@
 """Run ends as they are read: what runs brought, and how many a model had."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,18 +51,27 @@ def ineffective_runs(db: Connection, now: datetime, limit: int) -> dict[str, int
 def ended_runs(db: Connection, model: str, since: datetime, now: datetime) -> tuple[int, int]:
     """How many runs of a model that were ordered since then ended, and how many helped nobody.
 
-    A run of which nobody knows that it did not help is none of them.
+    Of runs of which nobody knows what they brought only one counts: see `_tried`.
     """
     query = select(run_ends.c.model.label("name"), *SIGNS).where(
         run_ends.c.model == model, run_ends.c.created_at >= since
     )
-    found = [
-        (effect, runs)
-        for _, effect, runs in _counted(db, query, now)
-        if effect is not Effect.UNKNOWN
-    ]
-    without_effect = sum(runs for effect, runs in found if effect in INEFFECTIVE)
-    return sum(runs for _, runs in found), without_effect
+    effects = Counter[Effect]()
+    for _, effect, runs in _counted(db, query, now):
+        effects[effect] += runs
+    return _tried(effects)
+
+
+def _tried(effects: Counter[Effect]) -> tuple[int, int]:
+    """How many runs were attempts, and how many of them helped nobody.
+
+    Of those that nobody was heard about the last is one: who asks for another believes that the
+    alert fires, or `unconfirmed` would hold it. Earlier ones are not: what is heard of an alert
+    tells of all runs that had settled, so of these nothing was ever heard.
+    """
+    unknown = effects[Effect.UNKNOWN]
+    count = effects.total() - unknown + min(unknown, 1)
+    return count, sum(effects[effect] for effect in INEFFECTIVE)
 
 
 def effects_by_policy(
@@ -148,6 +158,7 @@ def runs_of_episodes(db: Connection, names: Sequence[str], now: datetime) -> dic
     """The runs of each model's stored episode; `runs_since` for many at once."""
     found: dict[str, Runs] = {}
     for chunk in chunks(names):
+        effects: dict[str, Counter[Effect]] = {}
         ended = (
             select(run_ends.c.model.label("name"), *SIGNS)
             .join(models, models.c.name == run_ends.c.model)
@@ -156,11 +167,8 @@ def runs_of_episodes(db: Connection, names: Sequence[str], now: datetime) -> dic
             )
         )
         for name, effect, runs in _counted(db, ended, now):
-            if effect is Effect.UNKNOWN:
-                continue
-            known = found.get(name, Runs())
-            fruitless = runs if effect in INEFFECTIVE else 0
-            found[name] = Runs(known.count + runs, known.without_effect + fruitless)
+            effects.setdefault(name, Counter())[effect] += runs
+        found.update((name, Runs(*_tried(known))) for name, known in effects.items())
         d = dispatches.c
         going_on = (
             select(d.model, func.count())

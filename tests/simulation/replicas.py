@@ -144,6 +144,8 @@ class Replica:
             self.policy_set = self.file
             self._apply()
             self.worker.change(self._setup())
+            for lane in self.lanes.values():  # what they saw was seen by another configuration
+                lane.in_vain, lane.seen = 0, NOTHING_SEEN
             self.wake()
         finally:
             self._loading = False

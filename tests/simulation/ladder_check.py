@@ -89,6 +89,7 @@ class Follower:
             self._take(note)
 
     def _take(self, note: Note) -> None:
+        self._pauses.passes(note.wall)
         take = self._takes.get(note.kind)
         if take is not None:
             take(note)
@@ -303,9 +304,11 @@ class Follower:
         """What the rungs from `paused` on may say."""
         if self._pauses.holding(model_of(row), policy, note.wall):
             return {"paused"}
+        again = self._pauses.may_hold(model_of(row), policy, note.wall)
+        paused = {"paused"} if again else set[str]()
         if model.live is not None:
-            return {"in_flight"}
-        return self._after_cooldown(note, row, policy, model)
+            return paused | {"in_flight"}
+        return paused | self._after_cooldown(note, row, policy, model)
 
     def _after_cooldown(
         self, note: Note, row: Row, policy: Policy, model: ModelRecord
@@ -368,7 +371,7 @@ class Follower:
         act = self._acts[row["comment"]]
         if act.what == "pause":
             end = None if act.length is None else note.wall + act.length
-            self._pauses.until[(act.scope, act.subject)] = end
+            self._pauses.begins(act.scope, act.subject, end)
         elif act.what == "resume":
             self._pauses.until.pop((act.scope, act.subject), None)
         elif act.what == "release":

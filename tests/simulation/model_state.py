@@ -381,33 +381,57 @@ class ModelRecord:
 
 @dataclass(slots=True)
 class Pauses:
-    """Operators' holds: until when, None for `until resumed`."""
+    """Operators' holds: until when, None for `until resumed`.
+
+    Attributes:
+        over: Those whose end a clock has shown. Retention forgets them sooner or later, and a
+            clock that is set back does not bring back what is forgotten.
+
+    """
 
     until: dict[tuple[PauseScope, str], datetime | None] = field(default_factory=dict)
+    over: set[tuple[PauseScope, str]] = field(default_factory=set)
+
+    def begins(self, scope: PauseScope, name: str, end: datetime | None) -> None:
+        """An operator pauses."""
+        self.until[scope, name] = end
+        self.over.discard((scope, name))
+
+    def passes(self, now: datetime) -> None:
+        """A clock shows this time."""
+        ended = {key for key, end in self.until.items() if end is not None and end <= now}
+        self.over |= ended
 
     def holding(self, model: str, policy: Policy, now: datetime) -> bool:
-        """Whether one is in force."""
-        return any(end is None or now < end for end in self._ends(model, policy))
+        """Whether one is surely in force."""
+        return any(
+            (end is None or now < end) and key not in self.over
+            for key, end in self._ends(model, policy).items()
+        )
+
+    def may_hold(self, model: str, policy: Policy, now: datetime) -> bool:
+        """Whether one that was over may be in force once more."""
+        return any(end is None or now < end for end in self._ends(model, policy).values())
 
     def carried(self, comment: str, heir: str) -> None:
         """A renamed policy is paused like the one before it."""
         before = [name for scope, name in self.until if scope is PauseScope.POLICY]
         name = max((one for one in before if f"policy {one}," in comment), key=len)
-        self.until[PauseScope.POLICY, heir] = self.until[PauseScope.POLICY, name]
+        self.begins(PauseScope.POLICY, heir, self.until[PauseScope.POLICY, name])
 
     def end(self, model: str, policy: Policy) -> datetime | None:
         """When the last of them ends; None if one never does."""
-        ends = self._ends(model, policy)
+        ends = self._ends(model, policy).values()
         return None if None in ends else max((end for end in ends if end), default=EVER)
 
-    def _ends(self, model: str, policy: Policy) -> list[datetime | None]:
+    def _ends(self, model: str, policy: Policy) -> dict[tuple[PauseScope, str], datetime | None]:
         names: Mapping[PauseScope, str] = {
             PauseScope.MODEL: model,
             PauseScope.POLICY: policy.name,
             PauseScope.EVERYTHING: "",
         }
         keys = [(scope, name) for scope, name in names.items()]
-        return [self.until[key] for key in keys if key in self.until]
+        return {key: self.until[key] for key in keys if key in self.until}
 
 
 def earlier(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -318,7 +318,9 @@ class Replica:
             if name.startswith("ask") and moments:
                 moments = [self._trusted(moments[0])]
             if moments or lane.again < NEVER:
-                self._wake_lane(name, lane, min(moments, default=None))
+                now = self.world.wall.now()
+                ahead = min((moment for moment in moments if moment > now), default=None)
+                self._wake_lane(name, lane, min(moments, default=None), ahead)
 
     def _trusted(self, due: datetime) -> datetime:
         """When a source is asked next: further ahead than its rule puts it, no moment counts."""
@@ -329,7 +331,10 @@ class Replica:
         due = self.book.due().get(name)
         return due is not None and due <= self.world.wall.now()
 
-    def _wake_lane(self, name: str, lane: Lane, due: datetime | None) -> None:
+    def _wake_lane(
+        self, name: str, lane: Lane, due: datetime | None, ahead: datetime | None
+    ) -> None:
+        """Let a lane look when something is due; what is overdue in vain hides nothing `ahead`."""
         if due != lane.seen_due and not name.startswith(("send", "ask")):
             lane.in_vain = 0
         world = self.world
@@ -339,6 +344,8 @@ class Replica:
             late = 2.0 ** min(lane.in_vain - FRUITLESS, 9)
         stored = NEVER if due is None else world.wall.true(due)
         moment = max(min(stored, lane.again), world.hub.now) + late
+        if ahead is not None:
+            moment = min(moment, max(world.wall.true(ahead), world.hub.now) + tick)
         if not lane.busy and (moment < lane.wakes or due != lane.seen_due):
             lane.seen_due = due
             lane.wakes = moment
@@ -368,6 +375,8 @@ class Replica:
 
     def _steps(self, name: str, lane: Lane) -> None:
         before, steps = errors(), 0
+        if name == "timer":
+            lane.again = NEVER
         self.heard.pop(name.removeprefix("ask:"), None)
         seen, told = Seen(self.world.wall.now(), self.book.commits), len(self.world.notes)
         try:
@@ -376,6 +385,8 @@ class Replica:
                 if steps > MOST_STEPS:
                     raise Spinning(name)
                 if not self._more(name):  # it would look once more, and find nothing
+                    if name == "timer":  # of what is shared it looks once in a tick
+                        lane.again = self.world.hub.now + TICK
                     break
             lane.seen = seen
             answer = self.heard.pop(name.removeprefix("ask:"), None)

@@ -136,7 +136,8 @@ def _never_given_up(truth: Truth, found: Violations) -> None:
         for before, note in pairwise(moves):
             if (before.data["state"], note.data["state"]) != ("running", "parked"):
                 continue
-            newest = truth.runs_of[dispatch_id][-1]
+            # An operator may have wanted another later.
+            newest = [run for run in truth.runs_of[dispatch_id] if run.began <= note.at][-1]
             age = note.at - newest.began
             goes_on = newest.goes_on(note.at) and newest.gone_at > note.at
             if goes_on and age < truth.run_timeout - 60:

@@ -349,8 +349,6 @@ class ModelRecord:
         elif state == "sending":
             self._takes(order, now)
         elif state == "running":
-            if before in OVER:  # somebody started the run anew
-                self.live, order.ended_at = order.id, None
             self.end_backoff()
         elif state == "unknown":  # perhaps the target said yes
             self.refusals_least = 0

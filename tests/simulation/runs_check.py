@@ -139,7 +139,7 @@ def _never_given_up(truth: Truth, found: Violations) -> None:
             # An operator may have wanted another later.
             newest = [run for run in truth.runs_of[dispatch_id] if run.began <= note.at][-1]
             age = note.at - newest.began
-            goes_on = newest.goes_on(note.at) and newest.gone_at > note.at
+            goes_on = newest.ends > note.at and newest.gone_at > note.at
             if goes_on and age < truth.run_timeout - 60:
                 found.add("G2", note, f"given up, but run {newest.id} goes on")
 
@@ -190,14 +190,14 @@ def _settled(
     state, before = since.data["state"], truth.state_before(since)
     if state in {"succeeded", "failed", "cancelled"}:
         newest = truth.runs_of[run.dispatch_id][-1]  # an operator may have wanted another
-        if run is newest and run.goes_on(since.at):
+        if run is newest and run.ends > since.at:
             found.add("G2", since, f"said to be over, but run {run.id} goes on")
         ended = truth.lowest(since.wall, since.at, decided.at)
         if policy is not None and decided.wall + SLACK < ended + policy.settle:
             found.add("G2", note, f"decided although run {run.id} has not settled")
     if " moved from " in since.data["detail"]:
         return  # nobody may ask about it where it is
-    goes_on = run.goes_on(since.at) and run.goes_on(post.at) and run.gone_at > since.at
+    goes_on = run.ends > post.at and run.gone_at > since.at
     age = since.at - run.began
     if state == "parked" and before == "running" and goes_on and age < truth.run_timeout - 60:
         found.add("G9", note, f"run {run.id} goes on; it was parked {age / 60:.0f} minutes old")

@@ -12,9 +12,6 @@ from tests.simulation.world import Kind, World
 
 NEVER = float("inf")
 
-ANEW, ANEW_FAILED = 0.05, 0.4
-"""Chance that a run that ended is started anew at the target, under the same id."""
-
 
 @dataclass(slots=True)
 class TrueRun:
@@ -23,7 +20,6 @@ class TrueRun:
     Attributes:
         listed_at: From then on a look by our id finds it.
         known: The target named it to us, or a look found it.
-        ended_first: When it had ended before somebody started it anew, at `anew_at`.
 
     """
 
@@ -37,12 +33,6 @@ class TrueRun:
     listed_at: float
     known: bool = False
     gone_at: float = NEVER
-    ended_first: float = NEVER
-    anew_at: float = NEVER
-
-    def goes_on(self, at: float) -> bool:
-        """Whether it was under way then."""
-        return at < min(self.ended_first, self.ends) or self.anew_at <= at < self.ends
 
 
 @dataclass(slots=True)
@@ -143,24 +133,3 @@ class Site:
         if run.ends <= self.world.hub.now:
             self.world.note(self.name, Kind.RUN, f"run {run.id} ends: {run.state}", run)
             self.on_end(run)
-            self._perhaps_anew(run)
-
-    def _perhaps_anew(self, run: TrueRun) -> None:
-        """Somebody looks at what failed, or did not help, and starts the same run anew.
-
-        By chances of its own, as falling silent.
-        """
-        random = seeded(f"anew/{self.name}/{run.id}/{self.world.plan.seed}")
-        chance = ANEW if run.state is RunState.SUCCEEDED else ANEW_FAILED
-        if random.random() < chance and not self.world.healing and run.anew_at == NEVER:
-            self.world.hub.after(random.uniform(MINUTE, HOUR), lambda: self._start_anew(run))
-
-    def _start_anew(self, run: TrueRun) -> None:
-        now = self.world.hub.now
-        if self.world.healing or run.gone_at <= now:
-            return
-        run.ended_first, run.anew_at = run.ends, now
-        run.ends = now + self.world.between(MINUTE, 30 * MINUTE)
-        run.state = RunState.SUCCEEDED
-        self.world.note(self.name, Kind.RUN, f"run {run.id} begins anew", run)
-        self.world.hub.at(run.ends, lambda: self._end(run))

@@ -53,8 +53,6 @@ UNION ALL SELECT 'follow:' || target, min(due_at) FROM dispatches
   WHERE state = 'running' GROUP BY target
 UNION ALL SELECT 'follow:' || target, min(report_due_at) FROM run_ends
   WHERE report_due_at IS NOT NULL GROUP BY target
-UNION ALL SELECT 'follow:' || target, min(rerun_due_at) FROM run_ends
-  WHERE rerun_due_at IS NOT NULL GROUP BY target
 UNION ALL SELECT 'announce:' || subscriber, min(due_at) FROM announcements
   WHERE state = 'pending' GROUP BY subscriber
 UNION ALL SELECT 'ask:' || name, CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from receiver.core.dispatches import MOVES, Move, Mover
+from receiver.core.dispatches import MOVES, RUN_ENDED, DispatchState, Move, Mover
 from tests.simulation.plans import MINUTE, calm, draw
 from tests.simulation.running import examine, examine_all
 from tests.simulation.story import tell
@@ -34,7 +34,8 @@ def test_no_promise_is_broken(stores):
     )
     assert made <= ours | MOVES[Mover.OPERATOR]
     if SEEDS >= ENOUGH:
-        assert made >= ours
+        anew = {(ended, DispatchState.RUNNING) for ended in RUN_ENDED}  # needs a human, too
+        assert made >= ours - anew
 
 
 @pytest.mark.timeout(900)

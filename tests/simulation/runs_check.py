@@ -136,6 +136,8 @@ def _never_given_up(truth: Truth, found: Violations) -> None:
         for before, note in pairwise(moves):
             if (before.data["state"], note.data["state"]) != ("running", "parked"):
                 continue
+            if " moved from " in note.data["detail"]:
+                continue  # nobody may ask about it where it is
             # An operator may have wanted another later.
             newest = [run for run in truth.runs_of[dispatch_id] if run.began <= note.at][-1]
             age = note.at - newest.began

@@ -166,9 +166,10 @@ POLICIES = {
 @pytest.fixture(autouse=True)
 def silence():
     """Thousands of lines say nothing here."""
+    usual = structlog.get_config()
     silence_the_log()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**usual)
 
 
 @pytest.fixture

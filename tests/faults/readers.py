@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def accept_large(station: Station) -> int:
 
 async def one_round(station: Station, raw: int) -> Counter[int]:
     """Ask, and take no more than the status; how often each came."""
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         asked = islice(cycle(ASKED), CLIENTS)
         told = await asyncio.gather(
             *[ask(station.port, path.format(raw=raw), kind, stack) for path, kind in asked]
@@ -89,16 +89,23 @@ async def one_round(station: Station, raw: int) -> Counter[int]:
         )
         writer.write(head % len(notification) + notification)
         accepted = await asyncio.wait_for(reader.read(), PATIENCE)
-        writer.close()
+        await hang_up(writer)
         assert accepted.startswith(b"HTTP/1.1 200"), accepted
     return Counter(told)
 
 
-async def ask(port: int, path: str, kind: str, stack: ExitStack) -> int:
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Take nothing more, and leave nothing open."""
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+async def ask(port: int, path: str, kind: str, stack: AsyncExitStack) -> int:
     """Ask for it, and let the connection be as long as the stack is."""
     # So short a buffer that little of an answer is in the hands of the system.
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-    stack.callback(writer.transport.abort)
+    stack.push_async_callback(hang_up, writer)  # a writer that nobody holds hangs up by itself
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {kind}\r\n\r\n".encode())
     with suppress(ConnectionError):
         said = await asyncio.wait_for(reader.readline(), PATIENCE)

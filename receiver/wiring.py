@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from receiver.announcers.making import announcer_of
 from receiver.config import Config, ConfigError, PeerSettings, TargetSettings, load_config
 from receiver.core.policy_set import PolicySet
-from receiver.core.ports import Announcer, Dispatcher
+from receiver.core.ports import AlertSource, Announcer, Dispatcher
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
 from receiver.core.targets import TargetKind
@@ -168,7 +168,7 @@ def policy_set_of(config: Config) -> PolicySet:
     targets = {name: settings.target for name, settings in config.targets.items()}
     subscribers = tuple(settings.subscriber for settings in config.subscribers)
     asking = None
-    if config.sources is not None:
+    if config.sources is not None and config.sources.confirms:
         names = frozenset(source.name for source in config.sources.alertmanagers)
         asks_prometheus = config.sources.prometheus is not None
         asking = Asking(names, config.sources.confirm_within, prometheus=asks_prometheus)
@@ -185,21 +185,36 @@ def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
     """What the workers need of a configuration."""
     kept = config.retention
     ages = Ages(kept.decisions, kept.skips, kept.notifications, kept.runs, kept.announcements)
-    return Setup(policy_set_of(config), dispatchers, ages, announcers_of(config), asked_of(config))
+    prometheus = prometheus_of(config)
+    return Setup(
+        policy_set_of(config),
+        dispatchers,
+        ages,
+        announcers_of(config),
+        asked_of(config, prometheus),
+        prometheus,
+    )
 
 
-def asked_of(config: Config) -> dict[str, Asked]:
-    """Who is asked which alerts fire."""
+def prometheus_of(config: Config) -> AlertSource | None:
+    """Who is asked what Prometheus' own rules find; None if nobody."""
+    if config.sources is None or config.sources.prometheus is None:
+        return None
+    from receiver.sources.prometheus import PrometheusSource  # noqa: PLC0415
+
+    return PrometheusSource(_peer(config.sources.prometheus))
+
+
+def asked_of(config: Config, prometheus: AlertSource | None) -> dict[str, Asked]:
+    """Who is asked which alerts fire; Prometheus may object to an end."""
     sources = config.sources
     if sources is None:
         return {}
     from receiver.sources.alertmanager import AlertmanagerSource  # noqa: PLC0415
-    from receiver.sources.prometheus import PrometheusSource  # noqa: PLC0415
 
-    objects = PrometheusSource(_peer(sources.prometheus)) if sources.prometheus else None
     return {
         one.name: Asked(
-            one.name, AlertmanagerSource(_peer(one.peer), one.receiver), one.poll, objects
+            one.name, AlertmanagerSource(_peer(one.peer), one.receiver), one.poll, prometheus
         )
         for one in sources.alertmanagers
     }

@@ -45,6 +45,7 @@ class FakeTarget:
 
     Attributes:
         starts: The ids of the dispatches whose run was really started, in order.
+        inputs: What the last `start` sent.
         asked: How often `start` was called.
         looks: How often `find` was called.
         polls: How often `poll` was called.
@@ -58,6 +59,7 @@ class FakeTarget:
         self.always_shows_id = True
         self.accidents = list(accidents)
         self.starts: list[str] = []
+        self.inputs: dict[str, str | float] = {}
         self.asked = 0
         self.looks = 0
         self.listed = True
@@ -89,6 +91,7 @@ class FakeTarget:
 
     def start(self, dispatch: Dispatch) -> Run:
         self.asked += 1
+        self.inputs = dict(dispatch.inputs)
         if self.accidents:
             return self.accidents.pop(0)(self, dispatch)
         return self.begin(dispatch)

@@ -8,6 +8,7 @@ from receiver.core.decisions import Decision
 from receiver.core.dispatches import Dispatch, DispatchState
 from receiver.core.models import FiringAlert, Model
 from receiver.core.policy_set import PolicySet
+from receiver.core.ports import AlertSource
 from receiver.core.runs import RunState
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.sweeping import sweep_next
@@ -39,6 +40,7 @@ class History:
         self.watch = DoubtTimer(clock)
         self.steps = StepWatch(clock)
         self.pace = RerunPace(clock)
+        self.prometheus: AlertSource | None = None
 
     def restart(self) -> None:
         """What a process keeps in its memory is lost."""
@@ -59,7 +61,14 @@ class History:
 
     def send(self) -> bool:
         """One step of the loop that sends."""
-        return dispatch_next(self.store, TARGET, self.target, self.policy_set, self.watch)
+        return dispatch_next(
+            self.store,
+            TARGET,
+            self.target,
+            self.policy_set,
+            self.watch,
+            prometheus=self.prometheus,
+        )
 
     def follow(self) -> bool:
         """One step of the loop that follows."""

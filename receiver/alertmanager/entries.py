@@ -1,12 +1,10 @@
 """Parses one entry of `alerts` into an `Alert`; a broken one becomes an alert with a problem."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Annotated, Any, cast
 
 from pydantic import (
@@ -22,7 +20,8 @@ from pydantic_core import CoreSchema
 
 from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.alertmanager.tolerant import clean_all, members_by_name, readable, readables
-from receiver.core.alerts import LABELS_BYTES, Alert, AlertStatus
+from receiver.core.alerts import LABELS_BYTES, VALUE, Alert, AlertStatus
+from receiver.core.numbers import finite_or_none, numbers_of, read_number
 from receiver.core.policies import shown
 from receiver.json_text import encode
 
@@ -44,15 +43,8 @@ Texts = Annotated[dict[str, str], AllStrings]
 """Labels or annotations."""
 
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-def _what_is_read(annotations: Mapping[str, str]) -> Mapping[str, str]:
-    return {"value": annotations["value"]} if "value" in annotations else NOTHING
-
-
-Annotations = Annotated[Texts, AfterValidator(_what_is_read)]
-"""Annotations; only `value` is kept. The rest is half of what a usual alert takes in memory."""
+Annotations = Annotated[Texts, AfterValidator(numbers_of)]
+"""Annotations; only numbers are kept. The rest is half of what a usual alert takes in memory."""
 
 
 def _the_only_number(values: object) -> float | None:
@@ -65,15 +57,7 @@ def _the_only_number(values: object) -> float | None:
         return None
     (number,) = values.values()
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return _finite(number) if is_number else None
-
-
-def _finite(number: float) -> float | None:
-    try:
-        read = float(number)
-    except OverflowError:
-        return None
-    return read if math.isfinite(read) else None
+    return finite_or_none(number) if is_number else None
 
 
 Values = Annotated[Any, AfterValidator(_the_only_number)]
@@ -89,13 +73,6 @@ LAST_YEAR = 9999
 """Such a time leaves the calendar as soon as a span is added or its zone changes."""
 
 FINGERPRINT = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
-
-NUMBER = re.compile(
-    r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\s*",
-    re.ASCII,  # `float` refuses some of what `\s` means otherwise: the separators U+001C to U+001F
-)
-LONGEST_NUMBER = 400  # the largest float, written with %f, has 316 characters
-SPECIAL_NUMBERS = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 
 WIDEST = 12
 """Bytes that a character takes in ASCII at most: two escapes of six."""
@@ -166,11 +143,19 @@ def read_alert(
         starts_at=starts_at,
         ends_at=None if status is AlertStatus.FIRING else ends_at,
         fingerprint=fingerprint,
-        value=_read_number(annotations["value"]) if "value" in annotations else entry.values,
+        value=read_number(annotations[VALUE]) if VALUE in annotations else entry.values,
+        numbers=_other_numbers(annotations),
         position=position,
         problem=problems[0] if problems else None,
         cut=size > 0,
     )
+
+
+def _other_numbers(annotations: Mapping[str, str]) -> Mapping[str, float] | None:
+    if not annotations.keys() - {VALUE}:
+        return None
+    read = {name: read_number(text) for name, text in annotations.items() if name != VALUE}
+    return {name: number for name, number in read.items() if number is not None}
 
 
 def may_be_over(text: bytes) -> bool:
@@ -269,13 +254,6 @@ def _read_time(text: str) -> datetime | None:
     if moment.year == LAST_YEAR:
         raise ValueError(text)
     return None if moment.year == 1 else moment.astimezone(UTC)
-
-
-def _read_number(text: str) -> float | None:
-    """Read a number as Go prints it; None for `300m`, `<error expanding template: ...>`."""
-    if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
-        return SPECIAL_NUMBERS.get(text.strip())
-    return _finite(float(text))
 
 
 def _unusable(name: str, text: str | None, why: str) -> str:

@@ -20,7 +20,7 @@ LONGEST_POLL = timedelta(hours=1)
 
 def sources_of(section: SourcesSection | None, folder: Path) -> SourcesSettings | None:
     """A section without problems as plain values; None where nobody can be asked."""
-    if section is None or not section.alertmanagers:
+    if section is None or not (section.alertmanagers or section.prometheus):
         return None
     return SourcesSettings(
         confirm_within=section.confirm_within,
@@ -48,7 +48,7 @@ def check_sources(section: SourcesSection | None, folder: Path) -> Iterator[Comp
     if section is None:
         return
     asked = section.alertmanagers or []
-    if not asked and "alertmanagers" not in section.model_fields_set:
+    if not asked and not section.prometheus and "alertmanagers" not in section.model_fields_set:
         yield Complaint(
             ("sources",),
             "names no Alertmanager, so nobody is asked; write alertmanagers: "
@@ -101,7 +101,7 @@ NONE = (
 
 def source_hints(settings: SourcesSettings | None, policies: Sequence[Policy]) -> Iterator[str]:
     """Tell what is missing; the program works without it, but believes what it should not."""
-    if settings is None and policies:
+    if policies and (settings is None or not settings.confirms):
         yield NONE
 
 

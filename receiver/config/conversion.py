@@ -228,6 +228,7 @@ def _policy(section: PolicySection, total: TotalBudgetSection | None) -> Policy:
         dedup_window=section.dedup_window,
         alert_expiry=section.alert_expiry,
         silenced=section.silenced,
+        value_annotation=section.value_annotation,
         attempts=section.attempts,
         backoff=section.backoff or 1,
         window=window_of(section.window),

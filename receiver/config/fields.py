@@ -239,6 +239,19 @@ def _when_silenced(value: object) -> WhenSilenced:
     )
 
 
+def _annotation(value: object) -> str:
+    if isinstance(value, str) and ANNOTATION.fullmatch(value):
+        return value
+    raise ValueError(
+        f"{value!r} is not the name of an annotation; write the name that the rules have under "
+        "`annotations:`, for example current_mae"
+    )
+
+
+ANNOTATION = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""Prometheus takes no other name in a rule."""
+
+
 def _mode(value: object) -> Mode:
     try:
         return Mode(str(value))
@@ -273,4 +286,5 @@ Match = Annotated[list[MatcherText], AfterValidator(_match)]
 Labels = Annotated[dict[str, Annotated[str, checked_by(compile_pattern)]], AfterValidator(_labels)]
 KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]
+AnnotationName = Annotated[str, BeforeValidator(_annotation)]
 WhenSilencedName = Annotated[WhenSilenced, BeforeValidator(_when_silenced)]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from receiver.config.fields import (
+    AnnotationName,
     BodySize,
     Duration,
     GithubUrl,
@@ -36,6 +37,7 @@ from receiver.config.restraint_fields import (
     Unit,
     WhenSpent,
 )
+from receiver.core.alerts import VALUE
 from receiver.core.policies import APPROVAL_EXPIRY, Mode, WhenSilenced
 
 MIB = 1024**2
@@ -265,6 +267,7 @@ class PolicySection(Section):
     dedup_window: Span = timedelta(minutes=10)
     alert_expiry: Span = timedelta(hours=13)
     silenced: WhenSilencedName = WhenSilenced.HOLD
+    value_annotation: AnnotationName = VALUE
     attempts: Attempts | None = None
     backoff: Backoff | None = None
     approval: ApprovalSection | None = None

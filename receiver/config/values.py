@@ -176,6 +176,11 @@ class SourcesSettings:
     alertmanagers: tuple[SourceSettings, ...]
     prometheus: PeerSettings | None
 
+    @property
+    def confirms(self) -> bool:
+        """Whether anybody says which alerts fire: Prometheus alone does not know our route."""
+        return bool(self.alertmanagers)
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

@@ -1,9 +1,12 @@
 """Notifications and alerts, as Alertmanager sent them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+VALUE = "value"
+"""The annotation that holds an alert's number, unless its policy names another."""
 
 LABELS_BYTES = 64 * 1024
 """The most that an alert's labels may take as JSON in ASCII, which is how they are stored.
@@ -54,6 +57,8 @@ class Alert:
         ends_at: When it was resolved; None while it fires.
         fingerprint: Alertmanager's hash of all labels: names the alert, never the model.
         value: The `value` annotation as a finite or non-finite number, None if there is none.
+        numbers: Other annotations that are numbers, by name, for policies that name one; None
+            without any.
         position: Its place in the notification, from 0.
         problem: Why it can't be understood, in one clause; None for a healthy alert.
         cut: Whether most of its labels were left out, so that nothing can be told by them.
@@ -69,6 +74,11 @@ class Alert:
     position: int
     problem: str | None = None
     cut: bool = False
+    numbers: Mapping[str, float] | None = None
+
+    def valued_by(self, annotation: str) -> "Alert":
+        """The same, with the number of this annotation as its value; None if it holds none."""
+        return replace(self, value=(self.numbers or {}).get(annotation))
 
     @property
     def alertname(self) -> str:

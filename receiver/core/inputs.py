@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from receiver.core.alerts import VALUE
 from receiver.core.policies import fill, template_parts
 from receiver.core.targets import Target
 
@@ -34,6 +35,14 @@ def fill_inputs(
         else:
             inputs[name] = fill(template, fields)
     return inputs
+
+
+def lacks_value(target: Target, inputs: Mapping[str, str | float]) -> bool:
+    """Whether inputs of a run were left out because its alert had no number."""
+    return any(
+        name not in inputs and any(field == VALUE for _, field in template_parts(template))
+        for name, template in target.inputs.items()
+    )
 
 
 def fill_place(target: Target, identity: Mapping[str, str]) -> dict[str, str]:

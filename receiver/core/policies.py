@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from receiver.core.alerts import VALUE
 from receiver.core.budgets import Cost, Limit
 from receiver.core.matchers import Matcher
 from receiver.core.regexes import Regex
@@ -59,6 +60,7 @@ class Policy:
         cost: What one of its runs costs, if that is known.
         approval_expiry: How long a question waits for its answer, and an approval for its run.
         silenced: What a silence of its alerts means.
+        value_annotation: Which annotation holds its alerts' number.
 
     """
 
@@ -80,6 +82,7 @@ class Policy:
     cost: Cost | None = None
     approval_expiry: timedelta = APPROVAL_EXPIRY
     silenced: WhenSilenced = WhenSilenced.HOLD
+    value_annotation: str = VALUE
 
     @property
     def restrained(self) -> bool:

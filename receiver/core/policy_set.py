@@ -1,10 +1,10 @@
 """The policy set: policies and targets of one configuration; matches alerts to policies."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from receiver.core.alerts import Alert
+from receiver.core.alerts import VALUE, Alert
 from receiver.core.announcements import Subscriber
 from receiver.core.dispatches import Dispatch
 from receiver.core.models import Pause, PauseScope
@@ -69,6 +69,16 @@ class PolicySet:
         except NoIdentity as problem:
             return Matched(alert, policy, None, alert.problem or str(problem))
         return Matched(alert, policy, identity, alert.problem)
+
+    def match_new(self, alert: Alert) -> Matched:
+        """The same for an alert as it was sent, whose value the policy says where to find.
+
+        What is stored has its value already.
+        """
+        matched = self.match(alert)
+        if matched.policy is None or matched.policy.value_annotation == VALUE:
+            return matched
+        return replace(matched, alert=alert.valued_by(matched.policy.value_annotation))
 
     def policy(self, name: str | None) -> Policy | None:
         """The policy of that name, if the configuration still has it."""

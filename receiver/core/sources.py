@@ -65,9 +65,10 @@ class Listed:
 
     Attributes:
         fingerprint: Empty where the source names its alerts by labels only.
-        annotations: Of which only `value` is kept.
+        annotations: Of which only numbers are kept.
         settled: Whether the source has decided yet if somebody is told of it, and nothing that
             inhibits it speaks against that.
+        value: What its rule's expression gave last, where the source says so.
 
     """
 
@@ -77,6 +78,7 @@ class Listed:
     annotations: Mapping[str, str] = field(default_factory=dict)
     quiet: Quiet | None = None
     settled: bool = True
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,11 +399,22 @@ def _is_due(entry: KnownEntry, asked_at: datetime, renew_after: timedelta) -> bo
 def shows(listed: Iterable[Listed], labels: Mapping[str, str]) -> bool:
     """Whether one of Prometheus' own alerts may be this one of Alertmanager's.
 
-    On the way external labels were added and others dropped, so the labels that both have must
-    agree; in doubt it fires.
+    In doubt it fires.
     """
-    return any(
-        one.labels.get("alertname") == labels.get("alertname")
-        and all(labels.get(name, value) == value for name, value in one.labels.items())
-        for one in listed
+    return any(_may_be(one, labels) for one in listed)
+
+
+def value_shown(listed: Iterable[Listed], labels: Mapping[str, str]) -> float | None:
+    """What Prometheus has evaluated for an alert of Alertmanager's.
+
+    None if it shows none, or several that may be this one and differ.
+    """
+    values = {one.value for one in listed if _may_be(one, labels)}
+    return values.pop() if len(values) == 1 else None
+
+
+def _may_be(one: Listed, labels: Mapping[str, str]) -> bool:
+    """On the way external labels were added and others dropped: what both have must agree."""
+    return one.labels.get("alertname") == labels.get("alertname") and all(
+        labels.get(name, value) == value for name, value in one.labels.items()
     )

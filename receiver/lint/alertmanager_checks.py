@@ -61,7 +61,7 @@ def _times(
             f"write dedup_window: {format_duration(2 * interval)} in the policy, or a shorter "
             "group_interval here",
         )
-    if chain.config.sources is not None:  # its polls confirm what fires
+    if chain.is_confirmed:  # its polls confirm what fires
         return
     said = (
         f"repeat_interval {format_duration(route.repeat_interval)} and group_interval "
@@ -106,7 +106,7 @@ def _grouping(file: AlertmanagerFile, route: Route, policy: Policy) -> Iterator[
 
 
 def _muted(chain: Chain, file: AlertmanagerFile, path: tuple[str | int, ...]) -> Iterator[Finding]:
-    if chain.config.sources is not None:
+    if chain.is_confirmed:
         return
     route = next(route for route, _ in chain.pairs if route.path == path)
     for name in ("mute_time_intervals", "active_time_intervals"):
@@ -123,7 +123,7 @@ def _muted(chain: Chain, file: AlertmanagerFile, path: tuple[str | int, ...]) ->
 
 
 def _webhook(chain: Chain, file: AlertmanagerFile, webhook: Webhook) -> Iterator[Finding]:
-    asked = chain.config.sources is not None
+    asked = chain.is_confirmed
     if not truth(webhook.get("send_resolved"), otherwise=True):
         yield Finding(
             CheckId.RESOLVED_NOT_SENT,

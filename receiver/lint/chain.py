@@ -105,6 +105,16 @@ class Chain:
         """The rules that retrain something."""
         return [each for each in self.taken if each.policies]
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether Alertmanagers are asked which alerts fire."""
+        return self.config.sources is not None and self.config.sources.confirms
+
+    @property
+    def asks_values(self) -> bool:
+        """Whether Prometheus is asked for the number of an alert that carries none."""
+        return self.config.sources is not None and self.config.sources.prometheus is not None
+
     @cached_property
     def our_receivers(self) -> frozenset[str]:
         """Names of Alertmanager's receivers that post to us."""

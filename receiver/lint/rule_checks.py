@@ -82,25 +82,29 @@ def _value(chain: Chain, taken: Taken, policy: Policy) -> Iterator[Finding]:
     ]
     if not inputs:
         return
-    rule, written = taken.rule, taken.rule.annotations.get(VALUE)
+    rule, name = taken.rule, policy.value_annotation
+    written = rule.annotations.get(name)
+    if written is None and chain.asks_values:
+        return  # Prometheus is asked
     if written is None:
         yield Finding(
             CheckId.VALUE_MISSING,
             Severity.WARNING,
             rule.place(),
-            f"{rule.name} has no annotation `value`, from which {listed(inputs)} of the target "
+            f"{rule.name} has no annotation `{name}`, from which {listed(inputs)} of the target "
             f"{policy.target} is filled",
             f"runs are started without {listed(inputs)}, and decisions show no number",
-            "add annotations: {value: '{{ $value }}'} to the rule",
+            f"add annotations: {{{name}: '{{{{ $value }}}}'}} to the rule, or name the one that "
+            f"has the number in {policy.name} (value_annotation), or set sources.prometheus",
         )
     elif "{{" in written and _for_people(written):
         yield Finding(
             CheckId.VALUE_FOR_PEOPLE,
             Severity.WARNING,
-            rule.place("annotations", VALUE),
-            f"the annotation `value` of {rule.name} is written for people: {shown(written)}",
+            rule.place("annotations", name),
+            f"the annotation `{name}` of {rule.name} is written for people: {shown(written)}",
             f"it is no number, so runs are started without {listed(inputs)}",
-            "write value: '{{ $value }}', and keep the rest for summary",
+            f"write {name}: '{{{{ $value }}}}', and keep the rest for summary",
         )
 
 

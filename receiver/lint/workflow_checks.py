@@ -172,11 +172,15 @@ def _required(
 
 def valueless(chain: Chain, target: Target) -> list[str]:
     """The rules whose alerts start a target's runs without a number."""
+    if chain.asks_values:
+        return []
     return [
         taken.rule.name
         for taken in chain.ours
-        if "value" not in taken.rule.annotations
-        and any(policy.target == target.name for policy, _ in taken.policies)
+        if any(
+            policy.target == target.name and policy.value_annotation not in taken.rule.annotations
+            for policy, _ in taken.policies
+        )
     ]
 
 

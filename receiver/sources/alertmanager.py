@@ -8,6 +8,7 @@ from sys import intern
 from typing import Any
 from urllib.parse import urlencode
 
+from receiver.core.numbers import numbers_of
 from receiver.core.policies import shown
 from receiver.core.sources import Hush, Listed, Listing, Quiet, SourceDown
 from receiver.core.times import parse_time
@@ -117,14 +118,14 @@ class _Entry:
     @classmethod
     def of(cls, alert: Mapping[str, Any]) -> "_Entry":
         """Read it. Raises what a wrong type raises."""
-        status, value = alert["status"], alert.get("annotations", {}).get("value")
+        status = alert["status"]
         silences = tuple(map(str, status.get("silencedBy") or ()))
         muted = tuple(map(str, status.get("mutedBy") or ()))  # Alertmanager 0.28 and later
-        kept = {} if value is None else {"value": str(value)}
+        annotations = {str(k): str(v) for k, v in alert.get("annotations", {}).items()}
         return cls(
             fingerprint=str(alert["fingerprint"]),
             labels={intern(name): str(text) for name, text in alert["labels"].items()},
-            annotations=kept,
+            annotations=numbers_of(annotations),
             starts_at=parse_time(alert["startsAt"]),
             receivers=tuple(intern(str(one["name"])) for one in alert["receivers"]),
             silences=silences,

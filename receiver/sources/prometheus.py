@@ -29,4 +29,5 @@ class PrometheusSource:
 
 def _listed(alert: dict[str, Any]) -> Listed:
     labels = {str(name): str(value) for name, value in alert["labels"].items()}
-    return Listed("", labels, parse_time(alert["activeAt"]))
+    value = float(alert["value"]) if "value" in alert else None
+    return Listed("", labels, parse_time(alert["activeAt"]), value=value)

@@ -153,11 +153,13 @@ def test_prometheus_shows_what_fires_by_its_rules(peer):
     """Pending alerts do not fire."""
     at = "2026-11-30T08:00:00.123456789Z"
     for state in ("firing", "pending"):
-        peer.prometheus.append({"labels": LABELS, "state": state, "activeAt": at, "value": "1"})
+        peer.prometheus.append(
+            {"labels": LABELS, "state": state, "activeAt": at, "value": "6.2e-01"}
+        )
 
     listed = PrometheusSource(Upstream(peer.url)).ask().alerts
 
-    assert [one.labels for one in listed] == [LABELS]
+    assert [(one.labels, one.value) for one in listed] == [(LABELS, 0.62)]
 
 
 def test_nobody_there_is_told_with_the_place(source, peer):

@@ -88,6 +88,21 @@ def test_no_number_is_needed_where_none_is_sent(tmp_path):
     assert checks(linted(tmp_path, files)) == []
 
 
+def test_the_number_may_be_in_another_annotation_or_come_from_prometheus(tmp_path):
+    """What a policy names is looked for, and what Prometheus is asked for is not missed."""
+    named = RECEIVER + "    value_annotation: mae\n"
+    asked = RECEIVER + "sources: {prometheus: {url: http://prometheus:9090}}\n"
+    elsewhere = rule(annotations="{mae: '{{ $value }}'}")
+
+    def found(config, rules):
+        return checks(linted(tmp_path, {"receiver.yaml": config, "rules.yml": rules}))
+
+    assert found(named, elsewhere) == []
+    assert found(named, rule()) == ["value-missing warning"]
+    assert found(named, rule(annotations="{mae: '{{ $value }}%'}")) == ["value-for-people warning"]
+    assert found(asked, rule(annotations="")) == []
+
+
 def test_what_prometheus_itself_says_counts_more(tmp_path):
     """A label that no series has names no model; one that series have is believed."""
 

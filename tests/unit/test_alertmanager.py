@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from receiver.alertmanager import MAX_ALERTS, parse_notification, raw_alert
 from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.core.alerts import LABELS_BYTES, AlertStatus, BadNotification
+from receiver.core.numbers import MOST_NUMBERS
 from receiver.json_text import encode
 from tests.hostile import BROKEN
 
@@ -500,6 +501,24 @@ def test_a_value_is_what_go_prints_as_a_number(text, value):
 def test_nan_is_a_value():
     """A model whose error is NaN says so."""
     assert math.isnan(only(annotations={"value": "NaN"}).value)
+
+
+def test_other_annotations_that_are_numbers_are_kept_for_policies_that_name_one():
+    """Sentences are not: they are half of what an alert takes in memory."""
+    annotations = {"value": "0.6", "mae": "0.62", "limit": "+Inf", "unit": "3 ms", "summary": "No"}
+
+    alert = only(annotations=annotations)
+
+    assert (alert.value, alert.numbers) == (0.6, {"mae": 0.62, "limit": math.inf})
+    assert alert.valued_by("mae").value == 0.62
+    assert alert.valued_by("summary").value is None
+
+
+def test_an_alert_keeps_few_numbers():
+    """Whoever writes a thousand annotations has no thousand times the memory."""
+    alert = only(annotations={f"n{number}": "1" for number in range(1000)} | {"value": "2"})
+
+    assert (len(alert.numbers), alert.value) == (MOST_NUMBERS, 2)
 
 
 def test_nul_is_replaced():

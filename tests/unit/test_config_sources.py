@@ -6,6 +6,7 @@ import pytest
 
 from receiver.config import ConfigError, load_config
 from receiver.core.policies import WhenSilenced
+from receiver.wiring import policy_set_of
 
 POLICY = """\
 targets: {retrain: {kfp: {pipeline: retrain.yaml}}}
@@ -43,6 +44,23 @@ def test_without_it_nobody_is_asked_and_what_that_means_is_said(load):
     assert not any("sources" in warning for warning in config.warnings)
     assert "sources: there are none" in config.hints[0]
     assert "write alertmanagers: [{name: main" in config.hints[0]
+
+
+def test_prometheus_alone_tells_values_and_confirms_nothing(load):
+    """It does not know which alerts Alertmanager sends us."""
+    config = load("sources: {prometheus: {url: http://p:9090}}\n")
+
+    assert config.sources.prometheus.url == "http://p:9090"
+    assert policy_set_of(config).asking is None
+    assert "sources: there are none" in config.hints[0]
+
+
+def test_a_policy_names_the_annotation_that_has_the_number(load):
+    """`value` unless it says otherwise."""
+    assert load().policies[0].value_annotation == "value"
+    assert load(policy="value_annotation: mae,").policies[0].value_annotation == "mae"
+    with pytest.raises(ConfigError, match=r"value_annotation: '\{\{ x' is not the name of an"):
+        load(policy="value_annotation: '{{ x',")
 
 
 def test_each_alertmanager_has_its_way_in(load, tmp_path):

@@ -34,7 +34,7 @@ def arrive(
     told_by: str | None = None,
 ) -> Arrival:
     """Find each alert's policy and model; needs no transaction."""
-    matched = tuple(policy_set.match(alert) for alert in notification.alerts)
+    matched = tuple(policy_set.match_new(alert) for alert in notification.alerts)
     return Arrival(notification, matched, policy_set, source, sender, told_by)
 
 

@@ -14,7 +14,7 @@ from receiver.core.dispatches import (
     waited_for_send,
 )
 from receiver.core.policy_set import PolicySet
-from receiver.core.ports import Dispatcher
+from receiver.core.ports import AlertSource, Dispatcher
 from receiver.core.runs import Run
 from receiver.flows.transitions import (
     LEASE,
@@ -27,6 +27,7 @@ from receiver.flows.transitions import (
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.flows.worker.noting import note_answer, note_failure
 from receiver.flows.worker.reconciling import DoubtTimer, look_up
+from receiver.flows.worker.valuing import with_value
 from receiver.store.store import Store, Tx
 from receiver.telemetry import ACCEPTED, attempts, log, time_to_dispatch
 
@@ -37,16 +38,26 @@ UNSENT = (DispatchState.PENDING, DispatchState.SENDING, DispatchState.UNKNOWN)
 
 
 def dispatch_next(
-    store: Store, target: str, dispatcher: Dispatcher, policy_set: PolicySet, watch: DoubtTimer
+    store: Store,
+    target: str,
+    dispatcher: Dispatcher,
+    policy_set: PolicySet,
+    watch: DoubtTimer,
+    *,
+    prometheus: AlertSource | None = None,
 ) -> bool:
-    """Carry out the next due dispatch of a target. False when nothing was due."""
+    """Carry out the next due dispatch of a target. False when nothing was due.
+
+    `prometheus` is asked for the number of an alert that carries none.
+    """
     with store.begin() as tx:
         now = tx.now()
         dispatch = tx.claim_dispatch(target, UNSENT, now=now, lease=LEASE)
     if dispatch is None:
         return False
     if dispatch.state is DispatchState.PENDING:
-        _attempt(store, dispatcher, policy_set, watch, dispatch)
+        valued = with_value(store, policy_set, dispatch, prometheus)
+        _attempt(store, dispatcher, policy_set, watch, valued)
     else:
         look_up(store, dispatcher, policy_set, watch, dispatch, now=now)
     return True

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from receiver.core.policy_set import PolicySet
-from receiver.core.ports import Announcer, Clock, Dispatcher
+from receiver.core.ports import AlertSource, Announcer, Clock, Dispatcher
 from receiver.flows.sweeping import sweep_next
 from receiver.flows.worker.announcing import announce_next
 from receiver.flows.worker.dispatching import dispatch_next
@@ -51,6 +51,7 @@ class Setup:
     ages: Ages
     announcers: Mapping[str, Announcer] = field(default_factory=dict)
     sources: Mapping[str, Asked] = field(default_factory=dict)
+    prometheus: AlertSource | None = None
 
 
 class LaneKind(StrEnum):
@@ -233,7 +234,12 @@ class Worker:
 
     def _send(self, target: str) -> bool:
         return dispatch_next(
-            self._store, target, self._dispatcher(target), self._setup.policy_set, self._watch
+            self._store,
+            target,
+            self._dispatcher(target),
+            self._setup.policy_set,
+            self._watch,
+            prometheus=self._setup.prometheus,
         )
 
     def _follow(self, target: str) -> bool:

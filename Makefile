@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +49,11 @@ lab: .venv/.installed .venv-kfp/.installed ## five tenants: two recover after on
 	@$(BIN)/python examples/lab/lab.py $(ARGS)
 
 example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed ## evidently and MLflow for their examples and tests (minutes)
+
+newest-alertmanager: .tools/alertmanager ## build it from the Go module proxy, for the tests that ask a real one (Go 1.26)
+
+.tools/alertmanager: scripts/newest_alertmanager.py
+	@$(PYTHON) scripts/newest_alertmanager.py
 
 .tools/drift-detector/.installed: examples/drift-detector/requirements.txt
 .tools/mlflow/.installed: examples/pipelines/requirements-mlflow.txt

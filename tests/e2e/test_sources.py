@@ -21,6 +21,7 @@ from tests.asking import AskingHistory, told
 from tests.e2e.alerting import program, running
 from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
+from tests.processes import ROOT
 from tests.waiting import eventually, free_port
 
 MINUTE = timedelta(minutes=1)
@@ -55,8 +56,8 @@ time_intervals:
 class Alertmanager:
     """A real one that the test tells what fires."""
 
-    def __init__(self, folder):
-        self._path = program("prometheus-alertmanager", "alertmanager")
+    def __init__(self, path, folder):
+        self._path = path
         self._folder = folder
         self._running = ExitStack()
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -112,9 +113,23 @@ class Alertmanager:
             return False
 
 
-@pytest.fixture(scope="module")
-def alertmanager(tmp_path_factory):
-    peer = Alertmanager(tmp_path_factory.mktemp("alertmanager"))
+NEWEST = ROOT / ".tools" / "alertmanager"
+
+
+def installed():
+    return program("prometheus-alertmanager", "alertmanager")
+
+
+def newest():
+    """What `make newest-alertmanager` built, where there is a Go that can."""
+    if not NEWEST.exists():
+        pytest.skip("the newest Alertmanager is not built: make newest-alertmanager")
+    return str(NEWEST)
+
+
+@pytest.fixture(scope="module", params=[installed, newest])
+def alertmanager(tmp_path_factory, request):
+    peer = Alertmanager(request.param(), tmp_path_factory.mktemp("alertmanager"))
     peer.start()
     yield peer
     peer.stop()

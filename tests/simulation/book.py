@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from receiver.core.windows import Window
 from receiver.store.column_types import from_micros
 from tests.fakes import NOON
 from tests.simulation.stores import DECISIONS, DUE, EDGES, MENDED, SHUT, WAITING, Stores
@@ -43,6 +44,7 @@ class Book:
         self._due: dict[str, datetime] | None = None
         self._edges: list[datetime] | None = None
         self._shut = False
+        self._openings: dict[Window, tuple[datetime, datetime]] = {}
         self.commits = 0
         self.newest = NOON
         self.on_change: Callable[[], None] = lambda: None
@@ -90,8 +92,16 @@ class Book:
         if edges and seen.commits != self.commits:
             return self._world.wall.now()
         shut = [one.window for one in self._world.plan.rungs if one.window] if self._shut else []
-        edges = [*edges, *(window.opens_at(seen.at) for window in shut)]
+        edges = [*edges, *(self._opens_at(window, seen.at) for window in shut)]
         return min((edge for edge in edges if edge > seen.at), default=None)
+
+    def _opens_at(self, window: Window, at: datetime) -> datetime:
+        """What was the next opening for an earlier moment still is, until then."""
+        asked_at, opening = self._openings.get(window, (at, at))
+        if not asked_at <= at < opening:
+            opening = window.opens_at(at)
+            self._openings[window] = (at, opening)
+        return opening
 
     def _edges_now(self) -> list[datetime]:
         if self._edges is None:

@@ -168,6 +168,12 @@ def _check_kfp(place: Place, kfp: KfpSection, folder: Path) -> Iterator[Complain
     local = kfp.endpoint == LOCAL
     if kfp.pipeline and (local or is_package(kfp.pipeline)):
         yield from _tried((*place, "pipeline"), need_file, in_folder(folder, kfp.pipeline))
+    if kfp.pipeline_version and (local or is_package(kfp.pipeline or "")):
+        yield Complaint(
+            (*place, "pipeline_version"),
+            "is for an uploaded pipeline, and pipeline is a compiled package; remove it, or write "
+            "the uploaded pipeline's name",
+        )
     if kfp.python and local:
         yield from _tried((*place, "python"), need_program, in_folder(folder, kfp.python))
     if kfp.token_file and not local:

@@ -190,6 +190,9 @@ def _github_place(section: GithubSection) -> dict[str, str]:
     }
 
 
+_CACHING = {None: None, True: "true", False: "false"}
+
+
 def _kfp_place(section: KfpSection, folder: Path) -> dict[str, str]:
     pipeline = section.pipeline
     if section.endpoint == LOCAL or is_package(pipeline):
@@ -200,6 +203,8 @@ def _kfp_place(section: KfpSection, folder: Path) -> dict[str, str]:
         "pipeline": pipeline,
         "experiment": section.experiment,
         "namespace": section.namespace,
+        "pipeline_version": section.pipeline_version,
+        "enable_caching": _CACHING[section.enable_caching],
         "service_account": section.service_account,
         "ui_url": section.ui_url,
     }

@@ -184,6 +184,8 @@ class KfpSection(FollowingSection):
 
     endpoint: Annotated[Literal, BeforeValidator(_endpoint)] = LOCAL
     pipeline: Literal = Field(examples=["pipelines/retrain.yaml"])
+    pipeline_version: Literal | None = None
+    enable_caching: bool | None = None
     experiment: Literal = "drift-retraining"
     namespace: Template | None = None
     service_account: Literal | None = None

@@ -6,6 +6,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from urllib.parse import quote
 
 from receiver.core.dispatches import Failure
@@ -17,7 +18,7 @@ from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
 from receiver.dispatchers.kfp_api import KfpApi
 from receiver.dispatchers.kfp_local import CURE
-from receiver.dispatchers.pipelines import is_package, read_package, refusal
+from receiver.dispatchers.pipelines import is_package, package, read_package, refusal
 from receiver.http import NoAnswer
 
 PATIENCE = timedelta(seconds=20)
@@ -64,12 +65,20 @@ def check_kfp(place: Mapping[str, str], token_file: Path | None, ca_file: Path |
     endpoint, namespace = place["endpoint"], place.get("namespace", "")
     api = KfpApi(endpoint, token_file=token_file, ca_file=ca_file, timeout=PATIENCE)
     api.list_experiments(namespace)
+    cached = False
     if is_package(place["pipeline"]):
         read_package(Path(place["pipeline"]))
     else:
-        api.newest_version(place["pipeline"], namespace)
+        version = api.version(place["pipeline"], namespace, place.get("pipeline_version", ""))
+        cached = "enable_caching" not in place and _caches(version)
     where = f" in {namespace}" if namespace else ""
-    return f"{endpoint} shows us its experiments{where}; the pipeline is there"
+    said = f"{endpoint} shows us its experiments{where}; the pipeline is there"
+    cure = ", and its steps may be answered from the cache (enable_caching: false ends that)"
+    return said + cure if cached else said
+
+
+def _caches(version: Mapping[str, Any]) -> bool:
+    return package([version.get("pipeline_spec")], "the server does not show it").caches
 
 
 def check_local(place: Mapping[str, str], python: Path) -> str:

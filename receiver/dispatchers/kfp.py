@@ -200,11 +200,13 @@ class KfpDispatcher:
 def _pipeline(api: KfpApi, dispatch: Dispatch) -> tuple[dict[str, Any], dict[str, Value]]:
     """Which pipeline, as fields of the run, and its parameters."""
     name, namespace = dispatch.place["pipeline"], dispatch.place.get("namespace", "")
+    caching = dispatch.place.get("enable_caching")
     if is_package(name):
         compiled = read_package(Path(name))
-        fields = {"pipeline_spec": compiled.body}
+        wanted = compiled if caching == "true" else compiled.without_cache()
+        fields = {"pipeline_spec": wanted.body}
     else:
-        version = api.newest_version(name, namespace)
+        version = api.version(name, namespace, dispatch.place.get("pipeline_version", ""))
         compiled = package(
             [version.get("pipeline_spec")],
             f"the KFP server does not show what the pipeline {shown(name)} declares: upload it "
@@ -216,6 +218,9 @@ def _pipeline(api: KfpApi, dispatch: Dispatch) -> tuple[dict[str, Any], dict[str
                 pipeline_version_id=version.get("pipeline_version_id"),
             )
         }
+        if caching == "false" and compiled.caches:
+            # What a version says of its cache can't be overruled beside it.
+            fields = {"pipeline_spec": compiled.without_cache().body}
     parameters = fill_parameters(compiled.spec, dispatch)
     for parameter, value in parameters.items():
         if isinstance(value, str) and "[[" in value:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,8 +103,11 @@ class KfpApi:
             return found
         return _id(made, "experiment_id")
 
-    def newest_version(self, pipeline: str, namespace: str) -> dict[str, Any]:
-        """Read the newest version of an uploaded pipeline, our namespace's before a shared one."""
+    def version(self, pipeline: str, namespace: str, name: str = "") -> dict[str, Any]:
+        """Read a version of an uploaded pipeline, our namespace's before a shared one.
+
+        The newest unless it is named.
+        """
         for where in dict.fromkeys((namespace, "")):
             found = self._find(
                 self._pipelines.pipeline_service_get_pipeline_by_name, pipeline, **_within(where)
@@ -116,18 +120,26 @@ class KfpApi:
                 "path of a compiled package",
                 Failure.REFUSED,
             )
-        listed = self._ask(
+        pipeline_id = _id(found, "pipeline_id")
+        for version in self._versions(pipeline_id):
+            if name in ("", version.get("display_name"), version.get("pipeline_version_id")):
+                return {**version, "pipeline_id": pipeline_id}
+        raise DispatchError(
+            f"the pipeline {shown(pipeline)} has no version {shown(name)}: upload it, or mend "
+            "pipeline_version"
+            if name
+            else f"the pipeline {shown(pipeline)} has no version: upload one",
+            Failure.REFUSED,
+        )
+
+    def _versions(self, pipeline_id: str) -> Iterator[dict[str, Any]]:
+        """Those of a pipeline, the newest first."""
+        listing = partial(
             self._pipelines.pipeline_service_list_pipeline_versions,
-            _id(found, "pipeline_id"),
-            page_size=1,
+            pipeline_id,
             sort_by="created_at desc",
         )
-        versions = _objects(listed, "pipeline_versions")
-        if not versions:
-            raise DispatchError(
-                f"the pipeline {shown(pipeline)} has no version: upload one", Failure.REFUSED
-            )
-        return {**versions[0], "pipeline_id": _id(found, "pipeline_id")}
+        return self._pages("pipeline_versions", listing)
 
     def _experiment(self, name: str, namespace: str) -> str | None:
         listing = self._experiments.experiment_service_list_experiments

@@ -40,6 +40,33 @@ class Package:
             return dict(self.spec)
         return {"pipeline_spec": dict(self.spec), "platform_spec": dict(self.platform)}
 
+    @property
+    def caches(self) -> bool:
+        """Whether a task may be answered by what an earlier run of it made."""
+        return self != self.without_cache()
+
+    def without_cache(self) -> "Package":
+        """The same, with every task run each time: what comes from a cache trained nothing."""
+        spec = {name: _without_cache(part) for name, part in self.spec.items()}
+        return Package(spec, self.platform)
+
+
+def _without_cache(part: Any) -> Any:
+    match part:
+        case {"dag": {"tasks": {} as tasks} as dag}:
+            uncached = {name: _run_each_time(task) for name, task in tasks.items()}
+            return {**part, "dag": {**dag, "tasks": uncached}}
+        case {}:  # the components, by name, may be graphs of their own
+            return {name: _without_cache(each) for name, each in part.items()}
+    return part
+
+
+def _run_each_time(task: Any) -> Any:
+    match task:
+        case {"cachingOptions": {"enableCache": enabled}} if enabled:
+            return {**task, "cachingOptions": {}}
+    return task
+
 
 def run_id(dispatch_id: str, attempt: int) -> str:
     """Name the run of one attempt: it can be looked up without having been told."""

@@ -166,7 +166,8 @@ def _cache(document: Document) -> Iterator[Finding]:
         document.place((*found[0], "cachingOptions")),
         f"{listed(str(path[-1]) for path in found)} may be answered from the cache: the same "
         "inputs give the result of the run before",
-        "the run succeeds without training anything",
+        "a run that may use the cache (enable_caching, or one by hand) succeeds without training "
+        "anything",
         "switch its cache off (task.set_caching_options(False)), or give it dispatch_id",
     )
 

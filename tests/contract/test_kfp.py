@@ -7,9 +7,11 @@ import pytest
 
 from receiver.core.dispatches import Failure
 from receiver.core.runs import Run
+from receiver.dispatchers.pipelines import read_package
 from tests.contract.kfp_setup import (
     DISPATCH_ID,
     SPEC,
+    TINY,
     dispatcher,
     failure_of,
     order,
@@ -31,7 +33,7 @@ def test_one_post_starts_a_run_that_can_be_found_by_the_dispatch(peer):
     sent = peer.runs[run_of(1)]
     assert sent["display_name"] == f"retrain churn [{DISPATCH_ID}]"
     assert f"dispatch {DISPATCH_ID}, attempt 1" in sent["description"]
-    assert sent["pipeline_spec"] == SPEC
+    assert sent["pipeline_spec"] == read_package(TINY).without_cache().body
     assert sent["runtime_config"] == {
         "parameters": {"word": "churn", "number": 0.25, "dispatch_id": DISPATCH_ID}
     }
@@ -64,6 +66,74 @@ def test_an_uploaded_pipeline_is_run_in_its_newest_version(peer):
     assert sent["runtime_config"]["parameters"]["dispatch_id"] == DISPATCH_ID
     assert sent["service_account"] == "trainer"
     assert "pipeline_spec" not in sent
+
+
+def test_a_version_may_be_pinned(peer):
+    """By its name or its id; one that is not there is refused with the cure."""
+    first = peer.upload("retrain", SPEC, version_name="v1")
+    for number in range(2, 300):
+        peer.upload("retrain", SPEC, version_name=f"v{number}")
+    one = dispatcher()
+    for attempt, version in enumerate(("v1", first), start=1):
+        place = {"pipeline": "retrain", "pipeline_version": version}
+        one.start(order(peer.url, place=place, attempt=attempt))
+        sent = peer.runs[run_of(attempt)]["pipeline_version_reference"]
+        assert sent["pipeline_version_id"] == first
+
+    failure = failure_of(one.start, order(peer.url, place={**place, "pipeline_version": "v0"}))
+
+    assert failure.failure is Failure.REFUSED
+    assert "has no version 'v0': upload it, or mend pipeline_version" in str(failure)
+
+
+CACHED = {
+    **SPEC,
+    "root": {
+        **SPEC["root"],
+        "dag": {
+            "tasks": {
+                "train": {"cachingOptions": {"enableCache": True}, "taskInfo": {"name": "train"}},
+                "nested": {"componentRef": {"name": "comp-nested"}},
+            }
+        },
+    },
+    "components": {
+        "comp-nested": {
+            "dag": {"tasks": {"inner": {"cachingOptions": {"enableCache": True}, "x": [1]}}}
+        }
+    },
+}
+
+
+def caches(spec):
+    tasks = spec["root"]["dag"]["tasks"], spec["components"]["comp-nested"]["dag"]["tasks"]
+    return [tasks[0]["train"]["cachingOptions"], tasks[1]["inner"]["cachingOptions"]]
+
+
+def test_no_run_is_answered_from_the_cache_unless_the_target_says_so(peer, tmp_path):
+    """It would succeed without training anything. All else of the pipeline stays as it is.
+
+    An uploaded version decides for itself unless the target does.
+    """
+    path = tmp_path / "retrain.json"
+    path.write_text(json.dumps(CACHED))
+    one, place = dispatcher(), {"pipeline": str(path)}
+    peer.upload("cached", CACHED)
+
+    one.start(order(peer.url, place=place))
+    one.start(order(peer.url, place={**place, "enable_caching": "true"}, attempt=2))
+    one.start(order(peer.url, place={"pipeline": "cached", "enable_caching": "false"}, attempt=3))
+    one.start(order(peer.url, place={"pipeline": "cached"}, attempt=4))
+
+    sent = [peer.runs[run_of(attempt)] for attempt in range(1, 5)]
+    assert caches(sent[0]["pipeline_spec"]) == [{}, {}]
+    assert sent[1]["pipeline_spec"] == CACHED
+    assert sent[2]["pipeline_spec"] == sent[0]["pipeline_spec"]
+    assert "pipeline_spec" not in sent[3]
+    tasks = sent[0]["pipeline_spec"]["root"]["dag"]["tasks"]
+    assert tasks["train"]["taskInfo"] == {"name": "train"}
+    inner = sent[0]["pipeline_spec"]["components"]["comp-nested"]["dag"]["tasks"]["inner"]
+    assert inner["x"] == [1]
 
 
 def test_a_profile_may_use_a_shared_pipeline():

@@ -8,6 +8,7 @@ import pytest
 from receiver.core.dispatches import DispatchError
 from receiver.dispatchers.checks import check_github, check_kfp, check_local
 from receiver.dispatchers.github_tokens import TokenPath
+from receiver.dispatchers.pipelines import read_package
 from tests.contract.github_setup import token_file
 from tests.contract.kfp_setup import TINY
 from tests.peers.github import GithubPeer
@@ -64,6 +65,21 @@ def test_kfp_shows_its_experiments(kfp, tmp_path):
     assert kfp.url in said
     assert kfp.starts == 0
     assert not kfp.experiments
+
+
+def test_an_uploaded_pipeline_that_caches_is_told(kfp, tmp_path):
+    """Unless the target says what it wants."""
+    token = tmp_path / "token"
+    token.write_text("let-me-in\n")
+    kfp.upload("retrain", read_package(TINY).body)
+    kfp.upload("plain", read_package(TINY).without_cache().body)
+
+    def said(**place):
+        return check_kfp({"endpoint": kfp.url, **place}, token, None)
+
+    assert "answered from the cache (enable_caching: false ends that)" in said(pipeline="retrain")
+    assert "cache" not in said(pipeline="retrain", enable_caching="true")
+    assert "cache" not in said(pipeline="plain")
 
 
 def test_kfp_refuses(kfp, tmp_path):

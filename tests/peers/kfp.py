@@ -75,7 +75,9 @@ class KfpPeer:
         if error is not None:
             self.runs[run_id]["error"] = {"code": 2, "message": error}
 
-    def upload(self, name: str, spec: Mapping[str, Any], *, namespace: str = "") -> str:
+    def upload(
+        self, name: str, spec: Mapping[str, Any], *, namespace: str = "", version_name: str = ""
+    ) -> str:
         """Store one more version of a pipeline; the version's id."""
         pipeline = self.pipelines.setdefault(
             name, {"pipeline_id": str(uuid4()), "namespace": namespace, "versions": []}
@@ -83,6 +85,7 @@ class KfpPeer:
         version = {
             "pipeline_id": pipeline["pipeline_id"],
             "pipeline_version_id": str(uuid4()),
+            "display_name": version_name,
             "pipeline_spec": dict(spec),
         }
         pipeline["versions"].insert(0, version)
@@ -193,7 +196,7 @@ class KfpPeer:
         versions = [p["versions"] for p in self.pipelines.values() if p["pipeline_id"] == wanted]
         newest_first = seen.query.get("sort_by") == "created_at desc"
         found = versions[0] if newest_first else versions[0][::-1]
-        return {"pipeline_versions": found[: int(seen.query.get("page_size", 10))]}
+        return self._page("pipeline_versions", found, seen)
 
     def _namespace(self, run: Mapping[str, Any]) -> str:
         experiment = self.experiments.get(run.get("experiment_id", ""), {})

@@ -1247,3 +1247,18 @@ def test_files_may_be_elsewhere(load, tmp_path):
         load(text)
 
     assert load_config(tmp_path / "receiver.yaml", with_files=False).policies
+
+
+def test_only_an_uploaded_pipeline_has_versions(tmp_path):
+    """A compiled package is what it is."""
+    (tmp_path / "retrain.yaml").write_text("{}")
+    kfp = "endpoint: http://kfp:8888, pipeline_version: v2, pipeline: "
+    file = tmp_path / "receiver.yaml"
+
+    file.write_text(f"targets: {{a: {{kfp: {{{kfp}retrain.yaml}}}}}}\n")
+    with pytest.raises(ConfigError, match="pipeline_version: is for an uploaded pipeline"):
+        load_config(file)
+
+    file.write_text(f"targets: {{a: {{kfp: {{{kfp}retrain, enable_caching: false}}}}}}\n")
+    place = load_config(file).targets["a"].target.place
+    assert (place["pipeline_version"], place["enable_caching"]) == ("v2", "false")

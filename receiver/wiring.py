@@ -177,7 +177,7 @@ def policy_set_of(config: Config) -> PolicySet:
 
 def loaded(config: Config, before: Loaded | None = None) -> Loaded:
     """What the routes need of a configuration, which may take another's place."""
-    tokens = Tokens(config.auth, None if before is None else before.tokens)
+    tokens = Tokens(config.auth, None if before is None else before.tokens, config.proxy)
     return Loaded(config, policy_set_of(config), tokens)
 
 

@@ -23,6 +23,7 @@ from receiver.config.sections import (
     GithubSection,
     KfpSection,
     PolicySection,
+    ProxySection,
     StorageSection,
     TargetSection,
     check_storage_url,
@@ -104,6 +105,8 @@ def _is_shared(storage: StorageSection, folder: Path) -> bool:
 
 
 def _check_auth(file: FileSection, folder: Path) -> Iterator[Complaint]:
+    if file.auth and file.auth.proxy:
+        yield from _check_proxy(file.auth.proxy)
     for role in ("webhook", "operator", "reader"):
         names: set[str] = set()
         for number, token in enumerate(getattr(file.auth, role, None) or ()):
@@ -116,6 +119,22 @@ def _check_auth(file: FileSection, folder: Path) -> Iterator[Complaint]:
             if token.token_file:
                 path = in_folder(folder, token.token_file)
                 yield from _tried((*place, "token_file"), read_secret, path)
+
+
+def _check_proxy(proxy: ProxySection) -> Iterator[Complaint]:
+    place: Place = ("auth", "proxy")
+    groups = {*(proxy.roles.operator or ()), *(proxy.roles.reader or ())} if proxy.roles else set()
+    if not groups:
+        yield Complaint(
+            (*place, "roles"),
+            "gives nobody a role; write {operator: [ml-on-call], reader: ['*']}",
+        )
+    if groups - {"*"} and proxy.groups_header is None:
+        yield Complaint(
+            (*place, "groups_header"),
+            "is missing, so nobody is in a group; write X-Forwarded-Groups, and let the proxy "
+            "set it",
+        )
 
 
 def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator[Complaint]:

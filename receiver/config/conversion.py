@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 from receiver.config.asking import source_hints, source_warnings, sources_of
@@ -18,6 +19,7 @@ from receiver.config.sections import (
     GithubSection,
     KfpSection,
     PolicySection,
+    ProxySection,
     StorageSection,
     TargetSection,
     TotalBudgetSection,
@@ -27,6 +29,7 @@ from receiver.config.subscribing import subscriber_of
 from receiver.config.values import (
     Config,
     GithubApp,
+    ProxySettings,
     RetentionSettings,
     Role,
     ServerSettings,
@@ -91,6 +94,7 @@ def convert(
         subscribers=subscribers,
         sources=sources,
         hints=tuple(source_hints(sources, policies)),
+        proxy=_proxy(file.auth.proxy) if file.auth and file.auth.proxy else None,
     )
 
 
@@ -120,6 +124,18 @@ def _storage(section: StorageSection, folder: Path, *, with_files: bool) -> Stor
         url = f"sqlite:///{in_folder(folder, path)}{mark}{query}"
     return StorageSettings(
         url=url, min_free=section.min_free, network_filesystem=section.network_filesystem
+    )
+
+
+def _proxy(section: ProxySection) -> ProxySettings:
+    return ProxySettings(
+        user_header=section.user_header,
+        groups_header=section.groups_header,
+        roles={
+            Role.OPERATOR: frozenset(section.roles.operator),
+            Role.READER: frozenset(section.roles.reader),
+        },
+        trusted=tuple(map(ip_network, section.trusted)),
     )
 
 

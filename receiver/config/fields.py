@@ -1,5 +1,6 @@
 """Types of single settings: each reads one value or says what to write instead."""
 
+import ipaddress
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -252,6 +253,38 @@ ANNOTATION = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 """Prometheus takes no other name in a rule."""
 
 
+def _header(value: str) -> str:
+    if HEADER.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is not the name of a header; write X-Forwarded-User")
+    if value.lower() in NOT_THE_PROXYS:
+        raise ValueError(f"{value} is what clients send; write the header that the proxy sets")
+    return value
+
+
+HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""Servers take `_` for `-` or drop such headers, so that two of them could be one."""
+
+NOT_THE_PROXYS = frozenset({"authorization", "cookie", "host", "user-agent", "origin", "referer"})
+
+
+def _networks(values: list[str]) -> list[str]:
+    if not values:
+        raise ValueError("is empty, so nobody is believed; write the addresses of the proxy")
+    for value in values:
+        try:
+            network = ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(
+                f"{value!r} is no address and no network ({error}); write 10.0.0.7 or 10.0.0.0/24"
+            ) from None
+        if network.prefixlen == 0:
+            raise ValueError(
+                f"{value} is everybody, who could then say to be anybody; write the addresses "
+                "of the proxy"
+            )
+    return values
+
+
 def _mode(value: object) -> Mode:
     try:
         return Mode(str(value))
@@ -287,4 +320,6 @@ Labels = Annotated[dict[str, Annotated[str, checked_by(compile_pattern)]], After
 KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]
 AnnotationName = Annotated[str, BeforeValidator(_annotation)]
+HeaderName = Annotated[str, AfterValidator(_header)]
+Networks = Annotated[list[str], AfterValidator(_networks)]
 WhenSilencedName = Annotated[WhenSilenced, BeforeValidator(_when_silenced)]

@@ -11,12 +11,14 @@ from receiver.config.fields import (
     BodySize,
     Duration,
     GithubUrl,
+    HeaderName,
     KindName,
     Labels,
     Literal,
     Match,
     ModeName,
     Name,
+    Networks,
     Ref,
     Repository,
     Size,
@@ -124,12 +126,29 @@ class TokenSection(Section):
     token_file: Literal = Field(examples=["secrets/webhook"])
 
 
+class ProxyRolesSection(Section):
+    """The groups whose members have a role; `*` is whoever the proxy lets in."""
+
+    operator: list[str] = []
+    reader: list[str] = []
+
+
+class ProxySection(Section):
+    """A proxy in front that logs people in (oauth2-proxy, Authelia, Authentik, Pomerium)."""
+
+    user_header: HeaderName = Field(examples=["X-Forwarded-User"])
+    groups_header: HeaderName | None = None
+    roles: ProxyRolesSection = Field(examples=["{operator: [ml-on-call], reader: ['*']}"])
+    trusted: Networks = Field(examples=["[10.0.0.7]"])
+
+
 class AuthSection(Section):
     """Who may do what; a role that is missing or empty is closed."""
 
     webhook: list[TokenSection] = []
     operator: list[TokenSection] = []
     reader: list[TokenSection] = []
+    proxy: ProxySection | None = None
 
 
 def _digits(value: object) -> object:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from receiver.core.announcements import Subscriber
@@ -183,6 +184,24 @@ class SourcesSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """A proxy in front that logs people in.
+
+    Attributes:
+        user_header: Holds the person's name.
+        groups_header: Holds their groups; None if the proxy tells none.
+        roles: The groups of each role; `*` is whoever the proxy lets in.
+        trusted: Where the proxy's connections come from: of nobody else is a header believed.
+
+    """
+
+    user_header: str
+    groups_header: str | None
+    roles: Mapping[Role, frozenset[str]]
+    trusted: tuple[IPv4Network | IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole, valid configuration.
 
@@ -194,6 +213,7 @@ class Config:
         hash: SHA-256 of `text`, 64 hex digits.
         warnings: What is legal but dangerous, one sentence each, with its place.
         sources: None where nobody can be asked.
+        proxy: Who logs people in before they come to us; None if nobody does.
         hints: What is missing that would make it better, one sentence each, with its place.
 
     """
@@ -211,6 +231,7 @@ class Config:
     subscribers: tuple[SubscriberSettings, ...] = ()
     sources: SourcesSettings | None = None
     hints: tuple[str, ...] = ()
+    proxy: ProxySettings | None = None
 
 
 class ConfigError(Exception):

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from receiver.config import Role, TokenFile
+from receiver.config import ProxySettings, Role, TokenFile
 from receiver.telemetry import auth_failures
+from receiver.web import proxy_login
 from receiver.web.problems import COME_AGAIN, Problem
 from receiver.web.token_files import TokenFiles
 
@@ -40,8 +41,10 @@ class Tokens:
         self,
         roles: Mapping[Role, tuple[TokenFile, ...]] | None,
         before: "Tokens | None" = None,
+        proxy: ProxySettings | None = None,
     ) -> None:
         known = None if before is None else before.files
+        self.proxy = proxy
         self.files: TokenFiles | None = None if roles is None else TokenFiles(roles, known)
 
     def caller(self, authorization: str | None, *wanted: Role) -> Caller:
@@ -102,8 +105,32 @@ def _refused(status: HTTPStatus, detail: str, headers: dict[str, str] | None = N
 
 
 def require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
-    """The caller, if it has one of these roles. Raises `Problem` 401, 403 or 503."""
-    return tokens.caller(request.headers.get("authorization"), *roles)
+    """The caller, if it has one of these roles. Raises `Problem` 401, 403 or 503.
+
+    Whom a trusted proxy names needs no token; an `Authorization` beside it is the proxy's. To post
+    notifications takes a token all the same: no person does that.
+    """
+    authorization = request.headers.get("authorization")
+    proxy = tokens.proxy
+    if proxy is None or roles == (Role.WEBHOOK,):
+        return tokens.caller(authorization, *roles)
+    name = proxy_login.person(proxy, request)
+    if name is not None:
+        return _logged_in(Caller(name, proxy_login.roles_of(proxy, request)), *roles)
+    if authorization is None and proxy_login.claims_to_be_somebody(proxy, request):
+        raise _refused(
+            HTTPStatus.FORBIDDEN,
+            f"{proxy.user_header} is believed of the addresses in auth.proxy.trusted only, and "
+            "only once in a request",
+        )
+    return tokens.caller(authorization, *roles)
+
+
+def _logged_in(caller: Caller, *wanted: Role) -> Caller:
+    if caller.roles.isdisjoint(wanted):
+        detail = f"this needs the role {' or '.join(wanted)}, which no group of yours has"
+        raise _refused(HTTPStatus.FORBIDDEN, detail)
+    return caller
 
 
 def require_same_site(request: Request, external_url: str | None) -> None:

@@ -44,6 +44,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,  # it costs nearly half of the throughput
                 server_header=False,
+                proxy_headers=False,  # the peer is who connects, whatever a header says
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )

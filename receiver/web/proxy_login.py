@@ -1,0 +1,59 @@
+"""Logins by a proxy in front: who it says is there is believed of trusted addresses only."""
+
+import ipaddress
+
+from starlette.requests import Request
+
+from receiver.config import ProxySettings, Role
+
+ANYBODY = "*"
+"""In place of a group: whoever the proxy let in."""
+
+LONGEST_NAME = 128
+"""Characters of a person's name, which becomes the `actor` of their acts."""
+
+
+def person(settings: ProxySettings, request: Request) -> str | None:
+    """The name of who is there, as a trusted proxy says; None if no such proxy says so.
+
+    A header that comes twice was added to one that a client sent, and says nothing.
+    """
+    if not _is_trusted(settings, request):
+        return None
+    names = request.headers.getlist(settings.user_header)
+    name = names[0].strip() if len(names) == 1 else ""
+    return name if name.isprintable() and 0 < len(name) <= LONGEST_NAME else None
+
+
+def claims_to_be_somebody(settings: ProxySettings, request: Request) -> bool:
+    """Whether the header that only the proxy may set is there."""
+    return settings.user_header in request.headers
+
+
+def roles_of(settings: ProxySettings, request: Request) -> frozenset[Role]:
+    """The roles that the groups of who is there have."""
+    groups = _groups(settings, request)
+    return frozenset(role for role, members in settings.roles.items() if _has_one(members, groups))
+
+
+def _has_one(members: frozenset[str], groups: frozenset[str]) -> bool:
+    return ANYBODY in members or not groups.isdisjoint(members)
+
+
+def _groups(settings: ProxySettings, request: Request) -> frozenset[str]:
+    """As proxies write them: `a,b` (oauth2-proxy, Authelia) or `a|b` (Authentik)."""
+    told = request.headers.getlist(settings.groups_header) if settings.groups_header else []
+    if len(told) != 1:
+        return frozenset()
+    return frozenset(filter(None, map(str.strip, told[0].replace("|", ",").split(","))))
+
+
+def _is_trusted(settings: ProxySettings, request: Request) -> bool:
+    """Whether the connection comes from a proxy; `X-Forwarded-For` is never asked."""
+    try:
+        peer = ipaddress.ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return False
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped
+    return any(peer in network for network in settings.trusted)

@@ -269,9 +269,26 @@ def _tasks(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _reason(found: Mapping[str, Any]) -> str:
+    """Why a run failed: its own error, or else the first failed task's.
+
+    What the workflow says of a step comes back with the task only.
+    """
+    said = _message(found)
+    if said:
+        return f": {shown(said, 200)}"
+    failed = [task for task in _tasks(found) if task.get("state") == "FAILED"]
+    # The graph that holds a failed step has failed too, without a word of its own.
+    task = next(filter(_message, failed), failed[-1] if failed else None)
+    if task is None:
+        return ""
+    name, said = shown(str(task.get("display_name") or "a task")), _message(task)
+    return f": {name} failed" + (f": {shown(said, 200)}" if said else "")
+
+
+def _message(found: Mapping[str, Any]) -> str:
     match found.get("error"):
-        case {"message": str(message)} if message:
-            return f": {shown(message, 200)}"
+        case {"message": str(message)}:
+            return message
     return ""
 
 

@@ -139,6 +139,32 @@ def test_poll_quotes_the_error_of_a_failed_run(peer):
     assert len(status.detail) < 300
 
 
+def task(name, state="FAILED", message=""):
+    error = {"error": {"code": 2, "message": message}} if message else {}
+    return {"display_name": name, "state": state, **error}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (
+            [task("root"), task("load", "SUCCEEDED", "x"), task("train", message="no\x1b data")],
+            r"FAILED: 'train' failed: 'no\x1b data'",
+        ),
+        ([task("root"), task("train")], "FAILED: 'train' failed"),
+        ([task("load", "SUCCEEDED")], "FAILED"),
+        ([], "FAILED"),
+    ],
+)
+def test_poll_quotes_the_step_that_failed(peer, tasks, said):
+    """What a workflow says of a step is not in the run's own error."""
+    run = dispatcher().start(order(peer.url))
+    peer.finish(run.id, "FAILED")
+    peer.runs[run.id]["run_details"] = {"task_details": tasks}
+
+    assert dispatcher().poll(order(peer.url, run_id=run.id)).detail == said
+
+
 def test_a_run_that_kfp_forgot_is_gone(peer):
     """But a proxy that knows nothing says nothing about it."""
     dispatch = order(peer.url, run_id=run_of(1))

@@ -36,7 +36,7 @@ from tests.simulation.belief_mutants import (
     untold_ignored,
 )
 from tests.simulation.parts import Parts, Step
-from tests.simulation.plans import Plan, draw
+from tests.simulation.plans import HOUR, Plan, calm, draw
 from tests.simulation.restraint_mutants import (
     approved_for_good,
     attempts_forgotten,
@@ -280,12 +280,17 @@ def retrained_on_resolved(patch: Patch) -> Parts:
     return Parts()
 
 
+def without_tokens(seed: int) -> Plan:
+    """What is ordered waits for the target's token, often until nothing fires any more."""
+    return calm(seed, models=4, ends=8 * HOUR, token_faults=30, sources=0)
+
+
 FIRST = {
     cooldown_in_memory: 1,
     check_then_act: 2,
     short_lease: 6,
     wall_clock_trusted: 8,
-    retrained_on_resolved: 62,
+    retrained_on_resolved: 1,
     budget_in_memory: 15,
     room_untold: 14,
     approved_for_good: 3,
@@ -298,7 +303,11 @@ FIRST = {
     deadline_trusted: 6,
 }
 
-PLANS = {limit_that_starves: of_two_budgets, resume_releases: in_a_storm}
+PLANS = {
+    limit_that_starves: of_two_budgets,
+    resume_releases: in_a_storm,
+    retrained_on_resolved: without_tokens,
+}
 
 MUTANTS = tuple(
     Mutant(make.__name__, make, FIRST.get(make, 0), PLANS.get(make, draw))

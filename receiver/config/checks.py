@@ -30,6 +30,7 @@ from receiver.config.sections import (
 )
 from receiver.config.subscribing import check_announcements
 from receiver.core.ambiguity import ambiguity_of, clear_separator
+from receiver.core.links import OF_THE_MODEL
 from receiver.core.policies import fill, is_model_name, template_parts
 from receiver.core.regexes import Regex
 from receiver.secret_files import read_secret, read_token
@@ -73,6 +74,7 @@ def check(file: FileSection, folder: Path) -> Iterator[Complaint]:
             yield from _check_fields(policy, file.targets[policy.target])
     yield from check_announcements(file, folder)
     yield from check_sources(file.sources, folder)
+    yield from _check_links(file)
 
 
 def _tried(place: Place, check_one: Callable[[Path], object], path: Path) -> Iterator[Complaint]:
@@ -119,6 +121,19 @@ def _check_auth(file: FileSection, folder: Path) -> Iterator[Complaint]:
             if token.token_file:
                 path = in_folder(folder, token.token_file)
                 yield from _tried((*place, "token_file"), read_secret, path)
+
+
+def _check_links(file: FileSection) -> Iterator[Complaint]:
+    models = [policy.model for policy in file.policies or () if policy.model]
+    known = {*OF_THE_MODEL, *(label for model in models for label in model.labels or ())}
+    for name, template in (file.links or {}).items():
+        for field in fields_of(template or ""):
+            if field not in known:
+                yield Complaint(
+                    ("links", name),
+                    f"{{{field}}} is no label that names models; "
+                    f"{did_you_mean(field, sorted(known))}",
+                )
 
 
 def _check_proxy(proxy: ProxySection) -> Iterator[Complaint]:

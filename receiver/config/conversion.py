@@ -94,6 +94,7 @@ def convert(
         subscribers=subscribers,
         sources=sources,
         hints=tuple(source_hints(sources, policies)),
+        links=file.links,
         proxy=_proxy(file.auth.proxy) if file.auth and file.auth.proxy else None,
     )
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from receiver.core.announcements import Kind
 from receiver.core.durations import format_duration, parse_duration
@@ -285,6 +285,19 @@ def _networks(values: list[str]) -> list[str]:
     return values
 
 
+def _link(template: str) -> str:
+    beginning, label = next(iter(template_parts(template)), ("", None))
+    parts = urlsplit(beginning)
+    is_link = parts.scheme in {"http", "https"} and parts.netloc and " " not in template
+    chooses_host = label is not None and not (parts.path or parts.query or parts.fragment)
+    if not is_link or chooses_host:
+        raise ValueError(
+            f"{template!r} is no link; write https://grafana.example.com/d/abc?var-user_id="
+            "{user_id}, with the host as it is"
+        )
+    return template
+
+
 def _mode(value: object) -> Mode:
     try:
         return Mode(str(value))
@@ -320,6 +333,8 @@ Labels = Annotated[dict[str, Annotated[str, checked_by(compile_pattern)]], After
 KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]
 AnnotationName = Annotated[str, BeforeValidator(_annotation)]
+LinkName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,40}$")]
+Links = dict[LinkName, Annotated[Template, AfterValidator(_link)]]
 HeaderName = Annotated[str, AfterValidator(_header)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
 WhenSilencedName = Annotated[WhenSilenced, BeforeValidator(_when_silenced)]

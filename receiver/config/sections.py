@@ -14,6 +14,7 @@ from receiver.config.fields import (
     HeaderName,
     KindName,
     Labels,
+    Links,
     Literal,
     Match,
     ModeName,
@@ -368,6 +369,7 @@ class FileSection(Section):
     auth: AuthSection | None = None
     budget: TotalBudgetSection | None = None
     sources: SourcesSection | None = None
+    links: Links = {}
     targets: dict[Name, TargetSection] = {}
     policies: list[PolicySection] = []
     announcements: list[AnnouncementSection] = []

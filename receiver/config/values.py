@@ -1,7 +1,7 @@
 """The configuration as the rest of the program sees it: plain values, paths absolute."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -214,6 +214,7 @@ class Config:
         warnings: What is legal but dangerous, one sentence each, with its place.
         sources: None where nobody can be asked.
         proxy: Who logs people in before they come to us; None if nobody does.
+        links: Where a model can be looked at: URL templates by what they are called.
         hints: What is missing that would make it better, one sentence each, with its place.
 
     """
@@ -232,6 +233,7 @@ class Config:
     sources: SourcesSettings | None = None
     hints: tuple[str, ...] = ()
     proxy: ProxySettings | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 class ConfigError(Exception):

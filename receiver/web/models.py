@@ -13,6 +13,7 @@ from receiver.config import Role
 from receiver.core.approvals import Approval, in_force
 from receiver.core.decisions import Gate
 from receiver.core.explaining import explain
+from receiver.core.links import links_of
 from receiver.core.models import (
     FiringAlert,
     LatestDispatch,
@@ -163,6 +164,7 @@ class Models:
                 "next_check_at": explained.next_check_at,
                 "gates": [_gate_json(gate) for gate in explained.gates],
             },
+            "links": links_of(self._service.loaded.config.links, model),
         }
 
 

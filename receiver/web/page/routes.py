@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.config import Role
+from receiver.core.links import links_of
 from receiver.core.models import ModelState
 from receiver.core.policies import shown
 from receiver.core.policy_set import PolicySet
@@ -116,6 +117,7 @@ class Showing:
             now=found.now,
             story=story,
             policy=policy_set.policy(found.it.model.policy),
+            links=links_of(self._service.loaded.config.links, found.it.model),
             done=await self._done(request),
         )
 

@@ -232,6 +232,7 @@ WHOLE_MODEL: WholeModelJson = {
     "next_cursor": None,
     "runs": [RUN],
     "explain": EXPLANATION,
+    "links": {"Grafana": "https://grafana.example.com/d/models?var-user_id=42"},
 }
 
 USAGE: BudgetUsageJson = {

@@ -1,6 +1,6 @@
 """The shapes of how models stand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from typing_extensions import TypedDict
@@ -111,6 +111,9 @@ class WholeModelJson(ModelJson):
     next_cursor: Cursor  # of its firing alerts
     runs: Sequence[DispatchJson]
     explain: ExplanationJson
+    links: Annotated[
+        Mapping[str, str], About("Where it can be looked at: URLs by what `links` calls them.")
+    ]
 
 
 class GroupJson(TypedDict):

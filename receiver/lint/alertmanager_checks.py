@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from receiver.config import Role
 from receiver.core.durations import format_duration, parse_duration
-from receiver.core.policies import Policy
+from receiver.core.policies import Policy, shown
 from receiver.lint.alertmanager_files import OUR_PATH, AlertmanagerFile, Route, Webhook, setting
 from receiver.lint.chain import Chain
 from receiver.lint.documents import mapping, truth
@@ -178,6 +178,16 @@ def _timeout(file: AlertmanagerFile, webhook: Webhook) -> Iterator[Finding]:
 
 def _address(chain: Chain, file: AlertmanagerFile, webhook: Webhook) -> Iterator[Finding]:
     url = str(webhook.get("url") or "")
+    if "$" in url:
+        yield Finding(
+            CheckId.WEBHOOK_PATH,
+            Severity.WARNING,
+            file.place(webhook.path_of("url")),
+            f"{shown(url)} names a variable, and Alertmanager expands none",
+            "it refuses the whole file, unless something fills the variable in before",
+            "write the address, or a file that holds it as url_file",
+        )
+        return
     if not url.startswith(("http://", "https://")):  # hidden, or in a file
         return
     place, parts = file.place(webhook.path_of("url")), urlsplit(url)

@@ -8,7 +8,7 @@ from typing import Any
 
 from receiver.core.durations import parse_duration
 from receiver.core.matchers import Matcher, Operator, parse_matchers
-from receiver.lint.documents import Document, Path_, mapping, sequence, truth
+from receiver.lint.documents import Document, Path_, mapping, sections, sequence, truth
 from receiver.lint.findings import Place
 from receiver.lint.route_index import RouteIndex
 
@@ -18,11 +18,9 @@ REPEAT_INTERVAL = timedelta(hours=4)
 
 OUR_PATH = "/webhook"
 
-INHERITED = ("receiver", "group_by", "group_interval", "repeat_interval")
+TIMES = ("mute_time_intervals", "active_time_intervals")
 
-WRAPPINGS: tuple[Path_, ...] = ((), ("alertmanager", "config"), ("config",), ("spec",))
-"""Where a configuration stands: in a file of its own, in values of charts, in an
-AlertmanagerConfig."""
+INHERITED = ("receiver", "group_by", "group_interval", "repeat_interval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,7 @@ class Route:
         receiver: The name, inherited if the route names none.
         goes_on: `continue`: whether later siblings see its alerts too.
         settings: Where its settings stand, here or above, by Alertmanager's own names.
+        times: The time intervals that it names, and where.
 
     """
 
@@ -53,6 +52,7 @@ class Route:
     group_interval: timedelta
     repeat_interval: timedelta
     settings: Mapping[str, Path_]
+    times: tuple[tuple[Path_, str], ...]
     routes: tuple["Route", ...]
 
     @cached_property
@@ -106,18 +106,24 @@ class AlertmanagerFile:
 
 
 def read_alertmanager(documents: Sequence[Document]) -> AlertmanagerFile | None:
-    """The document that holds routes, of several one that posts to us; None if there is none."""
-    found: list[AlertmanagerFile] = []
-    for document in documents:
-        for path in WRAPPINGS:
-            section: Any = document.data
-            for part in path:
-                section = mapping(section).get(str(part))
-            if isinstance(mapping(section).get("route"), dict):
-                found.append(_Reading(document).whole(section, path))
-                break
+    """The section that holds routes, of several one that posts to us; None if there is none.
+
+    It stands in a file of its own, in a resource of Prometheus' operator, or in a chart's values.
+    """
+    found = [
+        _Reading(document).whole(section, path)
+        for document in documents
+        for path, section in sections(document.data, "route")
+        if isinstance(section["route"], dict) and _is_ours(section, path)
+    ]
     ours = (each for each in found if any(ends_as_ours(its) for its in each.webhooks))
     return next(ours, found[0] if found else None)
+
+
+def _is_ours(section: Mapping[str, Any], path: Path_) -> bool:
+    """Whether it is no other program's `route`: a chart's values may have one for its Service."""
+    alone = not path and {"receiver", "routes"} & section["route"].keys()
+    return isinstance(section.get("receivers"), list) or bool(alone)
 
 
 def ends_as_ours(webhook: Webhook) -> bool:
@@ -157,6 +163,9 @@ class _Reading:
         namespace = None
         if whole.get("kind") == "AlertmanagerConfig":
             namespace = str(mapping(whole.get("metadata")).get("namespace") or "")
+        elif not whole.get("kind"):
+            self.problems += _of_root(root, section["route"])
+        self.problems += _undefined(root, names, _intervals(section)) if names else ()
         return AlertmanagerFile(
             self.document, root, names, tuple(webhooks), tuple(self.problems), namespace
         )
@@ -165,7 +174,7 @@ class _Reading:
         inherited = {} if parent is None else parent.settings
         written = {name: inherited[name] for name in INHERITED if name in inherited} | {
             name: (*path, setting(section, name)[0])
-            for name in (*INHERITED, "mute_time_intervals", "active_time_intervals")
+            for name in (*INHERITED, *TIMES)
             if setting(section, name)[1] is not None
         }
         group_by = setting(section, "group_by")[1]
@@ -182,6 +191,7 @@ class _Reading:
             repeat_interval=self.span(section, path, "repeat_interval")
             or (parent.repeat_interval if parent else REPEAT_INTERVAL),
             settings=written,
+            times=tuple(_times(section, path)),
             routes=(),
         )
         routes = tuple(
@@ -201,6 +211,9 @@ class _Reading:
         for name, operator in (("match", Operator.EQUAL), ("match_re", Operator.MATCHES)):
             for label, value in mapping(section.get(name)).items():
                 here = (*path, name, label)
+                if value is None and operator is Operator.MATCHES:
+                    self.problems.append((here, f"the pattern of {label} is empty"))
+                    continue
                 try:
                     yield LocatedMatcher(Matcher(label, operator, str(value or "")), here)
                 except ValueError as error:
@@ -211,10 +224,52 @@ class _Reading:
         if written is None:
             return None
         try:
-            return parse_duration(written)
+            span = parse_duration(written)
         except ValueError as error:
             self.problems.append(((*path, key), str(error)))
             return None
+        if not span:
+            self.problems.append(((*path, key), f"{name} can't be zero"))
+        return span
+
+
+def _times(section: Mapping[str, Any], path: Path_) -> Iterator[tuple[Path_, str]]:
+    for name in TIMES:
+        key, written = setting(section, name)
+        for number, each in enumerate(sequence(written)):
+            yield (*path, key, number), str(each)
+
+
+def _of_root(root: Route, section: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
+    """What Alertmanager does not take in the first route, which is that of all alerts."""
+    if not root.receiver and len(root.path) == 1:  # values of charts are laid over others
+        yield root.path, "the first route names no receiver"
+    if root.matchers:
+        yield root.matchers[0].path, "the first route takes all alerts: it may have no matchers"
+    if root.goes_on:
+        yield (*root.path, "continue"), "the first route may have no continue"
+    for name in TIMES:
+        if section.get(name):
+            yield (*root.path, name), f"the first route may have no {name}"
+
+
+def _intervals(section: Mapping[str, Any]) -> set[str]:
+    """The names of the times that a configuration defines."""
+    defined = (setting(section, name)[1] for name in ("time_intervals", "mute_time_intervals"))
+    return {str(mapping(each).get("name")) for some in defined for each in sequence(some)}
+
+
+def _undefined(
+    root: Route, receivers: Mapping[str, Path_], intervals: set[str]
+) -> Iterator[tuple[Path_, str]]:
+    """Names to which nothing belongs."""
+    for route in all_routes(root):
+        own = (*route.path, "receiver")
+        if route.settings.get("receiver") == own and route.receiver not in receivers:
+            yield own, f"there is no receiver {route.receiver}"
+        for path, name in route.times:
+            if name not in intervals:
+                yield path, f"there is no time interval {name}"
 
 
 def _texts(written: Any) -> Sequence[Any]:

@@ -4,8 +4,11 @@ Every scalar is the text that was written (null is None): programs in Go read a 
 `yes` or `1` as text, where YAML's own rules would make a truth or a number of it.
 """
 
+import binascii
+import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,11 @@ LARGEST = 64 * 1024 * 1024
 
 # libyaml reads ten times as fast as the pure Python loader.
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+FILES: Mapping[str, Sequence[str]] = {"ConfigMap": ("data",), "Secret": ("stringData", "data")}
+"""The resources whose values are whole files, and where these stand."""
+
+_TEMPLATE = re.compile(r"\s*(?:- )?(?:[\w.-]+:\s*)?\{\{")
 
 _MERGE = "tag:yaml.org,2002:merge"
 _NULL = "tag:yaml.org,2002:null"
@@ -41,6 +49,7 @@ class Document:
         name: Its file, or the address that answered it.
         data: Mappings, lists, texts and None.
         lines: The text, for showing places; empty for an answer without lines.
+        within: Of a document in a ConfigMap: line and column at which its text begins.
 
     """
 
@@ -48,13 +57,18 @@ class Document:
     data: Any
     lines: Sequence[str] = field(default=(), repr=False)
     root: Any = field(default=None, repr=False)
+    within: tuple[int, int] = (0, 0)
+
+    def at(self, key: str) -> "Document":
+        """What stands under a key, as a document of its own."""
+        return replace(self, data=mapping(self.data).get(key), root=_node(self.root, (key,)))
 
     def place(self, path: Path_, where: str = "") -> Place:
         """Where a value stands; the nearest enclosing one if it is not there itself."""
         if self.root is None:
             return Place(self.name, where=where)
-        mark = _mark(self.root, path)
-        return place_of(self.name, self.lines, mark.line, mark.column)
+        mark, (line, column) = _mark(self.root, path), self.within
+        return place_of(self.name, self.lines, line + mark.line, column + mark.column)
 
 
 def place_of(name: str, lines: Sequence[str], line: int, column: int) -> Place:
@@ -64,7 +78,7 @@ def place_of(name: str, lines: Sequence[str], line: int, column: int) -> Place:
 
 
 def read_file(path: Path) -> list[Document]:
-    """Read all documents of a file. Raises `Unreadable`."""
+    """Read all documents of a file, and those within its ConfigMaps. Raises `Unreadable`."""
     try:
         if path.stat().st_size > LARGEST:
             raise Unreadable(Place(str(path)), "is larger than 64 MiB")
@@ -81,16 +95,56 @@ def read_text(name: str, text: str) -> list[Document]:
     lines = text.split("\n")
     try:
         roots = [root for root in yaml.compose_all(text, _LOADER) if root is not None]
-        return [Document(name, _value(root, {}), lines, root) for root in roots]
+        whole = [Document(name, _value(root, {}), lines, root) for root in roots]
+        return [document for each in whole for document in (each, *_embedded(each))]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = place_of(name, lines, mark.line, mark.column) if mark else Place(name)
         said = ", ".join(filter(None, [error.context, error.problem]))
+        if _TEMPLATE.match(place.source):
+            said += "; a template of Helm is linted as `helm template` renders it"
         raise Unreadable(place, f"is not YAML: {said}") from None
     except yaml.reader.ReaderError as error:
         raise Unreadable(Place(name), f"YAML forbids U+{error.character:04X}") from None
     except RecursionError:
         raise Unreadable(Place(name), "is nested too deeply") from None
+
+
+def _embedded(document: Document) -> Iterator[Document]:
+    """The YAML files that a ConfigMap or a Secret holds; what else it holds is passed over."""
+    data = mapping(document.data)
+    kind = str(data.get("kind"))
+    for section in FILES.get(kind, ()):
+        for key, value in mapping(data.get(section)).items():
+            if kind == "Secret" and section == "data":
+                yield from _read_within(document, _decoded(value), None)
+            elif isinstance(value, str) and "\n" in value:
+                yield from _read_within(document, value, _node(document.root, (section, key)))
+
+
+def _decoded(value: Any) -> str:
+    try:
+        return b64decode(str(value), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _read_within(document: Document, text: str, node: Any) -> Iterator[Document]:
+    """Read a text within a document; without lines where its own are not the file's."""
+    try:
+        roots = [root for root in yaml.compose_all(text, _LOADER) if root is not None]
+        values = [_value(root, {}) for root in roots]
+    except (yaml.YAMLError, RecursionError):
+        return  # a script, a page of text, a certificate
+    is_literal = node is not None and node.style == "|"
+    for root, value in zip(roots, values, strict=True):
+        if not is_literal:
+            yield Document(document.name, value)
+            continue
+        first = node.start_mark.line + 1
+        indented = next((each for each in document.lines[first:] if each.strip()), "")
+        within = first, len(indented) - len(indented.lstrip(" "))
+        yield Document(document.name, value, document.lines, root, within)
 
 
 def _value(node: yaml.Node, known: dict[int, Any]) -> Any:
@@ -116,6 +170,15 @@ def _pairs(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
     yield from ((key, value) for key, value in node.value if key.tag != _MERGE)
 
 
+def _node(root: yaml.Node, path: Path_) -> yaml.Node | None:
+    """The node at a path of keys."""
+    node: yaml.Node | None = root
+    for part in path:
+        pairs = _pairs(node) if isinstance(node, yaml.MappingNode) else iter(())
+        node = next((value for key, value in pairs if key.value == part), None)
+    return node
+
+
 def _mark(root: yaml.Node, path: Path_) -> yaml.Mark:
     """Where a value begins; that of its key if it stands further down."""
     mark, node = root.start_mark, root
@@ -136,6 +199,26 @@ def _mark(root: yaml.Node, path: Path_) -> yaml.Mark:
         else:
             return mark
     return mark
+
+
+def sections(data: Any, name: str) -> Iterator[tuple[Path_, Mapping[str, Any]]]:
+    """All mappings with an entry of this name, however deep, with their paths; none within one."""
+    waiting: list[tuple[Path_, Any]] = [((), data)]
+    known: set[int] = set()
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict | list) and id(value) in known:
+            continue  # an anchor's, which is referred to again
+        known.add(id(value))
+        if isinstance(value, dict):
+            if name in value:
+                yield path, value
+            inner: list[tuple[Path_, Any]] = [
+                ((*path, key), each) for key, each in value.items() if key != name
+            ]
+        else:
+            inner = [((*path, number), each) for number, each in enumerate(sequence(value))]
+        waiting += reversed(inner)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -16,6 +16,9 @@ from receiver.lint.documents import Document, Unreadable, mapping, read_file, re
 from receiver.lint.findings import CheckId, Finding, Place, Severity
 from receiver.lint.rule_files import Rule, World, read_rules
 
+PROMETHEUS = {"global", "alerting", "rule_files", "scrape_configs"}
+"""What a configuration of Prometheus has."""
+
 SUFFIXES = (".yaml", ".yml", ".rules", ".json")
 
 
@@ -127,6 +130,12 @@ def _packages(config: Config) -> list[Path]:
     return [Path(place) for place in places if is_package(place) and Path(place).is_file()]
 
 
+def _of_prometheus(documents: Sequence[Document]) -> Document | None:
+    """The document that is a configuration: a ConfigMap holds others too."""
+    fitting = (each for each in documents if PROMETHEUS & mapping(each.data).keys())
+    return next(fitting, documents[0] if documents else None)
+
+
 def _world(document: Document | None, prometheus: Path | Answered | None) -> World:
     data = mapping(document.data) if document is not None else {}
     external = mapping(mapping(data.get("global")).get("external_labels"))
@@ -192,7 +201,7 @@ class _Reading:
             document = next(iter(self.answer(source, "its configuration")), None)
             answer = Document(f"{source.address}/api/v1/rules", source.rules)
             return document, list(read_rules([answer]))
-        document = next(iter(self.documents([source])), None)
+        document = _of_prometheus(self.documents([source]))
         patterns = sequence(mapping(document.data if document else {}).get("rule_files"))
         named = [str(source.parent / str(pattern)) for pattern in patterns]
         return document, self.rules(named, Severity.NOTE) if named else None

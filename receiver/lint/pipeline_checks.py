@@ -14,6 +14,9 @@ from receiver.lint.workflow_checks import DISPATCH_ID, valueless
 NUMBERS = ("NUMBER_DOUBLE", "NUMBER_INTEGER")
 TRUTHS = ("true", "false")
 
+SPEC = "pipeline_spec"
+"""Where a package with a platform's part has the pipeline itself."""
+
 PARAMETERS: Path_ = ("root", "inputDefinitions", "parameters")
 
 REFUSED = "each run is refused before it starts"
@@ -21,7 +24,8 @@ REFUSED = "each run is refused before it starts"
 
 def check_pipelines(chain: Chain) -> Iterator[Finding]:
     """Hold each compiled pipeline against the target that runs it."""
-    for document in chain.packages:
+    for package in chain.packages:
+        document = package.at(SPEC) if SPEC in mapping(package.data) else package
         if "root" not in mapping(document.data):  # a platform's part, which may follow
             continue
         for target in _targets(chain, document):

@@ -8,16 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from receiver.core.durations import parse_duration
-from receiver.lint.documents import Document, Path_, mapping, sequence
+from receiver.lint.documents import Document, Path_, mapping, sections, sequence
 from receiver.lint.findings import Place
 from receiver.lint.label_sets import ABSENT, LabelSet, Values
 from receiver.lint.promql import NotPromql, Result, Series, follow
-
-WRAPPINGS: tuple[Path_, ...] = ((), ("spec",), ("data",))
-"""Groups stand in a rule file, in a PrometheusRule, or in an answer of `/api/v1/rules`."""
-
-VALUES = ("additionalPrometheusRulesMap", "serverFiles")
-"""Where charts (kube-prometheus-stack, prometheus) take named rule files as values."""
 
 _USUAL = """
     app application availability_zone cluster cluster_name component container customer
@@ -128,16 +122,15 @@ def outline(rule: Rule) -> LabelSet:
 
 
 def read_rules(documents: Iterable[Document]) -> Iterator[Rule]:
-    """All alerting rules, in the documents' order."""
+    """All alerting rules, in the documents' order.
+
+    Groups stand in a rule file, in a PrometheusRule, in an answer of `/api/v1/rules`, in a chart's
+    values, which may be part of another chart's, or in a list of such resources.
+    """
     for document in documents:
-        maps = (mapping(mapping(document.data).get(name)) for name in VALUES)
-        named = ((name, key) for name, each in zip(VALUES, maps, strict=True) for key in each)
-        for wrapping in (*WRAPPINGS, *named):
-            section: Any = document.data
-            for part in wrapping:
-                section = mapping(section).get(str(part))
-            for number, group in enumerate(sequence(mapping(section).get("groups"))):
-                yield from _of_group(document, (*wrapping, "groups", number), mapping(group))
+        for path, section in sections(document.data, "groups"):
+            for number, group in enumerate(sequence(section["groups"])):
+                yield from _of_group(document, (*path, "groups", number), mapping(group))
 
 
 def _of_group(document: Document, path: Path_, group: Mapping[str, Any]) -> Iterator[Rule]:

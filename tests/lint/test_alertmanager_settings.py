@@ -1,5 +1,8 @@
 """Alertmanager's settings are compared with ours where they meet, and only there."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from tests.lint.worlds import ALERTMANAGER, RECEIVER, linted
@@ -68,6 +71,11 @@ def hook(*lines):
         (hook("timeout: 5s"), [], []),
         (hook("timeout: 0"), [], []),
         (hook("timeout: 30"), ["webhook-timeout error"], 1),
+        (
+            ALERTMANAGER.replace("http://retrain-receiver:8080", "$OURS"),
+            ["webhook-path warning"],
+            1,
+        ),
         (route("group_by: ['...']").replace("  group_by: [alertname, user_id]\n", ""), [], []),
         (
             route("group_by: [job]").replace("  group_by: [alertname, user_id]\n", ""),
@@ -147,3 +155,82 @@ def test_hidden_addresses(tmp_path):
     assert found.cure == "say which receiver posts to us: --receiver NAME, one of retrain"
     named = linted(tmp_path, {"alertmanager.yml": hidden}, receivers=frozenset({"retrain"}))
     assert named == []
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        ("{receiver: nowhere}", "there is no receiver nowhere"),
+        ("{receiver: retrain, routes: [{receiver: nowhere}]}", "there is no receiver nowhere"),
+        ("{routes: [{receiver: retrain}]}", "the first route names no receiver"),
+        (
+            "{receiver: retrain, matchers: [a=b]}",
+            "the first route takes all alerts: it may have no matchers",
+        ),
+        ("{receiver: retrain, continue: true}", "the first route may have no continue"),
+        ("{receiver: retrain, continue: false}", None),  # as a running Alertmanager writes it
+        (
+            "{receiver: retrain, mute_time_intervals: [days]}",
+            "the first route may have no mute_time_intervals",
+        ),
+        (
+            "{receiver: retrain, routes: [{mute_time_intervals: [nights]}]}",
+            "there is no time interval nights",
+        ),
+        (
+            "{receiver: retrain, routes: [{active_time_intervals: [days, weekends]}]}",
+            "there is no time interval weekends",
+        ),
+        ("{receiver: retrain, routes: [{match_re: {a: }}]}", "the pattern of a is empty"),
+        ("{receiver: retrain, routes: [{match: {a: }}]}", None),
+        ("{receiver: retrain, group_interval: 0s}", "group_interval can't be zero"),
+        ("{receiver: retrain, routes: [{active_time_intervals: [days]}]}", None),
+        ("{receiver: retrain, routes: [{receiver: retrain, continue: true}]}", None),
+    ],
+)
+def test_what_alertmanager_refuses(route, said, tmp_path):
+    """Then it goes on with the file of before, whatever the new one says."""
+    receivers = ALERTMANAGER[ALERTMANAGER.index("receivers:") :]
+    text = f"time_intervals: [{{name: days}}]\nroute: {route}\n{receivers}"
+    found = linted(tmp_path, {"alertmanager.yml": text})
+
+    refused = [each for each in found if each.check == "alertmanager-unreadable"]
+    assert [(each.said, each.place.line) for each in refused] == ([(said, 2)] if said else [])
+
+
+@pytest.mark.skipif(not shutil.which("amtool"), reason="amtool is not installed")
+@pytest.mark.parametrize(
+    "route",
+    [
+        "{receiver: nowhere}",
+        "{routes: [{receiver: retrain}]}",
+        "{receiver: retrain, matchers: [a=b]}",
+        "{receiver: retrain, continue: true}",
+        "{receiver: retrain, routes: [{mute_time_intervals: [nights]}]}",
+        "{receiver: retrain, routes: [{match_re: {a: }}]}",
+        "{receiver: retrain, group_interval: 0s}",
+    ],
+)
+def test_alertmanager_does_refuse_it(route, tmp_path):
+    """What is said of it, it says itself."""
+    receivers = ALERTMANAGER[ALERTMANAGER.index("receivers:") :]
+    (tmp_path / "a.yml").write_text(f"route: {route}\n{receivers}")
+    asked = subprocess.run(
+        ["amtool", "check-config", tmp_path / "a.yml"], capture_output=True, check=False
+    )
+
+    assert asked.returncode == 1
+
+
+def test_a_resource_may_match_in_its_first_route(tmp_path):
+    """The operator puts it below a route of its own."""
+    text = ALERTMANAGER.replace("group_by: [alertname, user_id]", "groupBy: [user_id]").replace(
+        "webhook_configs", "webhookConfigs"
+    )
+    text = text.replace("  group", "  matchers: [{name: severity, value: warning}]\n  group")
+    resource = "kind: AlertmanagerConfig\nmetadata: {}\nspec:\n" + "".join(
+        f"  {line}\n" for line in text.splitlines()
+    )
+    found = linted(tmp_path, {"alertmanager.yml": resource})
+
+    assert [each.check for each in found] == ["operator-namespace"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from receiver.core.containment import all_implied
-from receiver.core.matchers import Operator
+from receiver.core.matchers import Matcher, Operator
 from receiver.core.policies import shown
 from receiver.lint.alertmanager_files import AlertmanagerFile, LocatedMatcher, Route, all_routes
 from receiver.lint.chain import Chain, Taken
@@ -22,7 +22,7 @@ NO_STRATEGY = (
 def check_routes(chain: Chain) -> Iterator[Finding]:
     """Follow every rule of ours to the receivers that it reaches."""
     file = chain.alertmanager
-    if chain.rules is not None:
+    if chain.rules or (chain.rules is not None and not chain.unreadable):
         yield from _without_rule(chain)
     if file is None:
         return
@@ -165,7 +165,7 @@ def _lost(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Ite
             block = _nearest(file, targets, taken)
             lost.setdefault(_key(block), []).append((taken, block))
     if chain.ours and not arrived:
-        yield _nothing_arrives(chain, file, targets)
+        yield _nothing_arrives(chain, file, targets, [group[0][1] for group in lost.values()])
     for group in lost.values():
         yield _goes_elsewhere(chain, file, group)
     for group in unsure.values():
@@ -204,7 +204,12 @@ def _doubt(file: AlertmanagerFile, targets: Sequence[Route], taken: Taken) -> Ob
     return None
 
 
-def _nothing_arrives(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Finding:
+def _nothing_arrives(
+    chain: Chain,
+    file: AlertmanagerFile,
+    targets: Sequence[Route],
+    blocks: Sequence[Obstacle | None],
+) -> Finding:
     names = listed(each.rule.name for each in chain.ours)
     ours = targets[0]
     which = (
@@ -220,8 +225,25 @@ def _nothing_arrives(chain: Chain, file: AlertmanagerFile, targets: Sequence[Rou
         file.place(_place_of(ours)),
         said,
         "no model is ever retrained, and nothing says so: Alertmanager tells others",
-        "match what the rules set, such as the alertname, or set these labels in the rules",
+        _way_to_us(file, [each for each in blocks if each is not None]),
     )
+
+
+def _way_to_us(file: AlertmanagerFile, blocks: Sequence[Obstacle]) -> str:
+    """What lets the alerts through: whoever stands in the way must be named, and nobody else."""
+    lines = [file.place(each.other.path).line for each in blocks if each.other is not None]
+    cures = []
+    if lines:
+        which = "the route" if len(lines) == 1 else "the routes"
+        cures.append(
+            f"write continue: true in {which} that takes them (line "
+            f"{listed(map(str, lines))}), or move ours before"
+        )
+    if not lines or any(each.matcher is not None for each in blocks):
+        cures.append(
+            "match what the rules set, such as the alertname, or set these labels in the rules"
+        )
+    return "; ".join(cures)
 
 
 def _place_of(route: Route) -> tuple[str | int, ...]:
@@ -291,8 +313,13 @@ def _cure(chain: Chain, located: LocatedMatcher, lost: Sequence[Taken]) -> str:
     sign = "=" if len(names) == 1 else "=~"
     instead = f'write alertname{sign}"{"|".join(names)}" here'
     if matcher.operator is Operator.EQUAL and matcher.name != "alertname":
-        where = lost[0].rule.place()
-        return f"{instead}, or add {matcher.name}: {matcher.value} to the rule's labels ({where})"
+        rule = lost[0].rule
+        if matcher.name in rule.labels:
+            return f"{instead}, or let the rule set it ({rule.place('labels', matcher.name)})"
+        return (
+            f"{instead}, or add {matcher.name}: {matcher.value} to the rule's labels "
+            f"({rule.place()})"
+        )
     return f"{instead}, or set the label in the rule"
 
 
@@ -313,18 +340,36 @@ def _may_go_elsewhere(
         cure = f"make sure that the series carry {matcher.name}, or match the alertname only"
         if matcher.name == NAMESPACE and by_operator(chain):
             cure = NO_STRATEGY
-    elif block is not None and block.other is not None:
-        path = _place_of(block.other)
-        said += f": {_which(block)} takes some of them"
-        cure = _let_through(block)
+    severity = Severity.WARNING
+    if block is not None and block.other is not None:
+        path, cure = _place_of(block.other), _let_through(block)
+        unsure = _unsure(block.other, group[0][0])
+        said += f": {_which(block)} takes some of them, if {listed(map(str, unsure))}"
+        known = {name for each, _ in group for name in _spoken_of(each)}
+        if not block.below and all(each.name not in known for each in unsure):
+            severity = Severity.NOTE  # nobody says that their series have such a label
     return Finding(
         CheckId.ALERT_MAY_GO_ELSEWHERE,
-        Severity.WARNING,
+        severity,
         file.place(path),
         said,
         "those alerts are never heard of",
         cure,
     )
+
+
+def _unsure(route: Route, taken: Taken) -> list[Matcher]:
+    """The matchers of a route on which it depends whether it takes a rule's alerts."""
+    matchers = [each.matcher for each in route.matchers]
+    return [each for each in matchers if answer(each, taken.labels) is Answer.MAYBE]
+
+
+def _spoken_of(taken: Taken) -> frozenset[str]:
+    """The labels that a rule names, its expression or the policy's name of the model."""
+    series = taken.rule.result.series
+    identity = frozenset(name for policy, _ in taken.policies for name in policy.identity)
+    mentioned = series.mentioned if series is not None else frozenset()
+    return mentioned | identity | taken.rule.named | taken.rule.labels.keys()
 
 
 def _uncalled(chain: Chain, file: AlertmanagerFile) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ GITHUB = "https://api.github.com"
 REFUSED = "GitHub refuses the run with 422"
 
 _INPUT = re.compile(r"(?:github\.event\.)?inputs\.([A-Za-z_][A-Za-z0-9_-]*)|inputs\['([^']+)'\]")
+_OF_EVENT = re.compile(r"github\.event_name\s*(?P<sign>[!=]=)\s*'(?P<event>\w+)'")
 _ONE_EACH = re.compile(r"github\.run_(?:id|number)")
 
 
@@ -241,7 +242,7 @@ def _concurrency(
         return
     group = str(written if isinstance(written, str) else mapping(written).get("group") or "")
     cancel = mapping(written).get("cancel-in-progress")
-    cancels = cancel is not None and str(cancel).lower() not in {"false", "no", "off"}
+    cancels = cancel is not None and _is_true_for_us(str(cancel))
     inputs = _inputs_in(group)
     if DISPATCH_ID in inputs or _ONE_EACH.search(group):
         return
@@ -274,6 +275,15 @@ def _concurrency(
             "retrained",
             f"name the model in it, as in retrain-${{{{ inputs.{_example(chain, target)} }}}}",
         )
+
+
+def _is_true_for_us(written: str) -> bool:
+    """Whether a condition may hold in a run that we start: its event is `workflow_dispatch`."""
+    condition = written.strip().removeprefix("${{").removesuffix("}}").strip()
+    event = _OF_EVENT.fullmatch(condition)
+    if event is None:
+        return condition.lower() not in {"false", "no", "off"}
+    return (event["sign"] == "==") == (event["event"] == "workflow_dispatch")
 
 
 def _naming(chain: Chain, target: Target) -> set[str]:

@@ -193,7 +193,7 @@ def test_alertmanager_says_the_same(routes, tmp_path):
         ),
         (
             ["match: {namespace: x}, receiver: b", OURS],
-            "this earlier route, without continue, takes some",
+            'this earlier route, without continue, takes some of them, if namespace="x"',
         ),
         (
             [f"{OURS}, routes: [{{match: {{severity: page}}, receiver: b}}]"],
@@ -201,7 +201,7 @@ def test_alertmanager_says_the_same(routes, tmp_path):
         ),
         (
             [f"{OURS}, routes: [{{match: {{namespace: x}}, receiver: b}}]"],
-            "this route below ours takes some",
+            'this route below ours takes some of them, if namespace="x"',
         ),
         (["matchers: [severity=info], receiver: retrain"], "does not match severity='page'"),
         (
@@ -218,3 +218,60 @@ def test_the_reason_is_told(routes, said, tmp_path):
 
     assert len(found) == 1
     assert said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("routes", "cure"),
+    [
+        (
+            ["matchers: [action=x], receiver: retrain"],
+            "match what the rules set, such as the alertname, or set these labels in the rules",
+        ),
+        (
+            ["match: {severity: page}, receiver: b", OURS],
+            "write continue: true in the route that takes them (line 5), or move ours before",
+        ),
+        (
+            [f"{OURS}, routes: [{{match: {{severity: page}}, receiver: b}}]"],
+            "write continue: true in the route that takes them (line 5), or move ours before",
+        ),
+    ],
+)
+def test_the_cure_is_where_the_fault_is(routes, cure, tmp_path):
+    """Nobody is sent to mend matchers that are right."""
+    files = {"alertmanager.yml": tree(routes), "rules.yml": rules("severity=page")}
+    (found,) = [each for each in linted(tmp_path, files) if each.check is CheckId.NO_ALERT_ARRIVES]
+
+    assert found.cure == cure
+
+
+def test_a_label_that_the_rule_sets_otherwise_is_not_added(tmp_path):
+    """`severity` is there already: it can only be changed."""
+    files = {
+        "alertmanager.yml": tree(["matchers: [severity=info], receiver: retrain"]),
+        "rules.yml": rules("severity=page"),
+    }
+    (found,) = [each for each in linted(tmp_path, files) if "elsewhere" in each.check]
+
+    assert "or let the rule set it" in found.cure
+
+
+@pytest.mark.parametrize(
+    ("routes", "severity"),
+    [
+        (["match: {service: shop}, receiver: b", OURS], "note"),
+        (["match: {user_id: a}, receiver: b", OURS], "warning"),
+        (["match: {job: a}, receiver: b", OURS], "warning"),
+        ([f"{OURS}, routes: [{{match: {{service: shop}}, receiver: b}}]"], "warning"),
+        (["matchers: [service=shop], receiver: retrain"], "warning"),
+    ],
+)
+def test_how_likely_it_is(routes, severity, tmp_path):
+    """A route of others for a label of which neither rule nor policy speaks is hardly for it."""
+    files = {
+        "alertmanager.yml": tree(routes),
+        "rules.yml": rules("a=b", expr='model_mae_score{job=~"a.*"} > 0.45'),
+    }
+    (found,) = [each for each in linted(tmp_path, files) if "elsewhere" in each.check]
+
+    assert found.severity == severity

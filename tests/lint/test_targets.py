@@ -17,6 +17,9 @@ def workflow(*changes):
     return text
 
 
+WHERE = """\
+concurrency: {group: x, cancel-in-progress: "${{ github.event_name EVENT }}"}
+"""
 INPUT = "      user_id: {type: string, required: true}"
 ON = "on:\n  workflow_dispatch:\n"
 
@@ -92,6 +95,15 @@ ON = "on:\n  workflow_dispatch:\n"
         ),
         (
             WORKFLOW + "concurrency: {group: '${{ github.ref }}', cancel-in-progress: true}",
+            ["workflow-cancels error"],
+        ),
+        # A condition that never holds in a run of ours cancels nothing.
+        (
+            WORKFLOW + WHERE.replace("EVENT", "== 'push'"),
+            ["workflow-cancels warning"],
+        ),
+        (
+            WORKFLOW + WHERE.replace("EVENT", "!= 'push'"),
             ["workflow-cancels error"],
         ),
         (

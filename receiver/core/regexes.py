@@ -52,11 +52,20 @@ class RegexSet:
     """Many patterns, tried all at once; each must be valid."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._set = re2.Set.FullMatchSet(_QUIET)
-        self._size = sum(1 for pattern in patterns if self._set.Add(pattern) is not None)
-        self._set.Compile()
+        self._patterns = tuple(patterns)
+        together = re2.Set.FullMatchSet(_QUIET)
+        for pattern in self._patterns:
+            together.Add(pattern)
+        self._each: list[Regex] = []
+        try:
+            together.Compile()
+        except re2.error:  # together they take more memory than RE2 allows
+            self._each = [Regex(pattern) for pattern in self._patterns]
+        self._set = together
 
     def accepting(self, text: str) -> Sequence[int]:
         """The positions of the patterns that match the whole text."""
+        if self._each:
+            return [number for number, each in enumerate(self._each) if each.accepts(text)]
         readable = text.encode(errors="replace").decode()
-        return sorted(self._set.Match(readable) or ()) if self._size else ()
+        return sorted(self._set.Match(readable) or ()) if self._patterns else ()

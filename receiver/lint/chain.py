@@ -1,8 +1,9 @@
 """The chain from rule to run as it was read, and which rules belong to which policy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from urllib.parse import urlsplit
 
 from receiver.config import Config
@@ -17,8 +18,10 @@ from receiver.lint.alertmanager_files import (
 )
 from receiver.lint.documents import Document
 from receiver.lint.findings import Finding
-from receiver.lint.label_sets import Answer, LabelSet, answer_all
+from receiver.lint.label_sets import Answer, LabelSet, all_of, answer_all
+from receiver.lint.questions import Questions
 from receiver.lint.relabelling import Steps, relabelled, steps_of
+from receiver.lint.route_index import RouteIndex
 from receiver.lint.routing import Arrival, arrivals, pruned
 from receiver.lint.rule_files import Rule, World, label_set, outline
 
@@ -87,7 +90,22 @@ class Chain:
         for _, step in self._steps:
             # A check says who drops an alert; here it goes on as it was.
             sent = relabelled(sent, step) or sent
-        return Taken(rule, told, sent, list(_policies(self.config.policies, sent)))
+        return Taken(rule, told, sent, self._policies_of(sent))
+
+    def _policies_of(self, labels: LabelSet) -> Sequence[tuple[Policy, Answer]]:
+        """The policies that take alerts of these labels, up to the first that surely does."""
+        questions, index, known = self._asked_of_policies
+        key = questions.key(labels)
+        if key not in known:
+            known[key] = list(_policies(self.config.policies, index, labels))
+        return known[key]
+
+    @cached_property
+    def _asked_of_policies(
+        self,
+    ) -> tuple[Questions, RouteIndex, dict[Hashable, Sequence[tuple[Policy, Answer]]]]:
+        matchers = [each.matchers for each in self.config.policies]
+        return Questions(chain.from_iterable(matchers)), RouteIndex(matchers), {}
 
     @cached_property
     def _steps(self) -> Steps:
@@ -174,8 +192,29 @@ class Chain:
         """By which routes the alerts of each of our rules come to us, or may."""
         if self.tree is None:
             return []
-        ours = self.our_receivers
-        return [(each, arrivals(self.tree, each.labels, ours=ours)) for each in self.ours]
+        return [(each, self.arrivals_of(each.labels)) for each in self.ours]
+
+    def arrivals_of(self, labels: LabelSet) -> list[Arrival]:
+        """By which routes alerts of these labels come to us, or may."""
+        if self.tree is None:
+            return []
+        key = self.way(labels)
+        if key not in self._arrivals:
+            self._arrivals[key] = arrivals(self.tree, labels, ours=self.our_receivers)
+        return self._arrivals[key]
+
+    def way(self, labels: LabelSet) -> Hashable:
+        """The same for two sets of labels that go the same way in Alertmanager."""
+        return self._asked_of_routes.key(labels)
+
+    @cached_property
+    def _asked_of_routes(self) -> Questions:
+        routes = all_routes(self.alertmanager.route) if self.alertmanager is not None else ()
+        return Questions(each.matcher for route in routes for each in route.matchers)
+
+    @cached_property
+    def _arrivals(self) -> dict[Hashable, list[Arrival]]:
+        return {}
 
     @cached_property
     def tree(self) -> Route | None:
@@ -205,10 +244,12 @@ def _fit(route: Route, policy: Policy) -> bool:
     return True
 
 
-def _policies(policies: Sequence[Policy], labels: LabelSet) -> Iterator[tuple[Policy, Answer]]:
-    for policy in policies:
-        said = answer_all(policy.matchers, labels)
-        if said is not Answer.NO:
-            yield policy, said
-        if said is Answer.YES:
+def _policies(
+    policies: Sequence[Policy], index: RouteIndex, labels: LabelSet
+) -> Iterator[tuple[Policy, Answer]]:
+    for number, said in index.candidates(labels):
+        whole = all_of((said, answer_all(index.rest[number], labels)))
+        if whole is not Answer.NO:
+            yield policies[number], whole
+        if whole is Answer.YES:
             return

@@ -11,6 +11,7 @@ from receiver.core.targets import TargetKind
 from receiver.dispatchers.pipelines import is_package
 from receiver.lint.alertmanager_files import AlertmanagerFile, read_alertmanager
 from receiver.lint.chain import Chain
+from receiver.lint.collector import paused
 from receiver.lint.config_checks import own_document, refused
 from receiver.lint.documents import Document, Unreadable, mapping, read_file, read_text, sequence
 from receiver.lint.findings import CheckId, Finding, Place, Severity
@@ -60,6 +61,7 @@ class Sources:
     receivers: frozenset[str] = frozenset()
 
 
+@paused()
 def gather(sources: Sources) -> Chain | list[Finding]:
     """Read everything; findings only, if the receiver's own file can't be read."""
     document = own_document(sources.config)

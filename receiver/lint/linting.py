@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from receiver.lint.alertmanager_checks import check_alertmanager
 from receiver.lint.chain import Chain
+from receiver.lint.collector import paused
 from receiver.lint.config_checks import check_config
 from receiver.lint.findings import Finding, in_order
 from receiver.lint.pipeline_checks import check_pipelines
@@ -21,6 +22,7 @@ CHECKS: Sequence[Callable[[Chain], Iterator[Finding]]] = (
 )
 
 
+@paused()
 def lint(chain: Chain) -> list[Finding]:
     """Everything that will not work, in the order of the files."""
     found = [*chain.unreadable]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from receiver.core.containment import values_of
@@ -24,6 +25,7 @@ PLAIN = frozenset(
     {"vector", "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "month", "year"}
 )
 ABSENCES = frozenset({"absent", "absent_over_time"})
+MATCHING_WORDS = frozenset({"on", "ignoring", "group_left", "group_right"})
 KEEPING_WORDS = frozenset({"by", "without"})
 
 PRECEDENCE = {
@@ -115,15 +117,21 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """A word of the language."""
+    """A word of the language.
+
+    Attributes:
+        word: Its text in small letters, if it is a word or a sign; else empty.
+
+    """
 
     kind: str
     text: str
+    word: str = ""
 
 
 def follow(expression: str) -> Result:
     """What an expression gives. Raises `NotPromql`."""
-    reading = _Reading(list(_tokens(expression)))
+    reading = _Reading([*_tokens(expression)])
     found = reading.binary(0)
     if reading.here.kind != "end":
         raise NotPromql(f"{reading.here.text!r} is not expected there")
@@ -135,7 +143,8 @@ def _tokens(text: str) -> Iterator[Token]:
         kind = match.lastgroup or "end"
         if kind == "bad":
             raise NotPromql(f"{match['bad']!r} is not expected there")
-        yield Token(kind, match[kind])
+        found = match[kind]
+        yield Token(kind, found, found.lower() if kind in {"sign", "word"} else "")
         if kind == "end":
             return
 
@@ -145,6 +154,7 @@ class _Reading:
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
+        self.words = [token.word for token in tokens]
         self.at = 0
         self.depth = 0
 
@@ -153,7 +163,7 @@ class _Reading:
         return self.tokens[self.at]
 
     def take(self, *texts: str) -> bool:
-        found = self.here.kind in {"sign", "word"} and self.here.text.lower() in texts
+        found = self.words[self.at] in texts
         self.at += found
         return found
 
@@ -167,18 +177,17 @@ class _Reading:
             raise NotPromql("it is nested too deeply")
         left = self.unary()
         while (rank := self.rank()) > least:
-            operator = self.here.text.lower()
+            operator = self.words[self.at]
             self.at += 1
             self.take("bool")
-            matching = self.matching()
+            matching = self.matching() if self.words[self.at] in MATCHING_WORDS else PLAINLY
             right = self.binary(rank - 1 if operator == "^" else rank)
             left = _joined(operator, left, right, matching)
         self.depth -= 1
         return left
 
     def rank(self) -> int:
-        is_operator = self.here.kind in {"sign", "word"}
-        return PRECEDENCE.get(self.here.text.lower(), 0) if is_operator else 0
+        return PRECEDENCE.get(self.words[self.at], 0)
 
     def matching(self) -> "Matching":
         on = None
@@ -213,7 +222,7 @@ class _Reading:
     def behind(self, found: Result) -> Result:
         """Read what may stand behind an expression: ranges, offset and @."""
         while True:
-            if self.here.kind == "range":
+            if self.tokens[self.at].kind == "range":
                 found = Result(found.series, found.window + _range(self.here.text))
                 self.at += 1
             elif self.take("offset", "@"):
@@ -225,7 +234,7 @@ class _Reading:
                 return found
 
     def atom(self) -> Result:
-        kind, text = self.here
+        kind, text, _ = self.here
         if kind == "sign" and text == "{":
             return self.selector()
         self.at += 1
@@ -264,10 +273,7 @@ class _Reading:
         return Result(Series(values, is_open=True, mentioned=frozenset(mentioned)), NUMBER.window)
 
     def select(self, values: dict[str, Values], name: str, operator: Operator, value: str) -> None:
-        try:
-            known = values_of(Matcher(name, operator, value))
-        except ValueError as error:
-            raise NotPromql(str(error)) from None
+        known = _known(name, operator, value)
         if known is not None and name != "__name__":
             values[name] = known
 
@@ -318,6 +324,18 @@ class Matching(NamedTuple):
     names: frozenset[str]
     side: str
     included: frozenset[str]
+
+
+PLAINLY = Matching(None, frozenset(), "", frozenset())
+
+
+@lru_cache(maxsize=4096)
+def _known(name: str, operator: Operator, value: str) -> Values:
+    """What a matcher says that a label is. Raises `NotPromql` if it is none."""
+    try:
+        return values_of(Matcher(name, operator, value))
+    except ValueError as error:
+        raise NotPromql(str(error)) from None
 
 
 def _joined(operator: str, left: Result, right: Result, matching: Matching) -> Result:
@@ -380,6 +398,7 @@ def _absence(series: Series) -> Series:
     return Series(values, mentioned=series.mentioned)
 
 
+@lru_cache(maxsize=4096)
 def _range(text: str) -> timedelta:
     """`[5m]` or, of a subquery, `[1h:1m]`."""
     try:

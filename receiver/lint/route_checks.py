@@ -1,6 +1,6 @@
 """Checks of the routes: whether the alerts that retrain something come to our receiver."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from receiver.core.containment import all_implied
 from receiver.core.matchers import Matcher, Operator
@@ -153,23 +153,37 @@ def _lost(chain: Chain, file: AlertmanagerFile, targets: Sequence[Route]) -> Ite
     """Rules of ours whose alerts go elsewhere, told once for each obstacle."""
     lost: dict[tuple[object, ...], list[tuple[Taken, Obstacle | None]]] = {}
     unsure: dict[tuple[object, ...], list[tuple[Taken, Obstacle | None]]] = {}
+    known: dict[Hashable, tuple[bool, Obstacle | None]] = {}
     arrived = 0
     for taken, found in chain.arrivals:
         arrived += bool(found)
-        if found and _surely(chain, taken, found):
-            continue
-        if found:
-            doubt = _doubt(file, targets, taken)
-            unsure.setdefault(_key(doubt), []).append((taken, doubt))
-        else:
-            block = _nearest(file, targets, taken)
-            lost.setdefault(_key(block), []).append((taken, block))
+        way = chain.way(taken.labels)
+        if way not in known:
+            known[way] = _followed(chain, file, targets, taken, found)
+        surely, block = known[way]
+        if not surely:
+            (unsure if found else lost).setdefault(_key(block), []).append((taken, block))
     if chain.ours and not arrived:
         yield _nothing_arrives(chain, file, targets, [group[0][1] for group in lost.values()])
     for group in lost.values():
         yield _goes_elsewhere(chain, file, group)
     for group in unsure.values():
         yield _may_go_elsewhere(chain, file, group)
+
+
+def _followed(
+    chain: Chain,
+    file: AlertmanagerFile,
+    targets: Sequence[Route],
+    taken: Taken,
+    found: Sequence[Arrival],
+) -> tuple[bool, Obstacle | None]:
+    """Whether alerts surely come to us, and what keeps them from it."""
+    if not found:
+        return False, _nearest(file, targets, taken)
+    if _surely(chain, taken, found):
+        return True, None
+    return False, _doubt(file, targets, taken)
 
 
 def _surely(chain: Chain, taken: Taken, found: Sequence[Arrival]) -> bool:
@@ -255,10 +269,11 @@ def _goes_elsewhere(
 ) -> Finding:
     first, block = group[0]
     names = listed(each.rule.name for each, _ in group)
+    ways = {chain.way(each.labels): each.labels for each, _ in group}
     others = dict.fromkeys(
         arrival.route.receiver
-        for each, _ in group
-        for arrival in arrivals(file.route, each.labels)
+        for labels in ways.values()
+        for arrival in arrivals(file.route, labels)
     )
     goes = "go" if len(group) > 1 else "goes"
     said, path, cure = f"{names} {goes} to {listed(others)}, not to us", file.route.path, ""
@@ -375,11 +390,10 @@ def _spoken_of(taken: Taken) -> frozenset[str]:
 def _uncalled(chain: Chain, file: AlertmanagerFile) -> Iterator[Finding]:
     """Alerts that come to us though no policy takes them."""
     by_route: dict[tuple[str | int, ...], list[str]] = {}
-    tree = chain.tree or file.route
     for taken in chain.taken:
         if taken.policies:
             continue
-        for each in arrivals(tree, taken.labels, ours=chain.our_receivers):
+        for each in chain.arrivals_of(taken.labels):
             if each.certainty is Answer.YES:
                 by_route.setdefault(each.route.path, []).append(taken.rule.name)
                 break

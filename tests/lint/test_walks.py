@@ -5,9 +5,11 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.lint.alertmanager_files import read_alertmanager
+from receiver.core.matchers import parse_matchers
+from receiver.lint.alertmanager_files import all_routes, read_alertmanager
 from receiver.lint.documents import Document
 from receiver.lint.label_sets import Answer, LabelSet
+from receiver.lint.questions import Questions
 from receiver.lint.routing import arrivals, pruned, surely_reaches
 
 VALUES = ("x", "y", "z", "")
@@ -63,3 +65,30 @@ def test_what_is_sure_is_sure(root, of_a, of_b):
         assert all(reached)
     if not found:
         assert not any(reached)
+
+
+TEXTS = st.sampled_from(["x", "xx", "y", "yy", "z", "zz", ""])
+SETS = st.one_of(st.none(), st.frozensets(TEXTS, min_size=1, max_size=3))
+
+
+@given(ROUTES, SETS, SETS, SETS, SETS)
+def test_who_is_alike_goes_the_same_way(root, a, b, other_a, other_b):
+    """Alerts that no matcher tells apart are walked once: each of them would go there."""
+    file = read_alertmanager([Document("a.yml", {"route": {**root, "matchers": []}})])
+    assert file is not None
+    routes = all_routes(file.route)
+    questions = Questions(each.matcher for route in routes for each in route.matchers)
+    one, other = LabelSet({"a": a, "b": b}), LabelSet({"a": other_a, "b": other_b})
+
+    if questions.key(one) == questions.key(other):
+        assert arrivals(file.route, one) == arrivals(file.route, other)
+
+
+def test_what_a_matcher_tells_apart_is_not_alike():
+    """Equal texts, patterns and their opposites are all asked."""
+    asked = [parse_matchers(each)[0] for each in ('a="x"', 'a!="y"', 'a=~"z.*"', 'a!~"w.*"')]
+    questions = Questions(asked)
+    keys = {questions.key(LabelSet({"a": frozenset({text})})) for text in "xyzwv"}
+
+    assert len(keys) == 5
+    assert questions.key(LabelSet({"a": frozenset({"z1"})})) in keys

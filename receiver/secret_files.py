@@ -71,9 +71,9 @@ def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
     return _text(path, _bytes(path, most)).removeprefix("\ufeff")
 
 
-def read_piped(path: Path) -> bytes:
+def read_piped(path: Path, most: int = LARGEST_TEXT) -> bytes:
     """Read a file that a person names for one command, where a pipe will do. Raises `OSError`."""
-    return _read(path, LARGEST_TEXT, pipe=True)
+    return _read(path, most, pipe=True)
 
 
 def _one_word(path: Path, text: str) -> str:

@@ -162,7 +162,8 @@ def _ref(text: str) -> str:
 def _github_url(text: str) -> str:
     url = urlsplit(text)
     host, path = (url.hostname or "").removeprefix("www."), url.path
-    if host == "github.com" or (host == "api.github.com" and path):
+    is_api = host == "api.github.com" and url.scheme == "https" and not path.strip("/")
+    if host == "github.com" or (host == "api.github.com" and not is_api):
         raise ValueError(f"{text!r} is not GitHub's API; write https://api.github.com")
     if host.endswith(".ghe.com") and not host.startswith("api."):
         raise ValueError(f"{text!r} is not the API; write https://api.{host}")

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from receiver.lint.findings import Place
+from receiver.secret_files import TooLargeError, read_piped
 
 Path_ = tuple[str | int, ...]
 """Where a value is within a document: `("route", "routes", 0, "matchers")`."""
@@ -80,9 +81,9 @@ def place_of(name: str, lines: Sequence[str], line: int, column: int) -> Place:
 def read_file(path: Path) -> list[Document]:
     """Read all documents of a file, and those within its ConfigMaps. Raises `Unreadable`."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise Unreadable(Place(str(path)), "is larger than 64 MiB")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_piped(path, LARGEST).decode("utf-8-sig")
+    except TooLargeError:
+        raise Unreadable(Place(str(path)), "is larger than 64 MiB") from None
     except OSError as error:
         raise Unreadable(Place(str(path)), f"can't be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -1,6 +1,8 @@
 """Rules and routes are found wherever people keep them, each with the line where it stands."""
 
 import base64
+import os
+import subprocess
 
 import pytest
 
@@ -144,3 +146,22 @@ def test_a_package_with_a_platforms_part(tmp_path):
     found = linted(tmp_path, {"pipeline.yaml": text, "receiver.yaml": PIPELINE})
 
     assert checks(found) == [("pipeline-parameter-undeclared", 3, 29)]
+
+
+def test_what_is_no_file(tmp_path):
+    """A device would never end; a pipe of a shell does."""
+    (tmp_path / "rules.txt").write_text(NAMELESS)
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "rules.txt").open() as source:
+        writer = subprocess.Popen(["sh", "-c", f"cat > {tmp_path / 'pipe'}"], stdin=source)
+    piped = linted(tmp_path, {"rules.yml": ""}, rules=[str(tmp_path / "pipe")])
+    writer.wait(30)
+
+    assert checks(piped) == [("identity-missing", 5, 15)]
+    device = linted(tmp_path, {"rules.yml": ""}, rules=["/dev/zero"])
+    assert told(device) == [("unreadable", None, "can't be read: a device")]
+    large = tmp_path / "large.yml"
+    with large.open("w") as file:
+        file.truncate(64 * 1024 * 1024 + 1)
+    found = linted(tmp_path, {"rules.yml": ""}, rules=[str(large)])
+    assert told(found) == [("unreadable", None, "is larger than 64 MiB")]

@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.core.matchers import parse_matchers
@@ -71,6 +71,7 @@ TEXTS = st.sampled_from(["x", "xx", "y", "yy", "z", "zz", ""])
 SETS = st.one_of(st.none(), st.frozensets(TEXTS, min_size=1, max_size=3))
 
 
+@settings(deadline=None)
 @given(ROUTES, SETS, SETS, SETS, SETS)
 def test_who_is_alike_goes_the_same_way(root, a, b, other_a, other_b):
     """Alerts that no matcher tells apart are walked once: each of them would go there."""

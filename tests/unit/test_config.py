@@ -1124,6 +1124,7 @@ def github(**settings):
         ({"base_url": "https://github.com"}, "is not GitHub's API; write https://api.github.com"),
         ({"base_url": "https://www.github.com/acme/models"}, "write https://api.github.com"),
         ({"base_url": "https://api.github.com/repos"}, "write https://api.github.com"),
+        ({"base_url": "http://api.github.com"}, "write https://api.github.com"),
         ({"base_url": "https://acme.ghe.com"}, "write https://api.acme.ghe.com"),
         ({"base_url": "https://ghe.x.com/api/graphql"}, "write https://ghe.x.com/api/v3"),
         ({"repository": "acme/models.git"}, "write it without .git"),
@@ -1146,6 +1147,7 @@ def test_what_can_never_work_at_github_is_refused(problems, settings, problem):
     "settings",
     [
         {"base_url": "https://api.acme.ghe.com"},
+        {"base_url": "https://api.github.com/"},
         {"base_url": "https://ghe.example.com/api/v3"},
         {"base_url": "http://127.0.0.1:9"},
         {"repository": "acme/models.github.io"},

@@ -82,12 +82,13 @@ def _no_receiver(chain: Chain, file: AlertmanagerFile) -> Finding:
 
 def _no_route(chain: Chain, file: AlertmanagerFile) -> Finding:
     name = min(chain.our_receivers)
+    partial = not file.route.receiver  # values of a chart, which are laid over others
     return Finding(
         CheckId.NO_ALERT_ARRIVES,
-        Severity.ERROR,
+        Severity.WARNING if partial else Severity.ERROR,
         file.place((*file.receivers[name], "name")),
         f"no route names the receiver {name}",
-        "no alert can reach us",
+        "no alert can reach us" + (", unless other values have routes" if partial else ""),
         f"add a route with receiver: {name} under route.routes",
     )
 
@@ -245,19 +246,25 @@ def _nothing_arrives(
 
 def _way_to_us(file: AlertmanagerFile, blocks: Sequence[Obstacle]) -> str:
     """What lets the alerts through: whoever stands in the way must be named, and nobody else."""
-    lines = [file.place(each.other.path).line for each in blocks if each.other is not None]
-    cures = []
-    if lines:
-        which = "the route" if len(lines) == 1 else "the routes"
-        cures.append(
-            f"write continue: true in {which} that takes them (line "
-            f"{listed(map(str, lines))}), or move ours before"
+    takers = [each for each in blocks if each.other is not None]
+    cures = [
+        f"write continue: true in what takes them (line {_lines(file, some)}), {then}"
+        for then, below in (
+            ("or move our route before it", False),
+            ("and a route behind it that leads to us", True),
         )
-    if not lines or any(each.matcher is not None for each in blocks):
+        if (some := [each for each in takers if each.below is below])
+    ]
+    if not takers or any(each.matcher is not None for each in blocks):
         cures.append(
             "match what the rules set, such as the alertname, or set these labels in the rules"
         )
     return "; ".join(cures)
+
+
+def _lines(file: AlertmanagerFile, blocks: Sequence[Obstacle]) -> str:
+    lines = sorted(file.place(each.other.path).line or 0 for each in blocks if each.other)
+    return listed(map(str, lines))
 
 
 def _place_of(route: Route) -> tuple[str | int, ...]:

@@ -206,7 +206,9 @@ def _type(
         f"the input {path[-1]} takes {listed(options)} only, and the target {target.name} sends "
         f"{what}",
         REFUSED,
-        "write type: string",
+        "write type: string"
+        if any(field for _, field in template_parts(template))
+        else f"send one of them, or write type: string in {PurePath(document.name).name}",
     )
 
 

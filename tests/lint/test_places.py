@@ -137,6 +137,15 @@ def test_values_are_laid_over_others(tmp_path):
 
     assert refused(values) == []
     assert refused(partial) == ["the first route names no receiver"]
+    (found,) = [
+        each
+        for each in linted(tmp_path, {"alertmanager.yml": values})
+        if each.check == "no-alert-arrives"
+    ]
+    assert (found.severity, found.consequence) == (
+        "warning",
+        "no alert can reach us, unless other values have routes",
+    )
 
 
 def test_a_package_with_a_platforms_part(tmp_path):

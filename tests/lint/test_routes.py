@@ -229,11 +229,12 @@ def test_the_reason_is_told(routes, said, tmp_path):
         ),
         (
             ["match: {severity: page}, receiver: b", OURS],
-            "write continue: true in the route that takes them (line 5), or move ours before",
+            "write continue: true in what takes them (line 5), or move our route before it",
         ),
         (
             [f"{OURS}, routes: [{{match: {{severity: page}}, receiver: b}}]"],
-            "write continue: true in the route that takes them (line 5), or move ours before",
+            "write continue: true in what takes them (line 5), and a route behind it that leads "
+            "to us",
         ),
     ],
 )

@@ -253,3 +253,19 @@ def test_digits_are_a_number(tmp_path):
     files = {"pipeline.yaml": spec(("STRING", "NUMBER_INTEGER")), "receiver.yaml": config}
 
     assert checks(linted(tmp_path, files)) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "cure"),
+    [
+        ("yes", "send one of them, or write type: string in retrain-model.yaml"),
+        ("{user_id}", "write type: string"),
+    ],
+)
+def test_what_is_sent_as_it_stands_can_be_sent_otherwise(sent, cure, tmp_path):
+    """The workflow may be right, and our file wrong."""
+    config = GITHUB.replace("inputs: {", f'inputs: {{force: "{sent}", ')
+    text = workflow((INPUT, INPUT + "\n      force: {type: boolean}"))
+    found = linted(tmp_path, {"receiver.yaml": config, "retrain-model.yaml": text})
+
+    assert [(each.check, each.cure) for each in found] == [("workflow-input-type", cure)]

@@ -1,6 +1,10 @@
 """What the chart renders fits together."""
 
 import json
+from pathlib import Path
+
+import pytest
+import yaml
 
 from receiver.lint.chain import Chain
 from receiver.lint.findings import Severity
@@ -24,9 +28,30 @@ config:
 """
 
 
-def test_the_chart_is_lint_clean(tmp_path):
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ALERTS = {
+    "prometheusRule": {"enabled": True},
+    "alertmanagerConfig": {"enabled": True, "tokenSecret": {"name": "tokens", "key": "webhook"}},
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        VALUES,
+        EXAMPLES / "kubernetes" / "receiver-values.yaml",
+        EXAMPLES / "argocd" / "dev" / "values.yaml",
+        EXAMPLES / "argocd" / "prod" / "values.yaml",
+    ],
+    ids=["own", "kubernetes", "dev", "prod"],
+)
+def test_the_chart_is_lint_clean(given, tmp_path):
     """Its rules come by its route to its receiver; what the operator adds is a note."""
-    objects = rendered("helm4", values=VALUES)
+    text = given.read_text() if isinstance(given, Path) else given
+    values = yaml.safe_load(text)
+    objects = rendered(
+        "helm4", values=yaml.safe_dump(values if given is VALUES else values | ALERTS)
+    )
     (config,) = [
         each["data"]["receiver.yaml"]
         for each in of_kind(objects, "ConfigMap")

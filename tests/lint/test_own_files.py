@@ -1,15 +1,22 @@
 """What this project itself gives to others to copy is lint-clean, and stays so."""
 
+import json
 import re
+import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from receiver.cli.commands import app
 from receiver.lint.chain import Chain
 from receiver.lint.findings import CheckId, Finding, Severity
 from receiver.lint.gathering import Sources, gather
 from receiver.lint.linting import lint
-from tests.lint.worlds import GITHUB
+from tests.lint.worlds import GITHUB, WORLD
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES, RULES = ROOT / "examples", str(ROOT / "rules")
@@ -53,6 +60,27 @@ def test_compose():
     )
 
 
+def test_the_backtest():
+    """What the history is replayed with."""
+    rules = [RULES, str(EXAMPLES / "drift-detector" / "rules.yaml")]
+
+    assert wrong(Sources(EXAMPLES / "backtest" / "receiver.yaml", rules=rules)) == []
+
+
+def test_the_lab(tmp_path):
+    """Its places filled in; its times are those of a lab, which are warned of and nothing else."""
+    text = (EXAMPLES / "lab" / "receiver.yaml").read_text()
+    text = text.replace("ALERTMANAGER", "http://127.0.0.1:9093").replace("WORKDIR", "/srv")
+    (tmp_path / "receiver.yaml").write_text(text.replace("PYTHON", sys.executable))
+    chain = gather(Sources(tmp_path / "receiver.yaml", rules=[RULES]))
+    assert isinstance(chain, Chain)
+
+    found = [each for each in lint(chain) if not _elsewhere(each)]
+    (short,) = [each for each in found if each.check is not CheckId.SETTLE_TOO_SHORT]
+    assert "cooldown" in short.said
+    assert {each.severity for each in found} == {Severity.WARNING}
+
+
 def test_the_pipeline():
     """The compiled pipeline beside the receiver's file, with the detector's rules too."""
     rules = [RULES, str(EXAMPLES / "drift-detector" / "rules.yaml")]
@@ -74,6 +102,48 @@ def documented(folder: Path) -> Path:
     (text,) = re.findall(r"^```yaml\n(receivers:.*?)^```$", section, re.MULTILINE | re.DOTALL)
     (folder / "alertmanager.yml").write_text(text)
     return folder / "alertmanager.yml"
+
+
+def test_the_documented_workflow_scans_code(tmp_path, monkeypatch):
+    """Its command is ours, what it writes is what it uploads, and it may upload."""
+    (job,) = documented_yaml("GitHub's code scanning")["jobs"].values()
+    _, _, ran, upload = job["steps"]
+    command, _, written = ran["run"].partition(" > ")
+    for name, text in {**WORLD, "rules/rules.yml": WORLD["rules.yml"]}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(app, command.split()[1:])
+
+    assert answer.exit_code == 0
+    assert json.loads(answer.output)["version"] == "2.1.0"
+    assert upload["with"]["sarif_file"] == written
+    assert upload["if"] == "always()"  # errors end the step before with 1
+    assert documented_yaml("GitHub's code scanning")["permissions"]["security-events"] == "write"
+
+
+def test_the_hook_is_our_command(tmp_path, monkeypatch):
+    """What pre-commit runs, with the documented arguments."""
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    (repository,) = documented_yaml("pre-commit")["repos"]
+    (used,) = repository["hooks"]
+    for name, text in {**WORLD, "rules/rules.yml": WORLD["rules.yml"]}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    program, *options = hook["entry"].split()
+
+    assert used["id"] == hook["id"]
+    assert program in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert hook["pass_filenames"] is False
+    assert CliRunner().invoke(app, [*options, *used["args"]]).exit_code == 0
+
+
+def documented_yaml(about: str) -> dict[str, Any]:
+    """The block of docs/lint.md behind the sentence that speaks of this."""
+    behind = (ROOT / "docs" / "lint.md").read_text().partition(about)[2]
+    loaded: dict[str, Any] = yaml.safe_load(behind.partition("```yaml\n")[2].partition("```")[0])
+    return loaded
 
 
 def test_the_documented_route_takes_our_rules(github):

@@ -121,6 +121,7 @@ class Receiver:
 
     def stop(self) -> None:
         """Finish what is under way, then give the store back."""
+        self.service.backtests.close()
         self.service.committer.stop()
         self.worker.stop()
         self.store.close()

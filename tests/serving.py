@@ -199,6 +199,7 @@ def host(history: History, folder: Path, config: str = NO_AUTH) -> Iterator[Host
         with listening(build_app(service)) as url:
             yield Hosted(url, service)
     finally:
+        service.backtests.close()
         service.committer.stop()
 
 

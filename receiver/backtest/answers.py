@@ -162,6 +162,8 @@ class Setting:
     Attributes:
         draws: Throws of the dice at most; fewer for long histories, one if nothing is left to
             chance.
+        most_decisions: Of all draws of one rule together.
+        fewest_draws: However long the history is.
 
     """
 
@@ -170,6 +172,8 @@ class Setting:
     runs: RunModels
     draws: int = 200
     seed: int = 1
+    most_decisions: int = MOST_DECISIONS
+    fewest_draws: int = FEWEST_DRAWS
 
     def replay(self, make: MakeRule, draw: int, witness: Tally) -> Tally:
         """One throw of the dice."""
@@ -186,7 +190,7 @@ class Setting:
         """How many draws are affordable if each takes so many decisions."""
         if self.runs.is_certain:
             return 1
-        most = max(FEWEST_DRAWS, MOST_DECISIONS // max(decisions, 1))
+        most = max(self.fewest_draws, self.most_decisions // max(decisions, 1))
         return min(self.draws, most)
 
 

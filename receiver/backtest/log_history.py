@@ -1,7 +1,7 @@
 """Our own log as a history: what we were told fired, from its beginning to its end."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from receiver.backtest.histories import BadHistory, Firing, History, PastRun, history_of
@@ -74,21 +74,36 @@ def _follow(alerts: dict[str, _Open], entry: LogEntry, starts_at: datetime) -> N
         known.began = starts_at if last is None else max(starts_at, last)
 
 
-def history_in_store(store: Store, since: datetime) -> History:
-    """The history that the database remembers. Raises `BadHistory`."""
-    return history_from_log(_entries(store, since), _runs(store, since))
+def history_in_store(store: Store, since: datetime, most: int | None = None) -> History:
+    """The history that the database remembers, or its newest `most` decisions tell.
+
+    Raises `BadHistory`.
+    """
+    entries, cut = _entries(store, since, most)
+    history = history_from_log(reversed(entries), _runs(store, since))
+    if not cut:
+        return history
+    note = f"only the newest {most:,} decisions of the log were read: older ones are left out"
+    return replace(history, notes=(*history.notes, note))
 
 
-def _entries(store: Store, since: datetime) -> Iterator[LogEntry]:
-    """Decisions oldest first: the log is read newest first, so what is kept of each is little."""
+def _entries(store: Store, since: datetime, most: int | None) -> tuple[list[LogEntry], bool]:
+    """Decisions newest first, as the log is read; and whether older ones were left out.
+
+    What is kept of each is little: the labels of an alert are the same each time.
+    """
     found: list[LogEntry] = []
+    labels: dict[str, Mapping[str, str]] = {}
     before: int | None = None
+    read = 0
     while True:
+        limit = MOST_ROWS if most is None else min(MOST_ROWS, most - read)
         with store.view() as view:
-            page = view.decisions.page({}, since=since, before=before, limit=MOST_ROWS)
-        found += [_entry(row) for row in page.rows if _tells(row)]
-        if page.next_cursor is None:
-            return reversed(found)
+            page = view.decisions.page({}, since=since, before=before, limit=limit)
+        found += [_entry(row, labels) for row in page.rows if _tells(row)]
+        read += len(page.rows)
+        if page.next_cursor is None or read == most:
+            return found, page.next_cursor is not None
         before = int(page.next_cursor)
 
 
@@ -101,8 +116,9 @@ def _tells(row: StoredDecision) -> bool:
     }
 
 
-def _entry(row: StoredDecision) -> LogEntry:
-    return LogEntry(row.decided_at, row.reason, row.fingerprint, row.labels or {}, row.starts_at)
+def _entry(row: StoredDecision, known: dict[str, Mapping[str, str]]) -> LogEntry:
+    labels = known.setdefault(row.fingerprint, row.labels) if row.labels else {}
+    return LogEntry(row.decided_at, row.reason, row.fingerprint, labels, row.starts_at)
 
 
 def _runs(store: Store, since: datetime) -> list[PastRun]:

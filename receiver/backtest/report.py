@@ -26,7 +26,8 @@ COLOURS = {
 }
 OTHER = "#666666"
 
-STYLE = """
+STYLE = (
+    """
 body{font:15px/1.45 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;
 color:#1c1c1c;background:#fff}
 table{border-collapse:collapse;margin:1rem 0;width:100%}
@@ -36,7 +37,12 @@ small,.quiet{color:#595959}
 svg{display:block;max-width:100%}
 .key span{display:inline-block;margin-right:1rem;white-space:nowrap}
 .key i{display:inline-block;width:.9em;height:.9em;margin-right:.3em;vertical-align:-.1em}
+.model{margin:.6rem 0 0}
 """
+    + "".join(f".of-{rung}{{background:{colour}}}\n" for rung, colour in COLOURS.items())
+    + f".of-other{{background:{OTHER}}}\n"
+)
+"""All of it in one element: a page that serves the report allows this text and no other style."""
 
 
 def report(study: Study, made_at: datetime) -> str:
@@ -138,7 +144,7 @@ def _timelines(study: Study) -> Iterator[str]:
     yield f"<h2>Models under {escape(study.results[0].name)}</h2>"
     rungs = sorted({held for _, held, _, _ in study.picture.stretches})
     key = "".join(
-        f"<span><i style='background:{COLOURS.get(rung, OTHER)}'></i>{escape(rung)}</span>"
+        f"<span><i class='of-{rung if rung in COLOURS else 'other'}'></i>{escape(rung)}</span>"
         for rung in rungs
     )
     yield f"<p class='key'>{key}<span>▲ a run that helped</span><span>△ a run in vain</span></p>"
@@ -175,7 +181,7 @@ def _timeline(
     hours = sum(((ended - began) for _, began, ended in stretches), timedelta(0))
     said = f"{len(runs)} runs, bad for {show_duration(hours)}"
     return (
-        f"<p style='margin:.6rem 0 0'>{escape(name)} <small>{said}</small></p>"
+        f"<p class='model'>{escape(name)} <small>{said}</small></p>"
         f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' role='img' "
         f"aria-label='{escape(name)}: {said}'>"
         f"<path d='M0 {16 + BAR}H{WIDTH}' stroke='#bbb'/>{bars}{marks}</svg>"

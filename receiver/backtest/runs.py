@@ -14,6 +14,9 @@ ENOUGH = 5
 
 USUAL = timedelta(minutes=40)
 
+PATIENCE = 6.0
+"""A run costs as much as so many bad hours, unless somebody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:

@@ -34,9 +34,6 @@ BACKTEST_EXAMPLES = examples(
 
 COST = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]{1,16}|€|\$)?")
 
-PATIENCE = 6.0
-"""A run costs as much as so many bad hours, unless `--bad-hour` says otherwise."""
-
 ConfigFile = Annotated[
     Path, typer.Option("--config", help="The configuration whose policies decide.", metavar="FILE")
 ]
@@ -143,7 +140,13 @@ def backtest(
     from receiver.backtest.alertmanager import UNGROUPED, Route  # noqa: PLC0415
     from receiver.backtest.answers import Setting  # noqa: PLC0415
     from receiver.backtest.histories import BadHistory  # noqa: PLC0415
-    from receiver.backtest.runs import USUAL, RunModel, RunModels, learned  # noqa: PLC0415
+    from receiver.backtest.runs import (  # noqa: PLC0415
+        PATIENCE,
+        USUAL,
+        RunModel,
+        RunModels,
+        learned,
+    )
     from receiver.backtest.study import study, swept  # noqa: PLC0415
     from receiver.backtest.truth import truth_of  # noqa: PLC0415
 

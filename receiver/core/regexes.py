@@ -47,6 +47,10 @@ class Regex:
     def __hash__(self) -> int:
         return hash(self.pattern)
 
+    def __reduce__(self) -> tuple[type["Regex"], tuple[str]]:
+        """For another process of ours it is its pattern: what is compiled stays here."""
+        return Regex, (self.pattern,)
+
 
 class RegexSet:
     """Many patterns, tried all at once; each must be valid."""

@@ -164,6 +164,12 @@ class Store:
             raise
         return store
 
+    @classmethod
+    def beside(cls, url: str, clock: Clock) -> "Store":
+        """For a child that only reads, beside the process that opened the database."""
+        # Whoever called us has judged the file system already, and holds the file's lock.
+        return cls(engine_of(url, network_filesystem=True), clock, path=None, min_free=0)
+
     def close(self) -> None:
         """Give the database back."""
         self._engine.dispose()

@@ -11,6 +11,7 @@ from receiver.core.ports import Clock
 from receiver.flows.intake.committer import Committer
 from receiver.store.store import Store
 from receiver.web.auth import Tokens
+from receiver.web.backtests import Backtests
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Service:
             broken. Says what needs a restart.
         hint: Tells the workers that there may be something to do.
         draining: Set once the process is asked to end: not ready any more.
+        backtests: Runs one over our own log when an operator asks for it.
         raw_alerts: Taken while an alert is looked up in a notification, which takes several times
             the notification's size: one at a time.
 
@@ -49,4 +51,5 @@ class Service:
     reload: Callable[[], list[str]]
     hint: Callable[[], None]
     draining: threading.Event = field(default_factory=threading.Event)
+    backtests: Backtests = field(default_factory=Backtests)
     raw_alerts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -20,6 +20,7 @@ from receiver.store.views.page import Wanted
 from receiver.web.auth import Caller, require
 from receiver.web.models import labels_in, wanted_of
 from receiver.web.page import details, log_page, policies_page, rendering
+from receiver.web.page.backtest_page import Backtesting
 from receiver.web.page.error_page import Answering, in_html
 from receiver.web.page.forms import Acting
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
@@ -34,7 +35,11 @@ MOST_SKIPPED = 1_000_000
 def routes_of(service: Service) -> list[Route]:
     """Every page, by its path."""
     overviews = Overviews(service.store)
-    return [*Acting(service, overviews).routes(), *Showing(service, overviews).routes()]
+    return [
+        *Acting(service, overviews).routes(),
+        *Backtesting(service).routes(),
+        *Showing(service, overviews).routes(),
+    ]
 
 
 async def _nowhere(_request: Request) -> NoReturn:
@@ -131,6 +136,7 @@ class Showing:
             "policies.html",
             caller,
             seen=seen,
+            backtests=service.backtests.seen(),
             now=seen.now,
             lesson=lesson_for(request, service.loaded.config),
             done=await self._done(request),

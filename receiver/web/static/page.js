@@ -75,6 +75,7 @@ window.addEventListener("pageshow", () => {
 const SOON = 400;
 const AT_LEAST = 2_000; // between two refreshes, however much happens
 const CLOCKS = 60_000; // "3m ago" gets old
+const BUSY = 3_000; // what the page itself waits for is told by nobody
 const RETRY = 60_000;
 const MOST_REMEMBERED = 1_000;
 
@@ -106,9 +107,14 @@ async function refresh() {
     }
     document.title = response.title;
     tell();
+    watchBusy();
   } catch {
     plan(RETRY);
   }
+}
+
+function watchBusy() {
+  if (document.querySelector("[data-busy]")) plan(BUSY);
 }
 
 /** Put a part's new state in its place; what is open, chosen or being read stays so. */
@@ -198,6 +204,7 @@ document.addEventListener("visibilitychange", () => {
 window.addEventListener("pagehide", () => source?.close());
 setInterval(() => plan(0), CLOCKS);
 if (document.querySelector("[data-live]")) follow();
+watchBusy();
 
 // ---- keys, which can be switched off
 

@@ -37,6 +37,8 @@ DEFAULTS = Policy(
     target="t",
 )
 
+PATIENT = replace(DEFAULTS, backoff=1.5)
+
 GUARDED = replace(
     DEFAULTS,
     attempts=3,
@@ -54,6 +56,7 @@ def rules(setting: Setting) -> Iterator[tuple[str, MakeRule]]:
     """What is compared."""
     plain = book(DEFAULTS)
     yield "defaults", ladder(plain, setting)
+    yield "with backoff 1.5", ladder(book(PATIENT), setting)
     yield "with attempts, backoff, storm", ladder(book(GUARDED), setting)
     yield "every alert", partial(_made, EveryAlert, plain)
     yield "cooldown only", partial(_made, CooldownOnly, plain)
@@ -71,7 +74,7 @@ def ratios(world: World) -> dict[str, float]:
     runs = RunModels(RunModel(durations=(world.took,), helps=world.helps, cost=RUN))
     setting = Setting(world.truth(DEFAULTS.name), Route(), runs, draws=DRAWS)
     least = bound(setting, DRAWS, BAD_HOUR).cost
-    quick = sparing(setting, [book(DEFAULTS), book(GUARDED)])
+    quick = sparing(setting, [book(DEFAULTS), book(PATIENT), book(GUARDED)])
     found = {}
     for name, make in rules(setting):
         own = setting if name in {"every alert", "cooldown only"} else quick

@@ -1,9 +1,10 @@
 """Answers: runs, money, bad hours and holds of one rule over a history, drawn many times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
 from multiprocessing import get_all_start_methods, get_context
 from typing import TypeAlias
 
@@ -14,8 +15,8 @@ from receiver.backtest.runs import RunModels
 from receiver.backtest.truth import Truth
 from receiver.core.decisions import Decision
 
-MOST_DECISIONS = 250_000
-"""Decisions of all draws together: about three quarters of a minute on two cores."""
+MOST_DECISIONS = 150_000
+"""Decisions of all draws of a rule together: about half a minute on two cores."""
 
 FEWEST_DRAWS = 20
 
@@ -113,6 +114,47 @@ class Picture(Tally):
         """Keep the stretch."""
         Tally.was_bad(self, model, held_by, began, ended)
         self.stretches.append((model, held_by, began, ended))
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """How many runs there are at most: a limit that is not lower holds none of them.
+
+    Attributes:
+        in_span: In any so many days.
+        at_once: At the same time.
+
+    """
+
+    in_span: Mapping[int, int]
+    at_once: int
+
+
+DAYS = (1, 7, 30)
+
+
+def peaks_of(runs: Iterable[ReplayedRun]) -> Peaks:
+    """The most runs in a span, and at once."""
+    known = list(runs)
+    began = sorted(run.began for run in known)
+    changes = sorted((moment, by) for run in known for moment, by in _changes(run))
+    return Peaks(
+        in_span={days: _most_within(began, timedelta(days=days)) for days in DAYS},
+        at_once=max(accumulate(by for _, by in changes), default=0),
+    )
+
+
+def _changes(run: ReplayedRun) -> tuple[tuple[datetime, int], ...]:
+    return (run.began, 1), (run.ended, -1)
+
+
+def _most_within(moments: Sequence[datetime], span: timedelta) -> int:
+    most = first = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= span:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,13 +108,30 @@ def history_of(
             "give a longer --since, or look at the rules: `ALERTS` is written by the Prometheus "
             "that evaluates them"
         )
-    told = list(notes)
+    told = [*notes, *_changed(alerts)]
     if len(replicas) > 1:
         told.append(
             f"{len(replicas)} replicas of Prometheus are taken as one: an alert fires "
             "while any of them says so"
         )
     return History(since, until, alerts, tuple(told), tuple(runs))
+
+
+def _changed(alerts: Iterable[AlertHistory]) -> list[str]:
+    """Alerts whose label names are not the same all the time: whose rule was another one."""
+    names: dict[str, dict[tuple[str, ...], datetime]] = {}
+    for alert in alerts:
+        known = names.setdefault(alert.labels.get("alertname", ""), {})
+        shape = tuple(sorted(alert.labels))
+        began = min((one.began for one in alert.firings), default=None)
+        if began is not None:
+            known[shape] = min(known.get(shape, began), began)
+    return [
+        f"{name} has other labels from {since:%Y-%m-%d %H:%M} UTC on ({', '.join(new)} where it "
+        f"had {', '.join(old)}): its rule was changed, or there are two of that name"
+        for name, shapes in sorted(names.items())
+        for (old, _), (new, since) in pairwise(sorted(shapes.items(), key=lambda one: one[1]))
+    ]
 
 
 def merged(firings: Iterable[Firing]) -> tuple[Firing, ...]:

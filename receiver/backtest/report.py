@@ -1,16 +1,17 @@
 """The report: one HTML file with a timeline per model; it needs no network and no script."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from html import escape
 
-from receiver.backtest.answers import Range, Result
+from receiver.backtest.answers import DAYS, Range, Result
+from receiver.backtest.curves import Curve
 from receiver.backtest.replay import ReplayedRun
 from receiver.backtest.study import Study
 from receiver.core.durations import show_duration
 
 MOST_MODELS = 100
-WIDTH, HEIGHT, BAR = 960, 34, 14
+WIDTH, HEIGHT, BAR, CURVE = 960, 34, 14, 40
 
 COLOURS = {
     "unheard": "#8c8c8c",
@@ -60,7 +61,11 @@ def report(study: Study, made_at: datetime) -> str:
     ]
     if study.sweep:
         parts += [_table("Sweep (* is on the Pareto line)", study, study.sweep), _pareto(study)]
-    parts += [*_timelines(study), f"<p><small>made {made_at:%Y-%m-%d %H:%M} UTC</small></p>"]
+    parts += [
+        _peaks(study),
+        *_timelines(study),
+        f"<p><small>made {made_at:%Y-%m-%d %H:%M} UTC</small></p>",
+    ]
     return "\n".join([*parts, "</body></html>", ""])
 
 
@@ -68,7 +73,7 @@ def _summary(study: Study) -> str:
     truth, usual = study.setting.truth, study.setting.runs.usual
     return (
         f"<p>{len(truth.spells)} models, {sum(map(len, truth.spells.values()))} spells, "
-        f"{truth.bad_hours:,.0f} bad hours if nobody did anything. {escape(str(usual))}; an hour "
+        f"{truth.bad_hours:,.0f} bad hours if nobody did anything; {escape(str(usual))}; an hour "
         f"with a bad model costs {study.bad_hour:g} {escape(usual.unit)}. Ranges hold nine of ten "
         f"of {study.results[0].draws} draws.</p>"
     )
@@ -136,6 +141,21 @@ def _pareto(study: Study) -> str:
     )
 
 
+def _peaks(study: Study) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f"<td>{most}</td>" for most in (*one.in_span.values(), one.at_once))
+        + "</tr>"
+        for name, one in study.peaks.items()
+    )
+    heads = "".join(f"<th>most in {days}d</th>" for days in DAYS)
+    return (
+        "<h2>What a limit must allow</h2><p class='quiet'>Runs in the first draw: a budget that "
+        f"is not lower would have held none of them.</p><table><tr><th>policy</th>{heads}"
+        f"<th>most at once</th></tr>{rows}</table>"
+    )
+
+
 def _timelines(study: Study) -> Iterator[str]:
     """A picture per model of the first policy's first draw, the worst models first."""
     models = study.results[0].models
@@ -166,7 +186,7 @@ def _timeline(
     stretches: Sequence[tuple[str, datetime, datetime]],
     runs: Sequence[ReplayedRun],
 ) -> str:
-    truth = study.setting.truth
+    truth, curve = study.setting.truth, study.curves.get(name, ())
 
     def x(moment: datetime) -> float:
         return WIDTH * ((moment - truth.since) / truth.span)
@@ -180,11 +200,26 @@ def _timeline(
     marks = "".join(_mark(x(run.began), run) for run in runs)
     hours = sum(((ended - began) for _, began, ended in stretches), timedelta(0))
     said = f"{len(runs)} runs, bad for {show_duration(hours)}"
+    over = CURVE if curve else 0
     return (
         f"<p class='model'>{escape(name)} <small>{said}</small></p>"
-        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' role='img' "
-        f"aria-label='{escape(name)}: {said}'>"
+        f"<svg viewBox='0 {-over} {WIDTH} {HEIGHT + over}' width='{WIDTH}' role='img' "
+        f"aria-label='{escape(name)}: {said}'>{_drawn(curve, x)}"
         f"<path d='M0 {16 + BAR}H{WIDTH}' stroke='#bbb'/>{bars}{marks}</svg>"
+    )
+
+
+def _drawn(curve: Curve, x: Callable[[datetime], float]) -> str:
+    """The metric over a timeline, from its least to its greatest value."""
+    if not curve:
+        return ""
+    values = [value for _, value in curve]
+    least, most = min(values), max(values)
+    scale = (CURVE - 6) / ((most - least) or 1)
+    points = " ".join(f"{x(at):.1f},{-3 - scale * (value - least):.1f}" for at, value in curve)
+    return (
+        f"<polyline points='{points}' fill='none' stroke='#595959'><title>the metric, from "
+        f"{least:.4g} to {most:.4g}</title></polyline>"
     )
 
 

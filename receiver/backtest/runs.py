@@ -14,6 +14,9 @@ ENOUGH = 5
 
 USUAL = timedelta(minutes=40)
 
+HELPS = 0.8
+"""The chance that a run helps, unless something is known."""
+
 PATIENCE = 6.0
 """A run costs as much as so many bad hours, unless somebody says otherwise."""
 
@@ -39,7 +42,7 @@ class RunModel:
     """
 
     durations: tuple[timedelta, ...] = (USUAL,)
-    helps: float = 0.8
+    helps: float = HELPS
     cost: float = 1
     unit: str = "runs"
     shows_after: timedelta = timedelta(0)

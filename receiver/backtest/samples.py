@@ -56,6 +56,21 @@ class Samples:
             else:
                 known.append((value, Span(first, last)))
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything fired so far."""
+        return any(series.spans for series in self._series.values())
+
+    def doubts(self) -> set[float]:
+        """Moments at which `ALERTS_FOR_STATE` tells whether a gap is an end or a restart."""
+        return {
+            moment
+            for series in self._series.values()
+            for before, after in pairwise(series.spans)
+            if after.first - before.last < RESTART
+            for moment in (before.last, after.first)
+        }
+
     def history(self, since: float, until: float) -> History:
         """What fired from the first to the last moment that was asked for."""
         restarts: list[float] = []

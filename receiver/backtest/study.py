@@ -1,24 +1,28 @@
 """A study: policies, naive rules and the oracle over one history, side by side."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from receiver.backtest.answers import (
     MakeRule,
+    Peaks,
     Picture,
     Range,
     Result,
     Setting,
     judge,
+    peaks_of,
     range_of,
 )
+from receiver.backtest.curves import Curve
 from receiver.backtest.histories import BadHistory
 from receiver.backtest.ladder_rule import LadderRule
 from receiver.backtest.naive_rules import CooldownOnly, EveryAlert
 from receiver.backtest.oracle import oracle
+from receiver.backtest.replay import ReplayedRun
 from receiver.backtest.rules import Rule
 from receiver.core.durations import parse_duration
 from receiver.core.policies import Mode, Policy
@@ -49,6 +53,7 @@ class Study:
         sweep: The policy with one setting changed, if that was asked for.
         bad_hour: What an hour with a bad model costs, in the unit of runs.
         picture: The first draw of the first policy.
+        curves: The metric of each model, if it was asked for.
 
     """
 
@@ -59,6 +64,7 @@ class Study:
     notes: tuple[str, ...]
     picture: Picture
     sweep: tuple[Result, ...] = ()
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def pareto(self) -> frozenset[str]:
@@ -68,6 +74,14 @@ class Study:
             for one in self.sweep
             if not any(_dominates(other, one) for other in self.sweep)
         )
+
+    @property
+    def peaks(self) -> Mapping[str, Peaks]:
+        """Of each policy in the first draw of the first policies: what a limit must allow."""
+        runs: dict[str, list[ReplayedRun]] = {}
+        for run in self.picture.drawn_runs:
+            runs.setdefault(run.policy, []).append(run)
+        return {name: peaks_of(own) for name, own in sorted(runs.items())}
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for a program."""
@@ -84,6 +98,7 @@ class Study:
             + [f"{name}: {own}" for name, own in self.setting.runs.of_policy.items()],
             "notes": list(self.notes),
             "oracle": asdict(self.oracle),
+            "peaks": {name: asdict(one) for name, one in self.peaks.items()},
             "results": [self._result(one) for one in self.results],
             "sweep": [
                 {**self._result(one), "pareto": one.name in self.pareto} for one in self.sweep
@@ -141,6 +156,7 @@ def study(
     bad_hour: float,
     notes: Sequence[str] = (),
     changed: Mapping[str, PolicySet] | None = None,
+    curves: Mapping[str, Curve] | None = None,
     workers: int = 1,
     keeps_log: bool = False,
     progress: Callable[[str], None] = lambda _what: None,
@@ -173,6 +189,7 @@ def study(
         notes=(*notes, *_told(first)),
         picture=picture,
         sweep=tuple(sweep),
+        curves=curves or {},
     )
 
 

@@ -2,26 +2,30 @@
 
 import os
 import re
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from receiver.cli.backtest_histories import (
+    Asked,
+    curves_asked_for,
+    history_asked_for,
+    save_history,
+    tell,
+)
+from receiver.cli.backtest_output import decision_lines, show
 from receiver.cli.client import FAILED, AskError, UsageError
 from receiver.cli.epilog import examples
 from receiver.cli.options import Format, Output
-from receiver.cli.output import Column, Screen, print_csv, print_json, visible, warn
-from receiver.cli.upstream import PrometheusToken, prometheus_at
+from receiver.cli.upstream import PrometheusToken
 from receiver.core.durations import parse_duration
-from receiver.core.times import parse_time, stamp
+from receiver.core.times import parse_time
 
 if TYPE_CHECKING:  # pydantic and YAML are slow to load; other commands need neither
-    from receiver.backtest.histories import History
-    from receiver.backtest.study import Study
     from receiver.backtest.truth import Truth
     from receiver.config import Config
     from receiver.core.policy_set import PolicySet
@@ -59,20 +63,6 @@ Until = Annotated[str, typer.Option(metavar="TIME", help="Where to end: 0 is now
 Span = Annotated[str, typer.Option(metavar="TIME")]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Where the history comes from."""
-
-    alerts: Sequence[Path]
-    prometheus: str | None
-    token_file: Path | None
-    database: bool
-    since: datetime
-    until: datetime
-    step: timedelta
-    matching: str
-
-
 def backtest(
     *,
     config: ConfigFile = Path("receiver.yaml"),
@@ -89,15 +79,22 @@ def backtest(
     matching: Annotated[
         str, typer.Option(metavar="MATCHERS", help="Alerts to ask Prometheus for.")
     ] = "",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPR", help="Draw it over each timeline; with --prometheus, --html."
+        ),
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the history, for --alerts.")
     ] = None,
     run_duration: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long a run takes; usual: 40m.")
+        str | None,
+        typer.Option(metavar="TIME", help="How long a run takes; usual: 40m. Two are a pair."),
     ] = None,
     helps: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, metavar="CHANCE", help="That a run helps; usual: 0.8."),
+        str | None,
+        typer.Option(metavar="CHANCE", help="That a run helps; usual: 0.8. Two are a pair."),
     ] = None,
     cost: Annotated[str, typer.Option(metavar="MONEY", help="Of one run, as 12USD.")] = "1runs",
     bad_hour: Annotated[
@@ -111,6 +108,12 @@ def backtest(
     ] = "0",
     draws: Annotated[int, typer.Option(min=1, help="Throws of the dice at most.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same luck.")] = 1,
+    route_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--route", metavar="FILE", help="Alertmanager's configuration, for grouping."
+        ),
+    ] = None,
     group_by: Annotated[
         str | None,
         typer.Option(metavar="LABELS", help="Alertmanager's; usual: alertname and model."),
@@ -142,7 +145,6 @@ def backtest(
     from receiver.backtest.histories import BadHistory  # noqa: PLC0415
     from receiver.backtest.runs import (  # noqa: PLC0415
         PATIENCE,
-        USUAL,
         RunModel,
         RunModels,
         learned,
@@ -160,15 +162,14 @@ def backtest(
         until=_moment(until, "--until", now),
         step=_span(step, "--step"),
         matching=matching,
+        metric=metric,
+        save=save,
     )
     amount, unit = _cost(cost)
-    usual = RunModel(
-        durations=(USUAL if run_duration is None else _span(run_duration, "--run-duration"),),
-        helps=0.8 if helps is None else helps,
-        cost=amount,
-        unit=unit,
-        shows_after=_span(shows_after, "--shows-after"),
-    )
+    usual = [
+        RunModel((took,), chance, amount, unit, _span(shows_after, "--shows-after"))
+        for took, chance in _pair(run_duration, helps)
+    ]
     route = Route(
         group_wait=_span(group_wait, "--group-wait"),
         group_interval=_span(group_interval, "--group-interval"),
@@ -178,86 +179,48 @@ def backtest(
     if no_grouping:
         route = replace(UNGROUPED, repeat_interval=route.repeat_interval)
     loaded = _load(config)
-    policies = {path.name: _policy_set(_load(path)) for path in [config, *(against or [])]}
-    first = policies[config.name]
+    policies = _policies([config, *(against or [])])
+    first = next(iter(policies.values()))
     try:
-        history = _history(asked, loaded)
+        history = history_asked_for(asked, loaded)
         if save is not None:
-            _save(history, save)
+            save_history(history, save)
         truth, notes = truth_of(history, first)
+        if route_file is not None:
+            from receiver.backtest.user_route import route_in  # noqa: PLC0415
+
+            route, more = route_in(route_file, history)
+            notes += more
         given = run_duration is not None or helps is not None
-        runs = RunModels(usual) if given else learned(usual, history.runs)
+        runs = [RunModels(one) if given else learned(one, history.runs) for one in usual]
         changed = swept(first, sweep) if sweep is not None else None
         for name, other in policies.items():
             _require_same_models(name, truth, other)
+        curves = curves_asked_for(asked, truth, first)
     except BadHistory as error:
         raise AskError(str(error), FAILED) from None
-    found = study(
-        policies,
-        Setting(truth, route, runs, draws=draws, seed=seed),
-        bad_hour=amount / PATIENCE if bad_hour is None else bad_hour,
-        notes=(*history.notes, *notes),
-        changed=changed,
-        keeps_log=decisions is not None,
-        workers=min(os.cpu_count() or 1, 4),
-        progress=lambda what: _tell(f"replaying {what} …"),
-    )
-    _tell("")
+    found = [
+        study(
+            policies,
+            Setting(truth, route, one, draws=draws, seed=seed),
+            bad_hour=amount / PATIENCE if bad_hour is None else bad_hour,
+            notes=(*history.notes, *notes),
+            changed=changed,
+            curves=curves,
+            keeps_log=decisions is not None,
+            workers=min(os.cpu_count() or 1, 4),
+            progress=lambda what: tell(f"replaying {what} …"),
+        )
+        for one in runs
+    ]
+    tell("")
     if html is not None:
         from receiver.backtest.report import report  # noqa: PLC0415
 
-        _write(html, report(found, now))
+        _write(html, report(found[0], now))
     if decisions is not None:
-        _write(decisions, _lines(found))
-    _show(found, output)
-
-
-def _history(asked: Asked, config: "Config") -> "History":
-    """The history that the options name. A usage error unless it is exactly one."""
-    from receiver.backtest.files import read_files  # noqa: PLC0415
-    from receiver.backtest.prometheus_history import ask_history  # noqa: PLC0415
-
-    named = [bool(asked.alerts), asked.prometheus is not None, asked.database]
-    if sum(named) != 1:
-        raise UsageError("give one of --prometheus URL, --alerts FILE and --database")
-    if asked.alerts:
-        return read_files(asked.alerts)
-    if asked.prometheus is not None:
-        return ask_history(
-            prometheus_at(asked.prometheus, asked.token_file).data,
-            since=asked.since,
-            until=asked.until,
-            step=asked.step,
-            matching=asked.matching,
-            progress=lambda done, of: _tell(f"asking Prometheus: {done} of {of} parts"),
-        )
-    return _stored(config, asked.since)
-
-
-def _stored(config: "Config", since: datetime) -> "History":
-    from receiver.backtest.log_history import history_in_store  # noqa: PLC0415
-    from receiver.store.store import Store, StoreRefused, StoreUnavailable  # noqa: PLC0415
-    from receiver.wiring import SystemClock  # noqa: PLC0415
-
-    def refuse(_store: Store) -> NoReturn:
-        raise StoreRefused("its tables are of another release: start the receiver first")
-
-    path = config.storage.sqlite_path
-    if path is not None and not path.exists():
-        raise AskError(f"there is no database {path}: is `storage.url` right?", FAILED)
-    try:
-        clock = None if path is None else SystemClock()
-        store = Store.open(config.storage.url, clock, migrate=refuse)
-    except (StoreRefused, StoreUnavailable) as error:
-        raise AskError(
-            f"{error}; beside a running receiver export its log instead: curl -H 'Accept: "
-            "application/x-ndjson' …/decisions > log.ndjson, then --alerts log.ndjson",
-            FAILED,
-        ) from None
-    try:
-        return history_in_store(store, since)
-    finally:
-        store.close()
+        _write(decisions, decision_lines(found[0]))
+    show(found, output)
 
 
 def _require_same_models(name: str, truth: "Truth", policy_set: "PolicySet") -> None:
@@ -268,12 +231,6 @@ def _require_same_models(name: str, truth: "Truth", policy_set: "PolicySet") -> 
         require_same_models(truth, policy_set)
     except BadHistory as error:
         raise BadHistory(f"{name}: {error}") from None
-
-
-def _save(history: "History", path: Path) -> None:
-    from receiver.backtest.files import save  # noqa: PLC0415
-
-    save(history, path)
 
 
 def _load(path: Path) -> "Config":
@@ -291,6 +248,15 @@ def _policy_set(config: "Config") -> "PolicySet":
     return policy_set_of(config)
 
 
+def _policies(paths: Sequence[Path]) -> "dict[str, PolicySet]":
+    """Each by its file's name, or by its path where two files have one name."""
+    names = [path.name for path in paths]
+    return {
+        str(path) if names.count(path.name) > 1 else path.name: _policy_set(_load(path))
+        for path in paths
+    }
+
+
 def _moment(text: str, option: str, now: datetime) -> datetime:
     try:
         return parse_time(text) if "T" in text.upper() else now - parse_duration(text)
@@ -305,6 +271,28 @@ def _span(text: str, option: str) -> timedelta:
         raise UsageError(f"{option}: {error}") from None
 
 
+def _pair(took: str | None, helps: str | None) -> "list[tuple[timedelta, float]]":
+    """What is assumed of runs: once, or twice where one of both has two values."""
+    from receiver.backtest.runs import HELPS, USUAL  # noqa: PLC0415
+
+    spans = [USUAL] if took is None else [_span(one, "--run-duration") for one in took.split(",")]
+    chances = [HELPS] if helps is None else [_chance(one) for one in helps.split(",")]
+    many = max(len(spans), len(chances))
+    if many > 2 or not {len(spans), len(chances)} <= {1, many}:  # noqa: PLR2004  a pair
+        raise UsageError("--run-duration and --helps take one value, or two: 30m,2h and 0.9,0.5")
+    return [(spans[n % len(spans)], chances[n % len(chances)]) for n in range(many)]
+
+
+def _chance(text: str) -> float:
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = -1
+    if not 0 <= chance <= 1:
+        raise UsageError(f"--helps {text!r}: write a chance from 0 to 1, as 0.8")
+    return chance
+
+
 def _cost(text: str) -> tuple[float, str]:
     match = COST.fullmatch(text)
     if match is None:
@@ -312,126 +300,11 @@ def _cost(text: str) -> tuple[float, str]:
     return float(match[1]), match[2] or "runs"
 
 
-COLUMNS = ("name", "runs", "in_vain", "money", "bad_hours", "cost", "cost_to_oracle")
-
-
-def _show(found: "Study", output: Format) -> None:
-    told = found.as_json()
-    rows = [*told["results"], *told["sweep"]]
-    if output is Format.JSON:
-        print_json(told)
-    elif output is Format.CSV:
-        print_csv(COLUMNS, [_flat(row) for row in rows])
-    else:
-        _table(told, rows)
-
-
-def _table(told: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-    screen = Screen()
-    bound = told["oracle"]
-    oracle = {
-        "name": "clairvoyant oracle",
-        "runs": bound["runs"],
-        "in_vain": None,
-        "money": None,
-        "bad_hours": bound["bad_hours"],
-        "cost": bound["cost"],
-        "cost_to_oracle": 1.0,
-        "held": {},
-    }
-    screen.line(
-        f"{told['since'][:10]} to {told['until'][:10]}: {told['models']} models, "
-        f"{told['spells']} spells, {told['bad_hours_untreated']:,.0f} bad hours if nobody did "
-        "anything"
-    )
-    for line in told["runs"]:
-        screen.line(visible(line))
-    screen.line(f"an hour with a bad model costs {told['bad_hour']:g} {told['unit']}")
-    screen.line()
-    screen.table(TABLE, [*rows, oracle])
-    for note in told["notes"]:
-        warn(visible(f"note: {note}"))
-
-
-def _number(heading: str, name: str) -> Column:
-    return Column(heading, lambda row: _range(row[name]))
-
-
-def _range(one: dict[str, float] | None) -> str:
-    if one is None:
-        return ""
-    mean, low, high = one["mean"], one["low"], one["high"]
-    return f"{mean:,.0f}" if low == high else f"{mean:,.0f} ({low:,.0f}-{high:,.0f})"
-
-
-def _named(row: dict[str, Any] | Any) -> str:
-    return visible(row["name"]) + (" *" if row.get("pareto") else "")
-
-
-def _ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _held(row: Any) -> str:
-    return ", ".join(f"{rung} {hours:,.0f}" for rung, hours in row["held"].items() if hours >= 1)
-
-
-TABLE = (
-    Column("RULE", _named),
-    _number("RUNS", "runs"),
-    _number("IN VAIN", "in_vain"),
-    _number("MONEY", "money"),
-    _number("BAD HOURS", "bad_hours"),
-    Column("COST", lambda row: f"{row['cost']:,.1f}"),
-    Column("÷ ORACLE", lambda row: _ratio(row["cost_to_oracle"])),
-    Column("BAD HOURS BY HOLD", _held),
-)
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: row[name]["mean"] if isinstance(row[name], dict) else row[name] for name in COLUMNS
-    }
-
-
-def _lines(found: "Study") -> str:
-    from receiver.json_text import encode  # noqa: PLC0415
-
-    return "".join(
-        encode(
-            {
-                "decided_at": stamp(one.decided_at),
-                "source": one.source.value,
-                "policy": one.policy,
-                "model": one.model,
-                "alertname": one.alertname,
-                "fingerprint": one.fingerprint,
-                "status": one.status.value if one.status else None,
-                "starts_at": stamp(one.starts_at),
-                "labels": dict(one.labels or {}),
-                "reason": one.reason.value,
-                "outcome": one.outcome.value,
-                "detail": one.detail,
-                "next_check_at": stamp(one.next_check_at),
-            }
-        )
-        + "\n"
-        for one in found.picture.log
-    )
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise AskError(f"{path} can't be written: {error.strerror}", FAILED) from None
-
-
-def _tell(text: str) -> None:
-    """Progress, on a terminal only."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
 
 
 def _now() -> datetime:

@@ -117,6 +117,8 @@ class Neighbour:
             said = answer.json()
         except ValueError:
             return self._stranger(str(answer.status))
+        if isinstance(said, dict) and "message" in said:  # Grafana's way of saying no
+            return self._stranger(f"{answer.status} {shown(str(said['message']))}")
         told = said.get("error", said) if isinstance(said, dict) else said
         return f"{self.name} refuses with {answer.status}: {shown(str(told), LONGEST_QUOTE)}"
 

@@ -12,6 +12,7 @@ from receiver.lint.documents import Document, Path_, mapping, sections, sequence
 from receiver.lint.findings import Place
 from receiver.lint.route_index import RouteIndex
 
+GROUP_WAIT = timedelta(seconds=30)
 GROUP_INTERVAL = timedelta(minutes=5)
 REPEAT_INTERVAL = timedelta(hours=4)
 """Alertmanager's defaults."""
@@ -49,6 +50,7 @@ class Route:
     receiver: str
     goes_on: bool
     group_by: tuple[str, ...]
+    group_wait: timedelta
     group_interval: timedelta
     repeat_interval: timedelta
     settings: Mapping[str, Path_]
@@ -186,6 +188,8 @@ class _Reading:
             group_by=tuple(map(str, sequence(group_by)))
             if group_by is not None
             else (parent.group_by if parent else ()),
+            group_wait=self.span(section, path, "group_wait")
+            or (parent.group_wait if parent else GROUP_WAIT),
             group_interval=self.span(section, path, "group_interval")
             or (parent.group_interval if parent else GROUP_INTERVAL),
             repeat_interval=self.span(section, path, "repeat_interval")

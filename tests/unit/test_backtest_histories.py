@@ -2,11 +2,19 @@
 
 import json
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from receiver.backtest.files import read_file, read_files, save
-from receiver.backtest.histories import AlertHistory, BadHistory, Firing, History, history_of
+from receiver.backtest.histories import (
+    AlertHistory,
+    BadHistory,
+    Firing,
+    History,
+    history_of,
+    joined,
+)
 from receiver.backtest.prometheus_history import ask_history
 from receiver.backtest.samples import constants, stretches
 from receiver.backtest.truth import truth_of
@@ -254,6 +262,27 @@ def test_alerts_that_no_policy_matches():
         truth_of(history, policy_set())
 
 
+def test_a_rule_that_was_changed_is_told():
+    """From when on its alerts have other labels; what is the same all the time is no news."""
+    before = {"alertname": "A", "user_id": "1"}
+    history = history_of(
+        NOON,
+        after(60),
+        [
+            (before, [Firing(NOON, after(1))]),
+            ({**before, "user_id": "2"}, [Firing(after(9), None)]),
+            ({**before, "model": "x"}, [Firing(after(5), None)]),
+            ({"alertname": "B", "user_id": "1"}, [Firing(NOON, None)]),
+        ],
+    )
+
+    (note,) = history.notes
+    assert note.startswith(
+        "A has other labels from 2026-11-22 12:05 UTC on (alertname, model, user_id where it had "
+        "alertname, user_id): its rule was changed"
+    )
+
+
 def test_the_range_is_asked_in_parts():
     """Each part is asked for once, and a firing that lies in two of them is one."""
     asked: list[tuple[str, float, float]] = []
@@ -283,6 +312,56 @@ def test_the_range_is_asked_in_parts():
     starts = [start for query, start, _ in asked if query.startswith("ALERTS{")]
     ends = [end for query, _, end in asked if query.startswith("ALERTS{")]
     assert [after - before for before, after in zip(ends, starts[1:], strict=False)] == [15, 15]
+
+
+def test_restarts_are_looked_for_only_where_there_may_be_one():
+    """ALERTS_FOR_STATE is asked about short gaps, at their sides, and about nothing else."""
+    asked: list[dict[str, str]] = []
+    gaps = {(3600, 3900), (40_000, 40_060)}
+
+    def ask(_path, query):
+        moments = range(int(float(query["start"])), int(float(query["end"])) + 1, 15)
+        up = [at for at in moments if not any(a < at - START < b for a, b in gaps)]
+        if query["query"].startswith("ALERTS{"):
+            up = [at for at in up if not 50_000 < at - START < 60_000]
+            return {"result": [{"metric": LABELS, "values": [[at, "1"] for at in up]}]}
+        asked.append(query)
+        return {"result": [{"metric": LABELS, "values": [[at, "7"] for at in up]}]}
+
+    history = ask_history(ask, since=NOON, until=NOON + 20 * HOUR, step=MINUTE / 4)
+
+    sides = [(float(one["start"]) - START, float(one["end"]) - START) for one in asked]
+    assert sides == [(3600, 3900), (40_000 // 15 * 15, 40_065)]
+    (alert,) = history.alerts
+    assert [(one.began, one.ended) for one in alert.firings] == [
+        (NOON, NOON + timedelta(seconds=50_010)),
+        (NOON + timedelta(seconds=60_000), None),
+    ]
+    assert any("2 gaps of up to 5m" in note for note in history.notes)
+
+
+def test_what_was_told_before_prometheus_was_gone_is_kept():
+    """Up to the end of the last part; with the rest it is the whole history."""
+    kept: list[History] = []
+
+    def ask(_path, query, *, lives=True):
+        start, end = int(float(query["start"])), int(float(query["end"]))
+        if not lives and start > START + 5 * 3600:
+            raise ConnectionError
+        if not query["query"].startswith("ALERTS{"):
+            return {"result": []}
+        values = [[at, "1"] for at in range(start, end + 1, 15) if at < START + 60_000]
+        return {"result": [{"metric": LABELS, "values": values}] if values else []}
+
+    span = {"until": NOON + 20 * HOUR, "step": MINUTE / 4}
+    with pytest.raises(ConnectionError):
+        ask_history(partial(ask, lives=False), since=NOON, keep=kept.append, **span)
+
+    (part,) = kept
+    assert NOON + 5 * HOUR < part.until < NOON + 6 * HOUR
+    rest = ask_history(ask, since=part.until, **span)
+    whole = ask_history(ask, since=NOON, **span)
+    assert joined([part, rest]).alerts == whole.alerts
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from receiver.backtest.alertmanager import UNGROUPED, Alertmanager, Member, Route
-from receiver.backtest.answers import Picture, Setting, Tally
+from receiver.backtest.answers import Picture, Setting, Tally, peaks_of
 from receiver.backtest.histories import Firing, PastRun, history_of
 from receiver.backtest.ladder_rule import LadderRule
 from receiver.backtest.replay import Replay
 from receiver.backtest.runs import RunModel, RunModels, learned
 from receiver.backtest.study import ladder
 from receiver.backtest.truth import Spell, Truth, truth_of
+from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.policies import Policy
 from receiver.core.runs import SOONEST_POLL, next_poll
 from tests.examples import DRIFT, policy_set
@@ -258,3 +259,28 @@ def test_a_spell_that_is_left_open():
 
     assert truth.bad_hours == 1
     assert isinstance(truth.spells["42"][0], Spell)
+
+
+@pytest.mark.parametrize("less", [0, 1])
+@pytest.mark.parametrize(
+    ("counted", "days"), [(Counted.RUNS, 1), (Counted.RUNS, 7), (Counted.IN_FLIGHT, None)]
+)
+def test_a_limit_as_high_as_the_most_runs_holds_none(counted, days, less):
+    """And one that is lower by one holds some."""
+    chance = seeded("peaks")
+    firings = [
+        ({**MAE, "user_id": f"m{n}"}, [Firing(NOON + at * HOUR, NOON + (at + 20) * HOUR)])
+        for n in range(12)
+        for at in [24 * chance.randrange(12) + chance.uniform(0, 0.3)]
+    ]
+    free = lived(*firings, hours=400)
+    peaks = peaks_of(free.drawn_runs)
+    most = peaks.at_once if days is None else peaks.in_span[days]
+    span = None if days is None else days * 24 * HOUR
+    limit = Limit(Scope.POLICY, counted, most - less, span)
+
+    bound = lived(*firings, hours=400, policy=replace(DRIFT, limits=(limit,)))
+
+    assert most > 1
+    assert (bound.drawn_runs == free.drawn_runs) is (less == 0)
+    assert ("budget" in bound.reasons) is (less == 1)

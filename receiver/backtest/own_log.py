@@ -43,8 +43,11 @@ PROCESSOR_SECONDS = 600
 
 LOOK_BACK = timedelta(days=90)
 
+NEWEST = 20_000
+"""Decisions of the log that are read."""
+
 MOST_DECISIONS = 50_000
-"""Of the log, the newest; and of all draws of one rule together: some 20 seconds each."""
+"""Of all draws of one rule together: some 20 seconds."""
 
 DRAWS, FEWEST_DRAWS = 20, 5
 
@@ -70,7 +73,7 @@ def found_in(url: str, policy_set: PolicySet, now: datetime) -> Study:
     """What these policies would have done with the log. Raises `BadHistory`."""
     tell(doing="reading the log")
     with closing(Store.beside(url, Standing(now))) as store:
-        history = history_in_store(store, now - LOOK_BACK, MOST_DECISIONS)
+        history = history_in_store(store, now - LOOK_BACK, NEWEST)
     truth, notes = truth_of(history, policy_set)
     usual = RunModel()
     setting = Setting(

@@ -17,7 +17,7 @@ from tests.processes import ROOT
 PICTURES = {
     "page-models": ("/", "light", 1010),
     "page-model": ("/ui/models/forecast-eu", "dark", 820),
-    "page-policies": ("/ui/policies", "light", 400),
+    "page-policies": ("/ui/policies", "light", 520),
 }
 """What each shows, in which theme, and how high it is."""
 

@@ -10,7 +10,7 @@ ingress: {enabled: true, hosts: [a.example.com]}
 httpRoute: {enabled: true, hostnames: [a.example.com], parentRefs: [{name: gateway}]}
 """
 
-PAGE = ["/", "/ui/page.css", "/ui/models/42"]
+PAGE = ["/", "/ui/page.css", "/ui/models/42", "/ui/backtest"]
 
 INSIDE = ("/webhook", "/metrics", "/-/")
 """For the cluster only: Alertmanager, Prometheus, the kubelet."""

@@ -310,6 +310,7 @@ def test_every_page_has_its_route(peer):
         "/",
         "/ui/models/{model:path}",
         "/ui/policies",
+        "/ui/backtest",
         "/ui/decisions",
         "/ui/decisions/{id}",
         "/ui/dispatches/{id}",

@@ -254,3 +254,9 @@ def calm(seed: int, **different: Any) -> Plan:
         "split": False,
     }
     return replace(draw(seed), **{**quiet, **short, **different})
+
+
+def of_moving_targets(seed: int) -> Plan:
+    """People order runs, which wait for a token while their targets move away."""
+    busy = {"reloads": 60, "acts": 60, "token_faults": 30, "sources": 0}
+    return calm(seed, models=4, ends=8 * HOUR, **busy)

@@ -6,13 +6,15 @@ from itertools import count
 import pytest
 
 from receiver.core.dispatches import MOVES, RUN_ENDED, DispatchState, Move, Mover
-from tests.simulation.plans import MINUTE, calm, draw
+from tests.simulation.plans import MINUTE, calm, draw, of_moving_targets
 from tests.simulation.running import examine, examine_all
 from tests.simulation.story import tell
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 ENOUGH = 200
 """So many histories make every move."""
+MOVING = 5
+"""So many histories of targets that move make the moves that are rare where all is drawn."""
 POSTGRES_SEEDS = int(os.environ.get("SIMULATION_POSTGRES_SEEDS", "10"))
 
 
@@ -29,6 +31,10 @@ def test_no_promise_is_broken(stores):
             pytest.fail("\n".join(tell(lived, again.violations)))
         made |= outcome.moves
 
+    for seed in range(MOVING):
+        lived, outcome = examine(of_moving_targets(seed), stores)
+        assert not outcome.violations, "\n".join(tell(lived, outcome.violations))
+        made |= outcome.moves
     ours = frozenset().union(
         *(moves for mover, moves in MOVES.items() if mover is not Mover.OPERATOR)
     )

@@ -173,15 +173,17 @@ class Backtests:
         said = Said()
         if child.stdin is None or child.stderr is None:
             raise AssertionError("both are pipes")
-        with child.stdin as stdin, child.stderr as lines:
+        with child.stderr as lines:
             with suppress(BrokenPipeError):  # it has died; its status says so
-                stdin.write(asked)
-                stdin.flush()
+                child.stdin.write(asked)
+                child.stdin.flush()
             while line := lines.readline(LINE):
                 said.hear(line)
                 with self._lock:
                     self._doing = said.doing
             child.wait()
+        with suppress(BrokenPipeError):  # what it never read is still to be written
+            child.stdin.close()
         return said
 
     def _why(self, status: int, *, late: bool) -> str:

@@ -270,6 +270,25 @@ def test_one_that_fails_is_told_with_what_the_log_says(backtests, capsys):
     assert "ValueError: why" in capsys.readouterr().out
 
 
+class StillBorn(Backtests):
+    """Its children are dead before anything is written to them."""
+
+    def _start(self):
+        child, report = super()._start()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        return child, report
+
+
+def test_one_that_dies_before_it_hears_anything_is_told():
+    """What was not written to it harms nobody: the next one can begin."""
+    one = StillBorn((sys.executable, "-c", "raise SystemExit(3)"))
+
+    for _ in range(2):
+        assert begin(one)
+        assert "failed with exit status 3" in over(one).last.problem
+    one.close()
+
+
 def test_the_end_of_the_receiver_ends_the_child(backtests):
     """When it is asked to end; and none begins any more."""
     one = backtests(WAITS)

@@ -1,12 +1,11 @@
 """Seeded histories on the real flows and the real store: no promise is ever broken."""
 
 import os
-from itertools import count
 
 import pytest
 
 from receiver.core.dispatches import MOVES, RUN_ENDED, DispatchState, Move, Mover
-from tests.simulation.plans import MINUTE, calm, draw, of_moving_targets
+from tests.simulation.plans import of_moving_targets
 from tests.simulation.running import examine, examine_all
 from tests.simulation.story import tell
 
@@ -15,7 +14,6 @@ ENOUGH = 200
 """So many histories make every move."""
 MOVING = 5
 """So many histories of targets that move make the moves that are rare where all is drawn."""
-POSTGRES_SEEDS = int(os.environ.get("SIMULATION_POSTGRES_SEEDS", "10"))
 
 
 @pytest.mark.timeout(1800)
@@ -42,29 +40,6 @@ def test_no_promise_is_broken(stores):
     if SEEDS >= ENOUGH:
         anew = {(ended, DispatchState.RUNNING) for ended in RUN_ENDED}  # needs a human, too
         assert made >= ours - anew
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("trouble", [0.0, 1.0])
-def test_a_death_at_any_single_step_breaks_no_promise(stores, trouble):
-    """It dies at its Nth step, for every N, with a target that works and with one that fails."""
-    for step in count(1):
-        plan = calm(3, target_trouble=trouble, crash_at=step, downtime=MINUTE)
-        lived, outcome = examine(plan, stores)
-
-        assert not outcome.violations, "\n".join(tell(lived, outcome.violations))
-        if outcome.counts["down"] == 0:  # it was over before that step
-            break
-    assert step > 40
-
-
-@pytest.mark.timeout(1800)
-def test_no_promise_is_broken_on_postgresql(postgres_stores):
-    """Several replicas on the engine that they need; a sample, for each transaction costs more."""
-    for seed in range(POSTGRES_SEEDS):
-        lived, outcome = examine(draw(seed, replicas=3), postgres_stores)
-
-        assert not outcome.violations, "\n".join(tell(lived, outcome.violations))
 
 
 def test_a_seed_tells_the_same_story_again(stores):

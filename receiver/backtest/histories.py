@@ -7,6 +7,11 @@ from itertools import pairwise
 
 from receiver.core.durations import show_duration
 
+CLUSTER_LABELS = frozenset({"cluster", "datacenter", "monitor", "prometheus"})
+"""External labels that usually tell servers apart."""
+
+SHOWN = 3
+
 REPLICA_LABELS = frozenset({"prometheus_replica", "__replica__", "thanos_replica"})
 """Told apart by these, two Prometheus servers see one alert; Alertmanager never gets them."""
 
@@ -108,13 +113,28 @@ def history_of(
             "give a longer --since, or look at the rules: `ALERTS` is written by the Prometheus "
             "that evaluates them"
         )
-    told = [*notes, *_changed(alerts)]
+    told = [*notes, *_changed(alerts), *_clusters(alerts)]
     if len(replicas) > 1:
         told.append(
             f"{len(replicas)} replicas of Prometheus are taken as one: an alert fires "
             "while any of them says so"
         )
     return History(since, until, alerts, tuple(told), tuple(runs))
+
+
+def _clusters(alerts: Iterable[AlertHistory]) -> list[str]:
+    """What tells servers apart that are no replicas, where there are several."""
+    found: dict[str, set[str]] = {}
+    for alert in alerts:
+        for name in CLUSTER_LABELS & alert.labels.keys():
+            found.setdefault(name, set()).add(alert.labels[name])
+    return [
+        f"alerts of {len(values)} clusters ({name} is {', '.join(sorted(values)[:SHOWN])}"
+        f"{', ...' if len(values) > SHOWN else ''}): what is the same but for that is two alerts, "
+        "and one model unless the label names it"
+        for name, values in sorted(found.items())
+        if len(values) > 1
+    ]
 
 
 def _changed(alerts: Iterable[AlertHistory]) -> list[str]:

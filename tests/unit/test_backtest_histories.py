@@ -102,6 +102,16 @@ def test_replicas_are_one_alert(read):
     assert any("2 replicas" in note for note in history.notes)
 
 
+def test_clusters_are_told(read):
+    """They make other alerts, as in Alertmanager; replicas and one cluster are no such."""
+    two = read(matrix(*(series(0, 60, cluster=name) for name in ("eu", "us"))))
+    one = read(matrix(series(0, 60, cluster="eu"), series(0, 60, user_id="43", cluster="eu")))
+
+    assert len(two.alerts) == 2
+    assert any("alerts of 2 clusters (cluster is eu, us)" in note for note in two.notes)
+    assert not any("clusters" in note for note in one.notes)
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 1000])
 def test_stretches_are_those_of_looking_at_each(length):
     """However the gaps lie, as if one had looked at each moment."""

@@ -109,30 +109,27 @@ def _both(one: Answer, other: Answer) -> Answer:
 
 def obstacle(root: Route, target: Route, labels: LabelSet) -> Obstacle | None:
     """The first thing on the way to a route that keeps alerts from it; None if nothing does."""
-    for parent, child in _steps(root, target):
-        for sibling, said in _before(parent, child, labels):
-            if said is Answer.YES:
-                return Obstacle(other=sibling)
-        for each in child.matchers:
-            if answer(each.matcher, labels) is Answer.NO:
-                return Obstacle(matcher=each)
-    for child, said in _children(target, labels):
-        if said is Answer.YES:
-            return Obstacle(other=child, below=True)
-    return None
+    return next(_obstacles(root, target, labels, taken=Answer.YES, matched=Answer.NO), None)
 
 
 def doubts(root: Route, target: Route, labels: LabelSet) -> Iterator[Obstacle]:
     """What may keep alerts from a route, on the way to it."""
+    return _obstacles(root, target, labels, taken=Answer.MAYBE, matched=Answer.MAYBE)
+
+
+def _obstacles(
+    root: Route, target: Route, labels: LabelSet, *, taken: Answer, matched: Answer
+) -> Iterator[Obstacle]:
+    """What stands on the way: others that answer `taken`, its own matchers that say `matched`."""
     for parent, child in _steps(root, target):
         for sibling, said in _before(parent, child, labels):
-            if said is Answer.MAYBE:
+            if said is taken:
                 yield Obstacle(other=sibling)
         for each in child.matchers:
-            if answer(each.matcher, labels) is Answer.MAYBE:
+            if answer(each.matcher, labels) is matched:
                 yield Obstacle(matcher=each)
     for child, said in _children(target, labels):
-        if said is Answer.MAYBE:
+        if said is taken:
             yield Obstacle(other=child, below=True)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from receiver.core.dispatches import Dispatch
 from receiver.core.inputs import fill_inputs, lacks_value
+from receiver.core.models import FiringAlert
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import AlertSource
 from receiver.core.sources import Listed, SourceDown, value_shown
@@ -30,20 +31,20 @@ def with_value(
     except SourceDown as problem:
         log().warning("value_unknown", dispatch_id=dispatch.id, detail=str(problem))
         return dispatch
-    value = _value(store, dispatch, shown)
-    if value is None:
-        return dispatch
     with store.view() as view:
         model = view.models.find(dispatch.model)
-    labels = model.labels if model is not None else {}
-    filled = fill_inputs(target, labels, value=value, alertname=dispatch.alertname)
+        firing = view.models.firing([dispatch.model])[dispatch.model]
+    value = _value(dispatch, firing, shown)
+    if value is None or model is None:
+        return dispatch
+    filled = fill_inputs(target, model.labels, value=value, alertname=dispatch.alertname)
     return replace(dispatch, inputs={**filled, **dispatch.inputs})
 
 
-def _value(store: Store, dispatch: Dispatch, shown: Sequence[Listed]) -> float | None:
+def _value(
+    dispatch: Dispatch, firing: Sequence[FiringAlert], shown: Sequence[Listed]
+) -> float | None:
     """The number of the alert that the run was ordered for; of several, the oldest's."""
-    with store.view() as view:
-        firing = view.models.firing([dispatch.model])[dispatch.model]
     named = (one for one in firing if one.alertname == dispatch.alertname)
     values = (value_shown(shown, one.labels) for one in named)
     return next((value for value in values if value is not None), None)

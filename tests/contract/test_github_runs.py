@@ -256,6 +256,46 @@ def test_runs_that_start_while_we_read_hide_nothing(dispatcher, times, proven):
             assert failure(dispatcher.find, dispatch_to(peer)) is not Failure.REFUSED
 
 
+class Busy(GithubPeer):
+    """Starts a run of somebody else's whenever a first page was read: it is never at rest."""
+
+    def _list(self, asked):
+        page = super()._list(asked)
+        if asked.query["page"] == "1":
+            self.start_run("retrain other")
+        return page
+
+
+def test_where_runs_start_all_the_time_absence_can_be_proven(dispatcher):
+    """What starts while we read comes first, and moves what was there to pages still to come."""
+    with Busy(now=lambda: NOON) as peer:
+        peer.largest_page = 2
+        for _ in range(4):
+            peer.start_run("retrain other")
+
+        assert dispatcher.find(dispatch_to(peer)) == Absent()
+
+
+class Shrinking(GithubPeer):
+    """Deletes the newest run after the first page was read: another goes from page 2 to page 1."""
+
+    def _list(self, asked):
+        page = super()._list(asked)
+        if asked.query["page"] == "1":
+            self.runs.pop()
+        return page
+
+
+def test_where_runs_are_deleted_all_the_time_nothing_is_proven(dispatcher):
+    """One of those that move to a page that was read already may be the one we look for."""
+    with Shrinking(now=lambda: NOON) as peer:
+        peer.largest_page = 2
+        for _ in range(9):
+            peer.start_run("retrain other")
+
+        assert failure(dispatcher.find, dispatch_to(peer)) is Failure.UNAVAILABLE
+
+
 @pytest.mark.parametrize(
     ("behaviour", "meaning", "reads"),
     [

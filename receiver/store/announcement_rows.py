@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Connection, Row, select, update
 
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
+from receiver.store.compiled import Compiled, given, moment
+from receiver.store.compiled_select import columns_of
 from receiver.store.compiled_upsert import insert_rows
 from receiver.store.leases import read_claimed
 from receiver.store.tables import announcements
@@ -34,7 +34,9 @@ class AnnouncementRows:
         Raises `UnreadableRow`.
         """
         values = {"to": subscriber, "now": now, "until": now + lease}
-        return read_claimed(self._db, _claiming(), values, announcement_of, due="due_at")
+        return read_claimed(
+            self._db, CLAIM, values, Announcement, table=announcements, due="due_at"
+        )
 
     def save_announcement(self, changed: Announcement) -> bool:
         """Write a claimed one back. False, and nothing written, if the claim is not ours."""
@@ -52,28 +54,31 @@ class AnnouncementRows:
         return saved.rowcount > 0
 
 
-@cache
-def _claiming() -> ReturningUpdate[Any]:
-    """The claim's statement: each loop runs it every second."""
+def _claiming() -> Compiled:
+    """The statement that takes the first announcement to a subscriber that is due."""
     table = announcements.c
     due = (
         select(table.id)
         .where(
-            table.subscriber == bindparam("to"),
+            table.subscriber == given("to", table.subscriber),
             table.state == PENDING,
-            table.due_at <= bindparam("now"),
+            table.due_at <= moment("now"),
         )
         .order_by(table.due_at, table.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return (
+    claim = (
         update(announcements)
         .where(table.id == due)
-        .values(due_at=bindparam("until"), claim=table.claim + 1, tries=table.tries + 1)
-        .returning(announcements)
+        .values(due_at=moment("until"), claim=table.claim + 1, tries=table.tries + 1)
+        .returning(*columns_of(announcements, Announcement))
     )
+    return Compiled(claim, words={"kind": Kind, "state": AnnouncementState})
+
+
+CLAIM = _claiming()
 
 
 def _row(announcement: Announcement) -> dict[str, Any]:

@@ -4,11 +4,23 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Table, and_, func, or_, select, tuple_, union, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import (
+    Column,
+    Connection,
+    Table,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 
-from receiver.core.deadlines import LEASE, SLACK, Spans
+from receiver.core.deadlines import LEASE, SLACK, Spans, spans_of
 from receiver.core.dispatches import LIVE, Dispatch
+from receiver.store.compiled import Compiled, moment
 from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import (
     announcements,
@@ -145,45 +157,57 @@ class AheadReads(Reads):
     def models(self, spans: Spans) -> list[str]:
         """Models that have such a moment, or one of whose alerts has."""
         now = self._moment.now
-        mine, each = models.c, firing_alerts.c
-        of_models = select(mine.name).where(
-            or_(
-                mine.cooldown_until > now + spans.cooldown,
-                mine.backoff_until > now + spans.cooldown,
-                mine.observed_until > now + spans.cooldown,
-                mine.episode_started_at > now + SLACK,
-                mine.emptied_at > now + SLACK,
-            )
+        names = MODELS.column(
+            self._db,
+            happened=now + SLACK,
+            cools=now + spans.cooldown,
+            expires=now + spans.expiry,
+            is_stale=now + spans.dedup,
+            **{f"by_{rung}": now + span for rung, span in spans.held.items()},
         )
-        held = [
-            and_(each.held_by == rung, each.held_until > now + span)
-            for rung, span in sorted(spans.held.items())
-        ]
-        of_alerts = select(each.model).where(
-            or_(
-                each.confirmed_at > now + SLACK,
-                each.expires_at > now + spans.expiry,
-                each.stale_until > now + spans.dedup,
-                *held,
-            )
-        )
-        return sorted(self._db.scalars(union(of_models, of_alerts)))
+        return sorted(names)
 
     def dispatches(self) -> list[str]:
         """Dispatches that have such a moment."""
-        return list(self._db.scalars(select(dispatches.c.id).where(_ahead(self._moment.now))))
+        now = self._moment.now
+        return DISPATCHES.column(self._db, happened=now + SLACK, leased=now + LEASE)
 
     def columns(self, spans: Spans) -> list[Ahead]:
         """Other columns that have one."""
         now = self._moment.now
-        return [
-            one
-            for one in moments(spans)
-            if self._db.scalar(select(one.column).where(one.column > now + one.within).limit(1))
-        ]
+        asked = list(moments(spans))
+        bounds = {f"bound_{place}": now + one.within for place, one in enumerate(asked)}
+        (found,) = COLUMNS.rows(self._db, **bounds)
+        return [one for one, is_ahead in zip(asked, found, strict=True) if is_ahead]
 
 
-def _ahead(now: datetime) -> ColumnElement[bool]:
+def _models() -> Compiled:
+    mine, each = models.c, firing_alerts.c
+    of_models = select(mine.name).where(
+        or_(
+            mine.cooldown_until > moment("cools"),
+            mine.backoff_until > moment("cools"),
+            mine.observed_until > moment("cools"),
+            mine.episode_started_at > moment("happened"),
+            mine.emptied_at > moment("happened"),
+        )
+    )
+    held = [
+        and_(each.held_by == rung, each.held_until > moment(f"by_{rung}"))
+        for rung in sorted(spans_of(()).held)
+    ]
+    of_alerts = select(each.model).where(
+        or_(
+            each.confirmed_at > moment("happened"),
+            each.expires_at > moment("expires"),
+            each.stale_until > moment("is_stale"),
+            *held,
+        )
+    )
+    return Compiled(union(of_models, of_alerts))
+
+
+def _dispatches() -> Compiled:
     each = dispatches.c
     live = each.state.in_(sorted(LIVE))
     happened = (
@@ -193,6 +217,19 @@ def _ahead(now: datetime) -> ColumnElement[bool]:
         each.failing_since,
         each.ended_at,
     )
-    return or_(
-        and_(live, each.due_at > now + LEASE), *(column > now + SLACK for column in happened)
+    is_ahead = or_(
+        and_(live, each.due_at > moment("leased")),
+        *(column > moment("happened") for column in happened),
     )
+    return Compiled(select(each.id).where(is_ahead))
+
+
+def _columns() -> Compiled:
+    """Whether each of `moments` has one, in their order: one statement instead of thirty."""
+    asked = enumerate(moments(spans_of(())))
+    return Compiled(
+        select(*(exists().where(one.column > moment(f"bound_{place}")) for place, one in asked))
+    )
+
+
+MODELS, DISPATCHES, COLUMNS = _models(), _dispatches(), _columns()

@@ -1,14 +1,13 @@
-"""Compiled SELECTs: built once, run on the driver, for the reads of each deciding transaction."""
+"""Compiled SELECTs of the rows with some values: the reads of each deciding transaction."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
-from enum import StrEnum
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, Connection, Dialect, Select, Table, text
 
-from receiver.store.column_types import FROM_DATABASE, convert, places
+from receiver.store.column_types import Converter
+from receiver.store.compiled import Compiled
 
 CHUNK = 512
 """Values in one statement: far below every engine's limit."""
@@ -16,36 +15,7 @@ CHUNK = 512
 CHOSEN = "IN CHOSEN"
 
 
-class Reading:
-    """A SELECT; its rows are lists, in the order of its columns.
-
-    `words` are for columns whose text is a member of an enum of ours. SQLAlchemy takes several
-    times as long over such a statement, and over each of its rows, as SQLite does.
-    """
-
-    def __init__(
-        self, query: Select[Any], *, words: Mapping[str, type[StrEnum]] | None = None
-    ) -> None:
-        self._query = query
-        self._places = places(query.selected_columns, FROM_DATABASE, words)
-        self._sql = cache(self._compiled)
-
-    def rows(self, db: Connection) -> list[list[Any]]:
-        """Every row."""
-        return self._fetched(db, self._sql(db.dialect), ())
-
-    def _fetched(self, db: Connection, sql: str, parameters: tuple[Any, ...]) -> list[list[Any]]:
-        result = db.exec_driver_sql(sql, parameters)
-        found = list(map(list, result.cursor.fetchall()))
-        result.close()
-        convert(found, self._places)
-        return found
-
-    def _compiled(self, dialect: Dialect) -> str:
-        return str(self._query.compile(dialect=dialect))
-
-
-class ReadingChosen(Reading):
+class ReadingChosen(Compiled):
     """A SELECT of the rows in which one column has one of some values."""
 
     def __init__(
@@ -53,7 +23,7 @@ class ReadingChosen(Reading):
         query: Select[Any],
         column: Column[Any],
         *,
-        words: Mapping[str, type[StrEnum]] | None = None,
+        words: Mapping[str, Converter] | None = None,
     ) -> None:
         chosen = text(f"{column.table.name}.{column.name} {CHOSEN}")
         super().__init__(query.where(chosen), words=words)
@@ -66,7 +36,7 @@ class ReadingChosen(Reading):
         return found
 
     def _asked(self, dialect: Dialect, chunk: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
-        sql = self._sql(dialect)
+        sql = self._form(dialect).sql
         if dialect.name == "postgresql":
             return sql.replace(CHOSEN, "= ANY (%s)"), (list(chunk),)
         # As many as a power of two, so that the driver's cache of statements serves any number.

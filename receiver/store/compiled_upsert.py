@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from receiver.store.column_types import TO_DATABASE, convert, places
+from receiver.store.compiled import write_on_driver
 
 SLICE = 500
 """Rows that are converted at a time: those of a group of 20,000 would take 10 MiB."""
@@ -54,7 +55,7 @@ class Writing:
         taken = map(self._take, values)
         while rows := [list(row) for row in islice(taken, SLICE)]:
             convert(rows, self._places)
-            db.exec_driver_sql(self._sql(db.dialect), list(map(tuple, rows)))
+            write_on_driver(db, self._sql(db.dialect), list(map(tuple, rows)))
 
     def _statement(self, dialect: Dialect) -> str:
         quote = dialect.identifier_preparer.quote

@@ -1,17 +1,20 @@
 """The outbox of dispatches: claims, attempts and transitions."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, not_, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Connection, Row, and_, func, insert, not_, select, update
 
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState, Failure
 from receiver.core.targets import TargetKind
-from receiver.store.column_types import storable
+from receiver.json_text import decode
+from receiver.store.column_types import Converter, storable
+from receiver.store.compiled import Compiled, given, moment
+from receiver.store.compiled_select import columns_of
 from receiver.store.compiled_upsert import insert_into, insert_rows
 from receiver.store.leases import read_claimed
 from receiver.store.tables import attempts, dispatches, seen_ids, transitions
@@ -46,10 +49,8 @@ class DispatchRows:
 
     def dispatch(self, dispatch_id: str) -> Dispatch | None:
         """One dispatch by its id."""
-        row = self._db.execute(
-            select(dispatches).where(dispatches.c.id == storable(dispatch_id))
-        ).one_or_none()
-        return None if row is None else dispatch_of(row)
+        row = DISPATCH.row(self._db, of_id=storable(dispatch_id))
+        return None if row is None else Dispatch(*row)
 
     def claim_dispatch(
         self,
@@ -64,9 +65,9 @@ class DispatchRows:
         A claim is only a later `due_at`: if the claimer dies, the dispatch falls due again by
         itself. Its number is what tells a late worker from its successor. Raises `UnreadableRow`.
         """
-        statement = claiming(tuple(state.value for state in states))
+        statement = _claiming(tuple(state.value for state in states))
         values = {"of_target": target, "now": now, "until": now + lease}
-        return read_claimed(self._db, statement, values, dispatch_of, due="due_at")
+        return read_claimed(self._db, statement, values, Dispatch, table=dispatches, due="due_at")
 
     def release_leases(self, now: datetime) -> None:
         """Make what a dead process of this store was doing due now.
@@ -94,8 +95,7 @@ class DispatchRows:
         """
         row = dispatch_row(dispatch)
         ours = {"of_id": row.pop("id"), "of_claim": row.pop("claim")}
-        saved = self._db.execute(SAVING, {**row, **ours})
-        if saved.rowcount == 0:
+        if SAVING.run(self._db, **row, **ours) == 0:
             return False
         if moved:
             self._add_transition(dispatch, at, actor)
@@ -145,11 +145,7 @@ class DispatchRows:
 
     def answered_status(self, dispatch: Dispatch) -> int | None:
         """The HTTP status that the latest attempt was answered with, if it was answered."""
-        status: int | None = self._db.scalar(
-            select(attempts.c.status_code).where(
-                attempts.c.dispatch_id == dispatch.id, attempts.c.number == dispatch.attempt
-            )
-        )
+        status: int | None = STATUS.value(self._db, of_id=dispatch.id, attempt=dispatch.attempt)
         return status
 
     def remember_id_shown(self, place: str, now: datetime) -> None:
@@ -160,61 +156,90 @@ class DispatchRows:
 
     def shows_ids(self, place: str) -> bool:
         """Whether this place has shown one of our ids."""
-        known = self._db.scalar(select(seen_ids.c.place).where(seen_ids.c.place == place))
-        return known is not None
+        return SHOWS.row(self._db, place=place) is not None
 
     def _add_transition(self, dispatch: Dispatch, at: datetime, actor: str | None) -> None:
-        self._db.execute(
-            MOVING,
-            {
-                "of_id": dispatch.id,
-                "dispatch_id": dispatch.id,
-                "at": at,
-                "state": dispatch.state.value,
-                "detail": dispatch.detail,
-                "actor": actor,
-            },
+        MOVING.run(
+            self._db,
+            of_id=dispatch.id,
+            dispatch_id=dispatch.id,
+            at=at,
+            state=dispatch.state.value,
+            detail=dispatch.detail,
+            actor=actor,
         )
 
 
-SAVING = update(dispatches).where(
-    dispatches.c.id == bindparam("of_id"), dispatches.c.claim == bindparam("of_claim")
-)
-"""Built once: every step of every dispatch runs it."""
+COLUMNS = columns_of(dispatches, Dispatch)
 
-MOVING = insert(transitions).values(
-    number=select(func.coalesce(func.max(transitions.c.number), 0) + 1)
-    .where(transitions.c.dispatch_id == bindparam("of_id"))
-    .scalar_subquery()
+NAMES = [column.name for column in COLUMNS]
+
+_values = attrgetter(*NAMES)
+
+WORDS: Mapping[str, Converter] = {
+    "kind": TargetKind,
+    "state": DispatchState,
+    "in_doubt": lambda text: tuple(decode(text)),
+}
+
+OF_ID = given("of_id", dispatches.c.id)
+
+DISPATCH = Compiled(select(*COLUMNS).where(dispatches.c.id == OF_ID), words=WORDS)
+
+SAVING = Compiled(
+    update(dispatches).where(
+        dispatches.c.id == OF_ID, dispatches.c.claim == given("of_claim", dispatches.c.claim)
+    ),
+    sets=[name for name in NAMES if name not in {"id", "claim"}],
+)
+
+MOVING = Compiled(
+    insert(transitions).values(
+        number=select(func.coalesce(func.max(transitions.c.number), 0) + 1)
+        .where(transitions.c.dispatch_id == OF_ID)
+        .scalar_subquery()
+    ),
+    sets=["dispatch_id", "at", "state", "detail", "actor"],
+)
+
+STATUS = Compiled(
+    select(attempts.c.status_code).where(
+        attempts.c.dispatch_id == OF_ID,
+        attempts.c.number == given("attempt", attempts.c.number),
+    )
+)
+
+SHOWS = Compiled(
+    select(seen_ids.c.place).where(seen_ids.c.place == given("place", seen_ids.c.place))
 )
 
 
 @cache
-def claiming(states: tuple[str, ...]) -> ReturningUpdate[Any]:
-    """The claim's statement: each loop runs it every second."""
+def _claiming(states: tuple[str, ...]) -> Compiled:
     due = (
         select(dispatches.c.id)
         .where(
-            dispatches.c.target == bindparam("of_target"),
+            dispatches.c.target == given("of_target", dispatches.c.target),
             dispatches.c.state.in_(states),
-            dispatches.c.due_at <= bindparam("now"),
+            dispatches.c.due_at <= moment("now"),
         )
         .order_by(dispatches.c.due_at, dispatches.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return (
+    claim = (
         update(dispatches)
         .where(dispatches.c.id == due)
-        .values(due_at=bindparam("until"), claim=dispatches.c.claim + 1)
-        .returning(dispatches)
+        .values(due_at=moment("until"), claim=dispatches.c.claim + 1)
+        .returning(*COLUMNS)
     )
+    return Compiled(claim, words=WORDS)
 
 
 def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
     """A dispatch as a row."""
-    row = asdict(dispatch)
+    row = dict(zip(NAMES, _values(dispatch), strict=True))
     return {**row, "kind": dispatch.kind.value, "state": dispatch.state.value}
 
 

@@ -1,5 +1,7 @@
 """The store's errors, and how a driver's error is classified."""
 
+import sqlite3
+
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
@@ -9,8 +11,16 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-DRIVER_ERRORS = (SQLAlchemyError, OverflowError, UnicodeError)
+DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, OverflowError, UnicodeError)
 """What a statement may end with when the store, or what it was told to store, is at fault."""
+
+GONE = (
+    OperationalError,
+    InterfaceError,
+    sqlite3.OperationalError,
+    sqlite3.InterfaceError,
+)
+"""SQLite's errors that blame the store: it is locked, full, read-only, gone."""
 
 CONTENT = ("22", "23", "54", "P0")
 """Classes of SQLSTATE that blame what was to be stored: data, constraints, sizes, triggers."""
@@ -58,7 +68,7 @@ def failure_of(error: Exception) -> StoreUnavailable | RowRefused:
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     if state is None:  # SQLite, or a driver that did not come so far as to ask
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        gone = lost or isinstance(error, (OperationalError, InterfaceError))
+        gone = lost or isinstance(error, GONE)
         return StoreUnavailable(said) if gone else RowRefused(said)
     if state in COLLISION:
         return BeginAgain(said)

@@ -6,13 +6,14 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from receiver.core.alerts import Notification, Source
 from receiver.core.decisions import Decision, Gate
 from receiver.core.times import stamp
 from receiver.json_text import encode
 from receiver.store.column_types import MICROSECOND
+from receiver.store.compiled import Compiled
 from receiver.store.compiled_upsert import Writing
 from receiver.store.tables import answers, configs, decisions, notifications, rejections
 
@@ -63,21 +64,17 @@ class LogRows:
 
     def is_in_force(self, config_hash: str) -> bool:
         """Whether no other configuration was loaded after this one, by any replica."""
-        last = self._last_config()
-        return last is None or last.hash == config_hash
+        last = LAST_CONFIG.row(self._db)
+        return last is None or last[0] == config_hash
 
     def config_in_force(self) -> str | None:
         """The text of the configuration that was loaded last."""
-        last = self._last_config()
-        return None if last is None else str(last.body)
-
-    def _last_config(self) -> Row[Any] | None:
-        query = select(configs).order_by(configs.c.loaded_at.desc()).limit(1)
-        return self._db.execute(query).one_or_none()
+        last = LAST_CONFIG.row(self._db)
+        return None if last is None else str(last[1])
 
     def add_config(self, config_hash: str, body: str, at: datetime) -> bool:
         """Keep a configuration by its hash. True if it differs from the one loaded before."""
-        last = self._last_config()
+        last = LAST_CONFIG.row(self._db)
         # One that was loaded while the clock was ahead is no later one.
         ahead = update(configs).where(configs.c.loaded_at >= at)
         self._db.execute(ahead.values(loaded_at=at - MICROSECOND))
@@ -86,7 +83,7 @@ class LogRows:
         )
         if known.rowcount == 0:
             self._db.execute(insert(configs).values(hash=config_hash, body=body, loaded_at=at))
-        return last is None or last.hash != config_hash
+        return last is None or last[0] != config_hash
 
     def answer(self, actor: str, key: str, since: datetime) -> StoredAnswer | None:
         """What this actor's act under this key was answered, if that was after `since`."""
@@ -138,6 +135,9 @@ _as_it_came = attrgetter(
     "body",
 )
 
+LAST_CONFIG = Compiled(
+    select(configs.c.hash, configs.c.body).order_by(configs.c.loaded_at.desc()).limit(1)
+)
 ADDING_NOTIFICATIONS = Writing(notifications, take=_notification_row)
 ADDING_DECISIONS = Writing(
     decisions, converters={"gates": lambda gates: encode([_gate_row(gate) for gate in gates])}

@@ -12,7 +12,8 @@ from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
 from receiver.store.bounded_columns import NO_LABELS, columns_within_bounds
 from receiver.store.column_types import storable
-from receiver.store.compiled_select import Reading, ReadingChosen, chunks, columns_of
+from receiver.store.compiled import Compiled
+from receiver.store.compiled_select import ReadingChosen, chunks, columns_of
 from receiver.store.compiled_upsert import Writing, insert_into
 from receiver.store.errors import BeginAgain
 from receiver.store.tables import (
@@ -201,7 +202,7 @@ MODELS_NAMED = ReadingChosen(
     models.c.name,
     words={"latest_state": DispatchState},
 )
-PAUSES = Reading(select(*columns_of(pauses, Pause)), words={"scope": PauseScope})
+PAUSES = Compiled(select(*columns_of(pauses, Pause)), words={"scope": PauseScope})
 FIRING_ALERT = columns_within_bounds(firing_alerts, FiringAlert, instead=NO_LABELS)
 FIRING = ReadingChosen(select(*FIRING_ALERT), firing_alerts.c.model)
 DELIVERIES = ReadingChosen(select(*columns_of(deliveries, Delivery)), deliveries.c.fingerprint)

@@ -5,16 +5,17 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, bindparam, delete, select, update
+from sqlalchemy import Column, Connection, delete, select, update
 from sqlalchemy.sql import ColumnElement
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from receiver.core.reports import Report
+from receiver.core.dispatches import DispatchState
+from receiver.core.reports import Report, Verdict
 from receiver.core.run_ends import RunEnd
+from receiver.store.compiled import Compiled, given, moment
+from receiver.store.compiled_select import columns_of
 from receiver.store.compiled_upsert import upsert
 from receiver.store.leases import read_claimed
 from receiver.store.tables import run_ends
-from receiver.store.views.run_ends import run_end_of
 
 
 class RunEndRows:
@@ -61,23 +62,22 @@ class RunEndRows:
         A claim is only a later `report_due_at`. A report read twice is the same report.
         Raises `UnreadableRow`.
         """
-        claiming = _claiming(run_ends.c.report_due_at, report_tries=run_ends.c.report_tries + 1)
         values = {"of_target": target, "now": now, "until": now + lease}
-        return read_claimed(self._db, claiming, values, run_end_of, due="report_due_at")
+        due = "report_due_at"
+        return read_claimed(self._db, CLAIM_REPORT, values, RunEnd, table=run_ends, due=due)
 
     def claim_rerun(self, target: str, *, now: datetime, lease: timedelta) -> RunEnd | None:
         """Take the run end of a target that is due to be asked whether it goes again, likewise.
 
         Raises `UnreadableRow`.
         """
-        claiming = _claiming(run_ends.c.rerun_due_at)
         values = {"of_target": target, "now": now, "until": now + lease}
-        return read_claimed(self._db, claiming, values, run_end_of, due="rerun_due_at")
+        due = "rerun_due_at"
+        return read_claimed(self._db, CLAIM_RERUN, values, RunEnd, table=run_ends, due=due)
 
     def save_rerun_due(self, dispatch_id: str, due_at: datetime | None) -> None:
         """Write down when the target is asked next whether the run goes again."""
-        this = update(run_ends).where(run_ends.c.dispatch_id == dispatch_id)
-        self._db.execute(this.values(rerun_due_at=due_at))
+        SAVE_RERUN_DUE.run(self._db, of_id=dispatch_id, rerun_due_at=due_at)
 
     def drop_run_end(self, dispatch_id: str) -> None:
         """Forget the end of a run that goes again."""
@@ -99,19 +99,30 @@ class RunEndRows:
         )
 
 
-def _claiming(due: Column[Any], **changed: ColumnElement[Any]) -> ReturningUpdate[Any]:
+def _claiming(due: Column[Any], **changed: ColumnElement[Any]) -> Compiled:
     """The statement that takes the first run end of a target by a column of due times."""
     first = (
         select(run_ends.c.dispatch_id)
-        .where(run_ends.c.target == bindparam("of_target"), due <= bindparam("now"))
+        .where(run_ends.c.target == given("of_target", run_ends.c.target), due <= moment("now"))
         .order_by(due)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return (
+    claim = (
         update(run_ends)
         .where(run_ends.c.dispatch_id == first)
-        .values({due: bindparam("until"), **changed})
-        .returning(run_ends)
+        .values({due: moment("until"), **changed})
+        .returning(*columns_of(run_ends, RunEnd))
     )
+    return Compiled(claim, words={"state": DispatchState, "verdict": Verdict})
+
+
+CLAIM_REPORT = _claiming(run_ends.c.report_due_at, report_tries=run_ends.c.report_tries + 1)
+
+CLAIM_RERUN = _claiming(run_ends.c.rerun_due_at)
+
+SAVE_RERUN_DUE = Compiled(
+    update(run_ends).where(run_ends.c.dispatch_id == given("of_id", run_ends.c.dispatch_id)),
+    sets=["rerun_due_at"],
+)

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from receiver.core.sources import Hush, Quiet, Sighting, SourceRecord
-from receiver.store.compiled_select import ReadingChosen, chunks
+from receiver.store.compiled import Compiled, count, given, moment
+from receiver.store.compiled_select import ReadingChosen, chunks, columns_of
 from receiver.store.compiled_upsert import Writing, insert_into, upsert
 from receiver.store.tables import sightings, sources
 
@@ -25,10 +26,12 @@ class SourceRows:
         self, name: str, now: datetime, change: Callable[[SourceRecord], SourceRecord]
     ) -> SourceRecord:
         """Lock a source's row, made if it is missing, and change it."""
-        fresh = {"name": name, "due_at": now, "up_since": ""}
-        self._db.execute(insert_into(self._db, sources).on_conflict_do_nothing(), [fresh])
-        query = select(sources).where(sources.c.name == name).with_for_update()
-        known = SourceRecord(**self._db.execute(query).one()._mapping)
+        row = LOCK_SOURCE.row(self._db, of_name=name)
+        if row is None:
+            fresh = {"name": name, "due_at": now, "up_since": ""}
+            self._db.execute(insert_into(self._db, sources).on_conflict_do_nothing(), [fresh])
+            (row,) = LOCK_SOURCE.rows(self._db, of_name=name)
+        known = SourceRecord(*row)
         changed = change(known)
         if changed != known:
             upsert(self._db, sources, ("name",), [asdict(changed)])
@@ -59,10 +62,17 @@ class SourceRows:
 
     def forget_sources(self, now: datetime, limit: int) -> int:
         """Delete what is left of sources that are gone from the configuration."""
-        old = select(sources.c.name).where(sources.c.asked_at < now - FORGOTTEN).limit(limit)
-        names = list(self._db.scalars(old))
+        names = OLD_SOURCES.column(self._db, before=now - FORGOTTEN, most=limit)
+        if not names:
+            return 0
         gone = self._db.execute(delete(sightings).where(sightings.c.source.in_(names))).rowcount
         return gone + self._db.execute(delete(sources).where(sources.c.name.in_(names))).rowcount
+
+
+def source_record(db: Connection, name: str) -> SourceRecord | None:
+    """What is remembered of one source."""
+    row = SOURCE.row(db, of_name=name)
+    return None if row is None else SourceRecord(*row)
 
 
 def sightings_of(db: Connection, fingerprints: Collection[str]) -> dict[str, list[Sighting]]:
@@ -125,6 +135,14 @@ def _row_of(one: Sighting) -> list[Any]:
 
 _COLUMNS = tuple(field.name for field in fields(_Row))
 _QUERY = select(*(sightings.c[name] for name in _COLUMNS))
+_OF_NAME = select(*columns_of(sources, SourceRecord)).where(
+    sources.c.name == given("of_name", sources.c.name)
+)
+SOURCE = Compiled(_OF_NAME)
+OLD_SOURCES = Compiled(
+    select(sources.c.name).where(sources.c.asked_at < moment("before")).limit(count("most"))
+)
+LOCK_SOURCE = Compiled(_OF_NAME.with_for_update())
 SIGHTINGS = ReadingChosen(_QUERY, sightings.c.fingerprint)
 BY_SOURCE = ReadingChosen(_QUERY, sightings.c.source)
 SAVING = Writing(sightings, ("fingerprint", "source"), columns=_COLUMNS, take=_row_of)

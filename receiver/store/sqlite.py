@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
+from receiver.store.compiled import sqlite_of
 from receiver.store.errors import StoreRefused
 
 WAL_BYTES = 16 * 1024 * 1024
@@ -56,7 +57,7 @@ def sqlite_engine(path: Path, *, patience: float, network_filesystem: bool) -> E
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {kind}")
+        sqlite_of(connection).execute(f"BEGIN {kind}")
 
     return engine
 

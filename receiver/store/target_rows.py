@@ -6,6 +6,8 @@ from dataclasses import asdict
 from sqlalchemy import Connection, select
 
 from receiver.core.target_health import TargetRecord
+from receiver.store.compiled import Compiled, given
+from receiver.store.compiled_select import columns_of
 from receiver.store.compiled_upsert import insert_into, upsert
 from receiver.store.tables import targets
 
@@ -19,10 +21,12 @@ class TargetRows:
         self, name: str, change: Callable[[TargetRecord], TargetRecord]
     ) -> TargetRecord:
         """Lock a target's row, made if it is missing, and change it."""
-        fresh = {"name": name, "error": ""}
-        self._db.execute(insert_into(self._db, targets).on_conflict_do_nothing(), [fresh])
-        query = select(targets).where(targets.c.name == name).with_for_update()
-        known = TargetRecord(**self._db.execute(query).one()._mapping)
+        row = LOCK.row(self._db, of_name=name)
+        if row is None:
+            fresh = {"name": name, "error": ""}
+            self._db.execute(insert_into(self._db, targets).on_conflict_do_nothing(), [fresh])
+            (row,) = LOCK.rows(self._db, of_name=name)
+        known = TargetRecord(*row)
         changed = change(known)
         if changed != known:
             upsert(self._db, targets, ("name",), [asdict(changed)])
@@ -30,6 +34,12 @@ class TargetRows:
 
     def is_failing(self, name: str) -> bool | None:
         """Whether a target failed when it was last asked; None if it never was."""
-        query = select(targets.c.failing_since.is_not(None)).where(targets.c.name == name)
-        failing: bool | None = self._db.scalar(query)
-        return failing
+        row = FAILING.row(self._db, of_name=name)
+        return None if row is None else row[0] is not None
+
+
+_NAMED = targets.c.name == given("of_name", targets.c.name)
+
+FAILING = Compiled(select(targets.c.failing_since).where(_NAMED))
+
+LOCK = Compiled(select(*columns_of(targets, TargetRecord)).where(_NAMED).with_for_update())

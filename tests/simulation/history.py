@@ -9,7 +9,7 @@ from receiver.core.sources import Hush, Quiet
 from tests.simulation.alertmanagers import Alertmanager, Answered
 from tests.simulation.book import Book
 from tests.simulation.operators import Operators
-from tests.simulation.parts import Parts
+from tests.simulation.parts import Parts, errors
 from tests.simulation.plans import HOUR, MINUTE, Plan, draw
 from tests.simulation.prometheus import Prometheus
 from tests.simulation.replicas import Replica
@@ -94,6 +94,7 @@ class History:
         self.world.note("seed", Kind.PLAN, str(self.plan))
         end = self.plan.ends + self.plan.heals
         broken: BaseException | None = None
+        before = errors()
         try:
             self._plan_accidents()
             for replica in self.replicas:
@@ -104,6 +105,8 @@ class History:
             hub.run(end)
         except Exception as error:  # noqa: BLE001  the checker tells it, with the story
             broken = error
+        if broken is None and (survived := errors() - before):
+            broken = AssertionError(f"errors that nobody foresaw were only survived: {survived}")
         self.world.healing = True
         self._stop()
         return Lived(self.plan, self.world.notes, self.sites, hub.now, broken)

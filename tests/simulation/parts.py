@@ -1,5 +1,6 @@
 """What a process is built from, and the lanes that it works in."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -101,11 +102,13 @@ class Lane:
     looks: int = 0
 
 
-def errors() -> float:
-    """How many unforeseen errors a worker has survived."""
-    return sum(
-        sample.value
-        for metric in worker_errors.collect()
-        for sample in metric.samples
-        if sample.name.endswith("_total")
+def errors() -> Counter[str]:
+    """How many unforeseen errors the loops of workers have survived, by kind of loop."""
+    return Counter(
+        {
+            ", ".join(sample.labels.values()): int(sample.value)
+            for metric in worker_errors.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
     )

@@ -157,7 +157,6 @@ class SqliteStores:
         event.listen(self._engine, "connect", not_durable)
         self._engine.dispose()
         self._raw: sqlite3.Connection = self._engine.raw_connection().driver_connection
-        self._raw.row_factory = sqlite3.Row
         self._pristine = sqlite3.connect(":memory:")
         self._raw.backup(self._pristine)
         self._numbers = count()
@@ -173,7 +172,15 @@ class SqliteStores:
         return store
 
     def rows(self, query: str) -> list[Mapping[str, Any]]:
-        return [readable(dict(row)) for row in self._raw.execute(query)]
+        cursor = self._raw.execute(query)
+        names = [column[0] for column in cursor.description]
+        instants = [place for place, name in enumerate(names) if name in INSTANTS]
+        rows = [list(row) for row in cursor]
+        for place in instants:
+            for row in rows:
+                if row[place] is not None:
+                    row[place] = from_micros(row[place])
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def close(self) -> None:
         """Remove the file."""

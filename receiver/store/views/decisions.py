@@ -10,6 +10,7 @@ from sqlalchemy import func, null, select
 from receiver.core.decisions import Reason, Scalar
 from receiver.store.bounded_columns import columns_within_bounds
 from receiver.store.column_types import MICROSECOND, from_micros, to_micros
+from receiver.store.compiled import Compiled
 from receiver.store.compiled_select import columns_of
 from receiver.store.tables import (
     FILTERS,
@@ -141,7 +142,7 @@ class DecisionReads(Reads):
 
     def newest_id(self) -> int:
         """The largest id in the log, 0 without any."""
-        newest: int | None = self._db.scalar(select(func.max(decisions.c.id)))
+        newest: int | None = NEWEST.value(self._db)
         return newest or 0
 
     def newest_moment(self) -> datetime | None:
@@ -151,7 +152,7 @@ class DecisionReads(Reads):
 
     def horizon(self) -> datetime | None:
         """Up to when retention has deleted decisions; None if it never did."""
-        moment: datetime | None = self._db.scalar(select(horizon.c.decisions_before))
+        moment: datetime | None = HORIZON.value(self._db)
         return moment
 
     def after(self, last: int, overlap: timedelta, limit: int) -> list[DecisionEvent]:
@@ -193,5 +194,7 @@ class DecisionReads(Reads):
         return text
 
 
+NEWEST = Compiled(select(func.max(decisions.c.id)))
+HORIZON = Compiled(select(horizon.c.decisions_before))
 STORED: list[Any] = columns_within_bounds(decisions, StoredDecision)
 UNLABELLED: list[Any] = [null().label("labels") if one.name == "labels" else one for one in STORED]

@@ -2,51 +2,56 @@
 
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from receiver.core.decisions import Reason
 from receiver.core.shared_room import Held
 from receiver.core.storms import Onsets, Storm
 from receiver.core.sweeps import Sweep
+from receiver.store.compiled import Compiled, count, given, moment
 from receiver.store.tables import configs, firing_alerts, models, sweeps
 from receiver.store.views.moment import Reads
 from receiver.store.views.paging import MOST_ROWS
 from receiver.store.views.storms import onsets_of
 
-WAITING = (
+WAITING = Compiled(
     select(models.c.name)
-    .where(models.c.next_check_at <= bindparam("now"))
+    .where(models.c.next_check_at <= moment("now"))
     .order_by(models.c.next_check_at)
-    .limit(bindparam("most"))
+    .limit(count("most"))
 )
 
-SILENT = (
+SILENT = Compiled(
     select(firing_alerts.c.model)
-    .where(firing_alerts.c.expires_at <= bindparam("now"))
+    .where(firing_alerts.c.expires_at <= moment("now"))
     .distinct()
-    .limit(bindparam("most"))
+    .limit(count("most"))
 )
 
-NOT_DUE = or_(models.c.next_check_at.is_(None), models.c.next_check_at > bindparam("now"))
+SWEEP = Compiled(select(sweeps.c.kind).order_by(sweeps.c.kind).limit(1))
+
+NOT_DUE = or_(models.c.next_check_at.is_(None), models.c.next_check_at > moment("now"))
 """Whom the timer is about to decide needs no release: so a page of released ones empties."""
 
-OTHERWISE = (
+MINE = given("mine", configs.c.hash)
+
+OTHERWISE = Compiled(
     select(firing_alerts.c.model)
     .join(models, models.c.name == firing_alerts.c.model)
     .where(
         NOT_DUE,
-        firing_alerts.c.config_hash != bindparam("mine"),
-        firing_alerts.c.expires_at > bindparam("now"),
+        firing_alerts.c.config_hash != MINE,
+        firing_alerts.c.expires_at > moment("now"),
         or_(
             firing_alerts.c.stale_until.is_(None),
-            firing_alerts.c.stale_until <= bindparam("now"),
+            firing_alerts.c.stale_until <= moment("now"),
         ),
-        bindparam("mine")
-        == select(configs.c.hash).order_by(configs.c.loaded_at.desc()).limit(1).scalar_subquery(),
+        select(configs.c.hash).order_by(configs.c.loaded_at.desc()).limit(1).scalar_subquery()
+        == MINE,
     )
     .distinct()
     .order_by(firing_alerts.c.model)
-    .limit(bindparam("most"))
+    .limit(count("most"))
 )
 
 
@@ -55,15 +60,15 @@ class HoldReads(Reads):
 
     def ended(self, limit: int) -> list[str]:
         """Models whose hold has ended, longest ago first."""
-        return list(self._db.scalars(WAITING, {"now": self._moment.now, "most": limit}))
+        return WAITING.column(self._db, now=self._moment.now, most=limit)
 
     def silent(self, limit: int) -> list[str]:
         """Models with an alert that nobody confirmed for too long."""
-        return list(self._db.scalars(SILENT, {"now": self._moment.now, "most": limit}))
+        return SILENT.column(self._db, now=self._moment.now, most=limit)
 
     def sweep(self) -> Sweep | None:
         """A sweep over all models that fire that is under way."""
-        kind = self._db.scalar(select(sweeps.c.kind).order_by(sweeps.c.kind).limit(1))
+        kind = SWEEP.value(self._db)
         return None if kind is None else Sweep(kind)
 
     def policies_held_by(self, rung: Reason) -> frozenset[str]:
@@ -114,8 +119,8 @@ class HoldReads(Reads):
 
         None unless this one was loaded last: replicas that still have the old one are no judges.
         """
-        values = {"mine": config_hash, "now": self._moment.now, "most": MOST_ROWS}
-        return list(self._db.scalars(OTHERWISE, values))
+        now = self._moment.now
+        return OTHERWISE.column(self._db, mine=config_hash, now=now, most=MOST_ROWS)
 
     def onsets(self, policy: str, storm: Storm) -> Onsets:
         """The models of a policy that fire, or ceased to lately."""

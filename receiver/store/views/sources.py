@@ -7,8 +7,9 @@ from sqlalchemy import Connection, func, select
 
 from receiver.core.models import FiringAlert
 from receiver.core.sources import Asking, Belief, KnownEntry, Sighting, SourceRecord, believed
+from receiver.store.compiled import Compiled
 from receiver.store.model_rows import Delivery, deliveries_of
-from receiver.store.source_rows import sightings_by, sightings_of
+from receiver.store.source_rows import sightings_by, sightings_of, source_record
 from receiver.store.tables import firing_alerts, sources
 from receiver.store.views.moment import Reads
 
@@ -18,8 +19,7 @@ class SourceReads(Reads):
 
     def find(self, name: str) -> SourceRecord | None:
         """What is remembered of one source."""
-        row = self._db.execute(select(sources).where(sources.c.name == name)).one_or_none()
-        return None if row is None else SourceRecord(**row._mapping)
+        return source_record(self._db, name)
 
     def seen_by(self, name: str) -> dict[str, Sighting]:
         """What one source said last, by alert."""
@@ -27,9 +27,7 @@ class SourceReads(Reads):
 
     def every_entry(self) -> dict[str, KnownEntry]:
         """Every entry of every firing set, by fingerprint."""
-        f = firing_alerts.c
-        rows = self._db.execute(select(f.fingerprint, f.model, f.confirmed_at, f.held_by))
-        return {fingerprint: KnownEntry(*rest) for fingerprint, *rest in rows}
+        return {fingerprint: KnownEntry(*rest) for fingerprint, *rest in ENTRIES.rows(self._db)}
 
     def deliveries(self, fingerprints: Collection[str]) -> dict[str, list[Delivery]]:
         """What is remembered of deliveries of these alerts, by alert."""
@@ -45,6 +43,16 @@ class SourceReads(Reads):
             entry.fingerprint: believed(entry, said.get(entry.fingerprint, ()), asking)
             for entry in entries
         }
+
+
+ENTRIES = Compiled(
+    select(
+        firing_alerts.c.fingerprint,
+        firing_alerts.c.model,
+        firing_alerts.c.confirmed_at,
+        firing_alerts.c.held_by,
+    )
+)
 
 
 def list_sources(db: Connection, names: Collection[str]) -> list[SourceRecord]:

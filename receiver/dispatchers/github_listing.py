@@ -100,7 +100,8 @@ class RunListing:
             if not runs:
                 raise _incomplete(seen, began_with)
         raise error(
-            f"GitHub's {began_with} runs of {self._workflow} are too many to read back to the attempt",
+            f"GitHub's {began_with} runs of {self._workflow} are too many to read back to the "
+            "attempt",
             Failure.UNKNOWN,
         )
 

@@ -256,7 +256,7 @@ def test_runs_that_start_while_we_read_hide_nothing(dispatcher, times, proven):
             assert failure(dispatcher.find, dispatch_to(peer)) is not Failure.REFUSED
 
 
-class Busy(GithubPeer):
+class NeverAtRest(GithubPeer):
     """Starts a run of somebody else's whenever a first page was read: it is never at rest."""
 
     def _list(self, asked):
@@ -268,7 +268,7 @@ class Busy(GithubPeer):
 
 def test_where_runs_start_all_the_time_absence_can_be_proven(dispatcher):
     """What starts while we read comes first, and moves what was there to pages still to come."""
-    with Busy(now=lambda: NOON) as peer:
+    with NeverAtRest(now=lambda: NOON) as peer:
         peer.largest_page = 2
         for _ in range(4):
             peer.start_run("retrain other")

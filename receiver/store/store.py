@@ -15,6 +15,7 @@ from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
+from receiver.core.tenants import Tenant
 from receiver.store.advisory_locks import AdvisoryLocks
 from receiver.store.announcement_rows import AnnouncementRows
 from receiver.store.clock_rows import ClockRows
@@ -211,10 +212,13 @@ class Store:
                 raise
 
     @contextmanager
-    def view(self) -> Iterator[View]:
-        """The store at one moment, for whoever only reads. Raises `StoreUnavailable`."""
+    def view(self, tenant: Tenant | None = None) -> Iterator[View]:
+        """The store at one moment, for whoever only reads; all of it, or what is a tenant's.
+
+        Raises `StoreUnavailable`.
+        """
         with self._reading() as db:
-            yield View(db, self._clock)
+            yield View(db, self._clock, tenant)
 
     def snapshot(
         self, policies: Sequence[Policy] = (), asking: Asking | None = None

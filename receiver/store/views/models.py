@@ -115,9 +115,12 @@ class ModelReads(Reads):
         self, model: Model, alerts: Sequence[FiringAlert], policy_set: PolicySet
     ) -> Restraints | None:
         """What the rungs below `cooldown` look at; None for a policy that has none of them."""
-        return explained_restraints(
-            self._db, model, alerts, policy_set, self._moment.now, usages=self._usages()
-        )
+        now = self._moment.now
+        # How many fire together, and what is left of a budget, is the same for all who share it.
+        with self._moment.everybodys():
+            return explained_restraints(
+                self._db, model, alerts, policy_set, now, usages=self._usages()
+            )
 
     def counts_by_policy(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many models each policy named last, and how many have an alert that it decides."""

@@ -1,5 +1,7 @@
 """One moment of the store: an open transaction that reads, and the time it was."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 
@@ -7,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
 from receiver.core.models import PauseScope
 from receiver.core.ports import Clock
+from receiver.store.narrowing import Narrowed
 from receiver.store.postgres import database_time
 from receiver.store.tables import pauses
 
@@ -14,9 +17,26 @@ from receiver.store.tables import pauses
 class Moment:
     """What every read of one view shares: the transaction, and its time."""
 
-    def __init__(self, db: Connection, clock: Clock | None) -> None:
+    def __init__(
+        self, db: Connection, clock: Clock | None, narrowed: Narrowed | None = None
+    ) -> None:
         self.db = db
         self._clock = clock
+        self._narrowed = narrowed
+
+    @property
+    def theirs(self) -> Sequence[str] | None:
+        """The models of the tenant that the view is narrowed to; None if it is not."""
+        return None if self._narrowed is None else self._narrowed.names
+
+    @contextmanager
+    def everybodys(self) -> Iterator[None]:
+        """Read within what all models share, also for a tenant: only numbers may be told of it."""
+        if self._narrowed is None:
+            yield
+            return
+        with self._narrowed.off():
+            yield
 
     @cached_property
     def now(self) -> datetime:

@@ -10,7 +10,9 @@ from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
+from receiver.core.tenants import Tenant
 from receiver.store.clock_rows import AheadReads
+from receiver.store.narrowing import Narrowed
 from receiver.store.views.announcements import AnnouncementReads
 from receiver.store.views.budgets import Usages
 from receiver.store.views.decisions import DecisionReads
@@ -29,10 +31,13 @@ from receiver.store.views.targets import TargetReads
 
 
 class View:
-    """The store as it is at one moment, whatever is committed meanwhile; reads by subject."""
+    """The store as it is at one moment, whatever is committed meanwhile; reads by subject.
 
-    def __init__(self, db: Connection, clock: Clock | None) -> None:
-        self._moment = Moment(db, clock)
+    For a tenant there is nothing in it but what is theirs.
+    """
+
+    def __init__(self, db: Connection, clock: Clock | None, tenant: Tenant | None = None) -> None:
+        self._moment = Moment(db, clock, None if tenant is None else Narrowed(db, tenant))
         self.decisions = DecisionReads(self._moment)
         self.lists = ModelListReads(self._moment)
         self.models = ModelReads(self._moment, lambda: self.usages)

@@ -1,0 +1,122 @@
+"""A narrowed view holds nothing but a tenant's rows, whatever is read through it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from receiver.core.tenants import Tenant
+from receiver.store.narrowing import NARROWED
+from receiver.store.tables import metadata, models
+from receiver.store.views import decisions as log_of
+from tests.examples import alert
+from tests.fakes import NOON
+
+MINE = Tenant.of({"user_id": "mine"})
+
+# What a tenant of {user_id: mine} could be taken for, by whoever looks for a text in the JSON.
+STRANGE = [
+    {"user_id": "mine2"},
+    {"user_id": "not mine"},
+    {"user_id": 'mine"'},
+    {"user_id": "mine\\"},
+    {"other_user_id": "mine"},
+    {'x"user_id': "mine"},
+    {'x,"user_id': "mine"},
+    {'{"user_id': "mine"},
+    {"note": '{"user_id":"mine"'},
+    {"note": ',"user_id":"mine"'},
+    {"note": ',"user_id":"mine","'},
+    {"user_id": "x", "note": '\\,"user_id":"mine"'},
+    {"note\\": ',"user_id":"mine"'},
+    {"user_id": "", "mine": "user_id"},
+    {},
+]
+OURS = [{"user_id": "mine"}, {"a": "b", "user_id": "mine"}, {"user_id": "mine", "z": "\0\ud800é"}]
+
+
+def put(store, rows):
+    with store.begin() as tx:
+        for number, labels in enumerate(rows):
+            row = {"name": f"m{number}", "labels": labels, "refusals": 0}
+            tx._db.execute(insert(models).values(row))
+
+
+def test_a_label_is_compared_whole(store):
+    """Name and value; no text in another label is taken for one."""
+    put(store, OURS + STRANGE)
+
+    with store.view(MINE) as view:
+        assert list(view._moment.theirs) == ["m0", "m1", "m2"]
+
+
+@pytest.mark.parametrize("value", ["mine", 'a"b', "a\\", 'a\\"b', "é", "\0", "%s", "?", "'", ","])
+def test_any_value_is_found_and_no_other(store, value):
+    """Quotes, backslashes and drivers' signs are text like any other."""
+    rows = [{"user_id": value}, {"user_id": value + "x"}, {"user_id": "x" + value}, {"x": value}]
+    put(store, rows)
+
+    with store.view(Tenant.of({"user_id": value})) as view:
+        assert list(view._moment.theirs) == ["m0"]
+
+
+def test_every_table_is_narrowed_or_empty(history):
+    """Counted through the view: of somebody else's history nothing is left in any table."""
+    history.deliver(alert(user_id="foreign"), alert(user_id="foreign", name="LowModelR2"))
+    history.run_to_its_end()
+
+    with history.store.view(Tenant.of({"user_id": "nobody"})) as view:
+        counts = {
+            name: view._moment.db.scalar(select(func.count()).select_from(table))
+            for name, table in metadata.tables.items()
+        }
+
+    assert set(counts.values()) == {0}
+    assert NARROWED.keys() <= counts.keys()
+
+
+def test_nothing_but_reads_goes_through(store):
+    """What is no SELECT could not be narrowed, and fails."""
+    for statement in ("DELETE FROM models", "WITH x AS (SELECT 1) SELECT 1", "TABLE models"):
+        with (
+            pytest.raises(AssertionError, match="only reads"),
+            store.view(MINE) as view,
+        ):
+            view._moment.db.execute(text(statement))
+
+
+def test_the_next_view_is_whole_again(history):
+    """Connections are used again; a tenant's limit is not."""
+    history.deliver(alert(user_id="foreign"))
+
+    for tenant, count in ((MINE, 0), (None, 1), (MINE, 0), (None, 1)):
+        with history.store.view(tenant) as view:
+            assert len(view.decisions.page({}, limit=10).rows) == count
+
+
+@pytest.mark.parametrize("most", [0, 100])
+@pytest.mark.parametrize("filters", [{}, {"reason": "triggered"}, {"status": "firing"}])
+def test_few_models_are_found_as_many_are(history, monkeypatch, most, filters):
+    """Whichever way a page is read, it has the same rows, and so have all pages together."""
+    monkeypatch.setattr(log_of, "MOST_WALKS", most)
+    tenant = (
+        Tenant.of({"user_id": "a"}) | Tenant.of({"user_id": "b"}) | Tenant.of({"user_id": "c"})
+    )
+    for minute in range(8):
+        for user in ("a", "b", "c", "d"):
+            history.deliver(alert(user_id=user, starts_at=NOON - timedelta(minutes=minute)))
+        history.clock.pass_(timedelta(minutes=30))
+    expected = [one.id for one in reversed(history.log(**filters)) if one.model != "d"]
+
+    found, before = [], None
+    while True:
+        with history.store.view(tenant) as view:
+            page = view.decisions.page(filters, limit=5, before=before)
+        found += [row.id for row in page.rows]
+        if page.next_cursor is None:
+            break
+        assert len(page.rows) == 5
+        before = int(page.next_cursor)
+
+    assert found == expected
+    assert expected

@@ -29,6 +29,7 @@ from receiver.config.sections import (
     check_storage_url,
 )
 from receiver.config.subscribing import check_announcements
+from receiver.config.tenants import check_tenants
 from receiver.core.ambiguity import ambiguity_of, clear_separator
 from receiver.core.links import OF_THE_MODEL
 from receiver.core.policies import fill, is_model_name, template_parts
@@ -47,6 +48,7 @@ def check(file: FileSection, folder: Path) -> Iterator[Complaint]:
     """Find what no single setting shows. Settings that could not be read are None here."""
     yield from _check_storage(file, folder)
     yield from _check_auth(file, folder)
+    yield from check_tenants(file)
     yield from check_budgets(file)
     shared = _is_shared(file.storage, folder)
     for name, target in file.targets.items():
@@ -139,12 +141,12 @@ def _check_links(file: FileSection) -> Iterator[Complaint]:
 def _check_proxy(proxy: ProxySection) -> Iterator[Complaint]:
     place: Place = ("auth", "proxy")
     groups = {*(proxy.roles.operator or ()), *(proxy.roles.reader or ())} if proxy.roles else set()
-    if not groups:
+    if not groups and not proxy.tenants:
         yield Complaint(
             (*place, "roles"),
             "gives nobody a role; write {operator: [ml-on-call], reader: ['*']}",
         )
-    if groups - {"*"} and proxy.groups_header is None:
+    if {*groups, *(proxy.tenants or ())} - {"*"} and proxy.groups_header is None:
         yield Complaint(
             (*place, "groups_header"),
             "is missing, so nobody is in a group; write X-Forwarded-Groups, and let the proxy "

@@ -22,10 +22,12 @@ from receiver.config.sections import (
     ProxySection,
     StorageSection,
     TargetSection,
+    TokenSection,
     TotalBudgetSection,
     check_storage_url,
 )
 from receiver.config.subscribing import subscriber_of
+from receiver.config.tenants import tenant_warnings
 from receiver.config.values import (
     Config,
     GithubApp,
@@ -42,6 +44,7 @@ from receiver.core.durations import format_duration
 from receiver.core.matchers import parse_matchers
 from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.targets import Target, TargetKind
+from receiver.core.tenants import Tenant
 from receiver.secret_files import read_secret
 
 DEFAULT_URL = "sqlite:///receiver.db"
@@ -67,12 +70,14 @@ def convert(
     subscribers = tuple(subscriber_of(section, folder) for section in file.announcements)
     sources = sources_of(file.sources, folder)
     text = _text(file, targets)
+    server = ServerSettings(
+        external_url=file.server.external_url,
+        max_body=file.server.max_body,
+        metrics_open=file.server.metrics_open,
+    )
+    proxy = _proxy(file.auth.proxy) if file.auth and file.auth.proxy else None
     return Config(
-        server=ServerSettings(
-            external_url=file.server.external_url,
-            max_body=file.server.max_body,
-            metrics_open=file.server.metrics_open,
-        ),
+        server=server,
         storage=_storage(file.storage, folder, with_files=with_files),
         retention=RetentionSettings(
             decisions=file.retention.decisions,
@@ -89,13 +94,14 @@ def convert(
         hash=hashlib.sha256(text.encode()).hexdigest(),
         warnings=(
             *warnings_of(policies, targets, auth, subscribers, with_files=with_files),
+            *tenant_warnings(server, auth, proxy, with_files=with_files),
             *source_warnings(sources),
         ),
         subscribers=subscribers,
         sources=sources,
         hints=tuple(source_hints(sources, policies)),
         links=file.links,
-        proxy=_proxy(file.auth.proxy) if file.auth and file.auth.proxy else None,
+        proxy=proxy,
     )
 
 
@@ -137,6 +143,7 @@ def _proxy(section: ProxySection) -> ProxySettings:
             Role.READER: frozenset(section.roles.reader),
         },
         trusted=tuple(map(ip_network, section.trusted)),
+        tenants={group: Tenant.of(labels) for group, labels in (section.tenants or {}).items()},
     )
 
 
@@ -147,9 +154,14 @@ def _auth(section: AuthSection, folder: Path) -> dict[Role, tuple[TokenFile, ...
         Role.READER: section.reader,
     }
     return {
-        role: tuple(TokenFile(token.name, in_folder(folder, token.token_file)) for token in tokens)
+        role: tuple(_token_file(token, folder) for token in tokens)
         for role, tokens in roles.items()
     }
+
+
+def _token_file(section: TokenSection, folder: Path) -> TokenFile:
+    tenant = None if section.labels is None else Tenant.of(section.labels)
+    return TokenFile(section.name, in_folder(folder, section.token_file), tenant)
 
 
 def _target(name: str, section: TargetSection, folder: Path, environment: Path) -> TargetSettings:

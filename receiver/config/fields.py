@@ -225,6 +225,18 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
+def _tenant_labels(labels: dict[str, str]) -> dict[str, str]:
+    if not labels:
+        raise ValueError("is empty, which limits to nothing; write {user_id: user01}")
+    for name, value in labels.items():
+        if not name or not value:
+            raise ValueError(
+                f"{name or value!r} lacks its other half: models are theirs whose label has "
+                "exactly this value; write {user_id: user01}"
+            )
+    return labels
+
+
 def _match(matchers: list[str]) -> list[str]:
     if not any(parse_matchers(text) for text in matchers):
         raise ValueError(
@@ -331,6 +343,7 @@ Template = Annotated[str, BeforeValidator(_template)]
 MatcherText = Annotated[str, checked_by(parse_matchers)]
 Match = Annotated[list[MatcherText], AfterValidator(_match)]
 Labels = Annotated[dict[str, Annotated[str, checked_by(compile_pattern)]], AfterValidator(_labels)]
+TenantLabels = Annotated[dict[str, str], AfterValidator(_tenant_labels)]
 KindName = Annotated[Kind, BeforeValidator(_kind)]
 ModeName = Annotated[Mode, BeforeValidator(_mode)]
 AnnotationName = Annotated[str, BeforeValidator(_annotation)]

@@ -25,6 +25,7 @@ from receiver.config.fields import (
     Size,
     Span,
     Template,
+    TenantLabels,
     Url,
     WhenSilencedName,
     Workflow,
@@ -121,10 +122,11 @@ class RetentionSection(Section):
 
 
 class TokenSection(Section):
-    """One token of a role."""
+    """One token of a role; a reader's may be limited to the models that have these labels."""
 
     name: Name = Field(examples=["alertmanager"])
     token_file: Literal = Field(examples=["secrets/webhook"])
+    labels: TenantLabels | None = None
 
 
 class ProxyRolesSection(Section):
@@ -140,6 +142,7 @@ class ProxySection(Section):
     user_header: HeaderName = Field(examples=["X-Forwarded-User"])
     groups_header: HeaderName | None = None
     roles: ProxyRolesSection = Field(examples=["{operator: [ml-on-call], reader: ['*']}"])
+    tenants: dict[str, TenantLabels] | None = None
     trusted: Networks = Field(examples=["[10.0.0.7]"])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from receiver.core.announcements import Subscriber
 from receiver.core.policies import Policy
 from receiver.core.targets import Target
+from receiver.core.tenants import Tenant
 
 
 class Role(StrEnum):
@@ -71,10 +72,16 @@ class RetentionSettings:
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """A token that opens a role: its name for the log, and the file that holds it."""
+    """A token that opens a role: its name for the log, and the file that holds it.
+
+    Attributes:
+        tenant: Whose models a reader's token shows; None for all.
+
+    """
 
     name: str
     path: Path
+    tenant: Tenant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +199,7 @@ class ProxySettings:
         groups_header: Holds their groups; None if the proxy tells none.
         roles: The groups of each role; `*` is whoever the proxy lets in.
         trusted: Where the proxy's connections come from: of nobody else is a header believed.
+        tenants: Groups whose members read the models of a tenant only.
 
     """
 
@@ -199,6 +207,7 @@ class ProxySettings:
     groups_header: str | None
     roles: Mapping[Role, frozenset[str]]
     trusted: tuple[IPv4Network | IPv6Network, ...]
+    tenants: Mapping[str, Tenant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from http import HTTPStatus
+from operator import or_
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from receiver.config import ProxySettings, Role, TokenFile
+from receiver.core.tenants import Tenant
 from receiver.telemetry import auth_failures
 from receiver.web import proxy_login
 from receiver.web.problems import COME_AGAIN, Problem
@@ -24,10 +27,17 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer, Basic realm="retrain-receiver"'}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the token's name in the configuration, never its value."""
+    """Who asks.
+
+    Attributes:
+        name: The token's in the configuration, never its value; or a person's.
+        tenant: Whose models this reader sees; None for all.
+
+    """
 
     name: str
     roles: frozenset[Role]
+    tenant: Tenant | None = None
 
 
 ANYONE = Caller("anonymous", EVERY_ROLE)
@@ -75,13 +85,17 @@ class Tokens:
 
 
 def _known(files: TokenFiles, digest: bytes) -> Caller | None:
-    names, roles = [], set()
-    for role, name, known in files.digests():
-        # Every token is compared, in constant time each.
-        if hmac.compare_digest(known, digest):
-            names.append(name)
-            roles.add(role)
-    return Caller(names[0], frozenset(roles)) if roles else None
+    # Every token is compared, in constant time each.
+    found = [
+        (role, file) for role, file, known in files.digests() if hmac.compare_digest(known, digest)
+    ]
+    if not found:
+        return None
+    roles = frozenset(role for role, _ in found)
+    shows = [file.tenant for role, file in found if role is not Role.WEBHOOK]
+    limits = [tenant for tenant in shows if tenant is not None]
+    limited = bool(limits) and len(limits) == len(shows)
+    return Caller(found[0][1].name, roles, reduce(or_, limits) if limited else None)
 
 
 def _token(authorization: str | None) -> bytes | None:
@@ -107,6 +121,31 @@ def _refused(status: HTTPStatus, detail: str, headers: dict[str, str] | None = N
 def require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
     """The caller, if it has one of these roles. Raises `Problem` 401, 403 or 503.
 
+    What readers may ask in this way tells of all models, so none who is limited may: see
+    `require_reader`.
+    """
+    caller = _require(request, tokens, *roles)
+    if caller.tenant is not None and Role.READER in roles:
+        raise _refused(
+            HTTPStatus.FORBIDDEN,
+            f"this tells of all models, and you may read those with {caller.tenant}: ask for "
+            "/models, /decisions, /dispatches, /events or the page, or for a reader's token "
+            "without labels",
+        )
+    return caller
+
+
+def require_reader(request: Request, tokens: Tokens) -> Caller:
+    """The caller, if it may read; what it is shown must be its `tenant`'s.
+
+    Raises `Problem` 401, 403 or 503.
+    """
+    return _require(request, tokens, Role.READER, Role.OPERATOR)
+
+
+def _require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
+    """The caller, if it has one of these roles.
+
     Whom a trusted proxy names needs no token; an `Authorization` beside it is the proxy's. To post
     notifications takes a token all the same: no person does that.
     """
@@ -116,7 +155,8 @@ def require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
         return tokens.caller(authorization, *roles)
     name = proxy_login.person(proxy, request)
     if name is not None:
-        return _logged_in(Caller(name, proxy_login.roles_of(proxy, request)), *roles)
+        groups = proxy_login.roles_of(proxy, request), proxy_login.tenant_of(proxy, request)
+        return _logged_in(Caller(name, *groups), *roles)
     if authorization is None and proxy_login.claims_to_be_somebody(proxy, request):
         raise _refused(
             HTTPStatus.FORBIDDEN,

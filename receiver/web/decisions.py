@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.alertmanager import raw_alert
-from receiver.config import Role
 from receiver.core.alerts import AlertStatus, Source, value_is
 from receiver.core.decisions import Outcome, Reason
+from receiver.core.tenants import Tenant
 from receiver.core.times import stamp
 from receiver.store.store import Store
 from receiver.store.views.decisions import DECISION_FILTERS, StoredDecision
 from receiver.store.views.paging import MOST_ROWS, Page
-from receiver.web.auth import require
+from receiver.web.auth import require_reader
 from receiver.web.cells import cell
 from receiver.web.exports import EXPORTED_BYTES, Exports
 from receiver.web.params import cursor, filters, limit, moment, number, only
@@ -51,7 +51,7 @@ class Decisions:
     async def list(self, request: Request) -> Response:
         """A page, newest first; NDJSON and CSV stream them all."""
         service = self._service
-        require(request, service.loaded.tokens, Role.READER, Role.OPERATOR)
+        tenant = require_reader(request, service.loaded.tokens).tenant
         only(request, ASKED)
         now = service.clock.now()
         asked: dict[str, Any] = {
@@ -63,20 +63,21 @@ class Decisions:
         rows = limit(request)
         accept = request.headers.get("accept", "")
         if NDJSON in accept:
-            return self._exports.answer(as_ndjson(service.store, asked), NDJSON)
+            return self._exports.answer(as_ndjson(service.store, asked, tenant), NDJSON)
         if CSV in accept:
-            return self._exports.answer(as_csv(service.store, asked), CSV)
+            return self._exports.answer(as_csv(service.store, asked, tenant), CSV)
         shown = Encoded(_as_json)
-        page = await run_in_threadpool(_page, service.store, asked, rows, shown.fits)
+        page = await run_in_threadpool(_page, service.store, asked, tenant, rows, shown.fits)
         return page_answer("decisions", shown.parts, page.next_cursor)
 
     async def one(self, request: Request) -> Response:
         """One decision, with its gates and the raw alert."""
-        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        service = self._service
+        tenant = require_reader(request, service.loaded.tokens).tenant
         only(request, ())
         decision_id = number("decision", request.path_params["id"])
-        async with self._service.raw_alerts:
-            found = await run_in_threadpool(_whole_as_json, self._service.store, decision_id)
+        async with service.raw_alerts:
+            found = await run_in_threadpool(_whole_as_json, service.store, decision_id, tenant)
         if found is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, f"there is no decision {decision_id}, or it was forgotten"
@@ -85,20 +86,26 @@ class Decisions:
 
 
 def _page(
-    store: Store, asked: Mapping[str, Any], rows: int, fits: Callable[[StoredDecision], bool]
+    store: Store,
+    asked: Mapping[str, Any],
+    tenant: Tenant | None,
+    rows: int,
+    fits: Callable[[StoredDecision], bool],
 ) -> Page[StoredDecision]:
-    with store.view() as view:
+    with store.view(tenant) as view:
         return view.decisions.page(limit=rows, fits=fits, **asked)
 
 
-def _whole_as_json(store: Store, decision_id: int) -> bytes | None:
-    found = whole_decision(store, decision_id)
+def _whole_as_json(store: Store, decision_id: int, tenant: Tenant | None) -> bytes | None:
+    found = whole_decision(store, decision_id, tenant)
     return None if found is None else as_json(found)
 
 
-def whole_decision(store: Store, decision_id: int) -> WholeDecisionJson | None:
-    """A decision with its gates and the raw alert; None if there is none."""
-    with store.view() as view:
+def whole_decision(
+    store: Store, decision_id: int, tenant: Tenant | None = None
+) -> WholeDecisionJson | None:
+    """A decision with its gates and the raw alert; None if there is none, or not of the tenant."""
+    with store.view(tenant) as view:
         row = view.decisions.find(decision_id)
         if row is None:
             return None
@@ -109,7 +116,10 @@ def whole_decision(store: Store, decision_id: int) -> WholeDecisionJson | None:
 
 
 def everything(
-    store: Store, asked: Mapping[str, Any], write: Callable[[StoredDecision], bytes]
+    store: Store,
+    asked: Mapping[str, Any],
+    tenant: Tenant | None,
+    write: Callable[[StoredDecision], bytes],
 ) -> Iterator[bytes]:
     """All that matches, newest first and as it is written, in parts.
 
@@ -118,7 +128,7 @@ def everything(
     """
     before: int | None = asked["before"]
     while True:
-        part, cursor = _part(store, {**asked, "before": before}, write)
+        part, cursor = _part(store, {**asked, "before": before}, tenant, write)
         yield part
         if cursor is None:
             return
@@ -127,10 +137,13 @@ def everything(
 
 
 def _part(
-    store: Store, asked: Mapping[str, Any], write: Callable[[StoredDecision], bytes]
+    store: Store,
+    asked: Mapping[str, Any],
+    tenant: Tenant | None,
+    write: Callable[[StoredDecision], bytes],
 ) -> tuple[bytes, str | None]:
     written = Encoded(write, EXPORTED_BYTES)
-    page = _page(store, asked, MOST_ROWS, written.fits)
+    page = _page(store, asked, tenant, MOST_ROWS, written.fits)
     return b"".join(written.parts), page.next_cursor
 
 
@@ -165,15 +178,19 @@ def _as_json(row: StoredDecision) -> bytes:
     return as_json(decision_json(row))
 
 
-def as_ndjson(store: Store, asked: Mapping[str, Any]) -> Iterator[bytes]:
+def as_ndjson(
+    store: Store, asked: Mapping[str, Any], tenant: Tenant | None = None
+) -> Iterator[bytes]:
     """One JSON object a line."""
-    return everything(store, asked, lambda row: as_line(decision_json(row)))
+    return everything(store, asked, tenant, lambda row: as_line(decision_json(row)))
 
 
-def as_csv(store: Store, asked: Mapping[str, Any]) -> Iterator[bytes]:
+def as_csv(
+    store: Store, asked: Mapping[str, Any], tenant: Tenant | None = None
+) -> Iterator[bytes]:
     """A table with a heading; labels as JSON."""
     yield _csv_line(FIELDS["decisions"])
-    yield from everything(store, asked, lambda row: _csv_line(map(_cell, _values(row))))
+    yield from everything(store, asked, tenant, lambda row: _csv_line(map(_cell, _values(row))))
 
 
 def _values(row: StoredDecision) -> Iterable[object]:

@@ -8,12 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.config import Role
 from receiver.core.dispatches import Dispatch, DispatchState
 from receiver.core.run_ends import RunEnd
 from receiver.store.views.dispatches import DISPATCH_FILTERS, Attempt, Transition
 from receiver.store.views.view import View
-from receiver.web.auth import require
+from receiver.web.auth import require_reader
 from receiver.web.params import cursor, filters, limit, only
 from receiver.web.problems import Problem
 from receiver.web.responses import Encoded, answer, as_json
@@ -39,13 +38,13 @@ class Dispatches:
 
     async def list(self, request: Request) -> Response:
         """A page, newest first."""
-        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        tenant = require_reader(request, self._service.loaded.tokens).tenant
         only(request, ASKED)
         wanted = filters(request, DISPATCH_FILTERS, {"state": DispatchState})
         before, rows = cursor(request), limit(request)
 
         def read() -> DispatchesJson:
-            with self._service.store.view() as view:
+            with self._service.store.view(tenant) as view:
                 fits = Encoded(_as_json).fits
                 page = view.dispatches.page(wanted, before=before, limit=rows, fits=fits)
                 shown = dispatches_json(view, page.rows)
@@ -55,12 +54,12 @@ class Dispatches:
 
     async def one(self, request: Request) -> Response:
         """One dispatch, with every attempt and transition."""
-        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        tenant = require_reader(request, self._service.loaded.tokens).tenant
         only(request, ())
         dispatch_id = request.path_params["id"]
 
         def read() -> WholeDispatchJson | None:
-            with self._service.store.view() as view:
+            with self._service.store.view(tenant) as view:
                 found = view.dispatches.find(dispatch_id)
                 if found is None:
                     return None

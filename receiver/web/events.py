@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from receiver.config import Role
+from receiver.core.tenants import Tenant
 from receiver.store.store import Store, StoreUnavailable
 from receiver.store.views.decisions import DecisionEvent
-from receiver.web.auth import require
+from receiver.web.auth import require_reader
 from receiver.web.params import number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
@@ -62,28 +62,45 @@ ENDED = None
 
 
 class Events:
-    """One look at the store serves all who follow; without a follower nobody looks."""
+    """The route; whoever sees the same follows together."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._followers: set[asyncio.Queue[str | None]] = set()
-        self._watching: asyncio.Task[None] | None = None
-        self._looked = False
+        self._following: dict[Tenant | None, Following] = {}
 
     async def __call__(self, request: Request) -> Response:
         """Begin to follow; with `Last-Event-ID` from shortly before that decision."""
-        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        tenant = require_reader(request, self._service.loaded.tokens).tenant
         only(request, ())
         last = request.headers.get("last-event-id")
         after = None if last is None else number("Last-Event-ID", last)
-        if self._service.draining.is_set() or len(self._followers) >= MOST_FOLLOWERS:
+        count = sum(len(each.followers) for each in self._following.values())
+        if self._service.draining.is_set() or count >= MOST_FOLLOWERS:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "too many follow already", {"Retry-After": "60"}
             )
         headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(self._follow(after), headers=headers, media_type=MEDIA_TYPE)
+        following = self._following.setdefault(tenant, Following(self._service, tenant))
+        return StreamingResponse(following.follow(after), headers=headers, media_type=MEDIA_TYPE)
 
-    async def _follow(self, after: int | None) -> AsyncIterator[str]:
+
+class Following:
+    """One look at the store serves all who follow; without a follower nobody looks.
+
+    Attributes:
+        followers: Where each of them is told.
+
+    """
+
+    def __init__(self, service: Service, tenant: Tenant | None) -> None:
+        self._service = service
+        self._tenant = tenant
+        self.followers: set[asyncio.Queue[str | None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._looked = False
+
+    async def follow(self, after: int | None) -> AsyncIterator[str]:
+        """What is told from now on; with `after` from shortly before that decision."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + LONGEST_SECONDS
         with self._queue() as queue:
@@ -104,7 +121,7 @@ class Events:
     def _queue(self) -> Iterator[asyncio.Queue[str | None]]:
         # Short: whoever does not read gets a reset rather than a long past.
         queue: asyncio.Queue[str | None] = asyncio.Queue(8)
-        self._followers.add(queue)
+        self.followers.add(queue)
         if self._watching is None or self._watching.done():
             self._looked = False
             self._watching = asyncio.create_task(self._watch())
@@ -113,17 +130,17 @@ class Events:
         try:
             yield queue
         finally:
-            self._followers.discard(queue)
+            self.followers.discard(queue)
 
     def _missed(self, after: int) -> str:
-        with self._service.store.view() as view:
+        with self._service.store.view(self._tenant) as view:
             rows = view.decisions.after(after, OVERLAP, MOST_EVENTS + 1)
         return told_of(rows)
 
     async def _watch(self) -> None:
         """Look as long as somebody follows, and tell them what is new."""
-        watch = Seen(self._service.store)
-        while self._followers:
+        watch = Seen(self._service.store, self._tenant)
+        while self.followers:
             with suppress(StoreUnavailable):  # the next look finds what this one missed
                 self._tell(await run_in_threadpool(watch.look))
                 self._looked = True
@@ -132,7 +149,7 @@ class Events:
                 return
 
     def _tell(self, told: str | None) -> None:
-        for queue in self._followers if told != "" else ():
+        for queue in self.followers if told != "" else ():
             while queue.full():
                 queue.get_nowait()
                 told = told and RESET
@@ -149,8 +166,9 @@ class Events:
 class Seen:
     """Knows what was told already: at first, what whoever follows has just read."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tenant: Tenant | None = None) -> None:
         self._store = store
+        self._tenant = tenant
         self._newest = 0
         self._told: set[int] | None = None
         self._moving: object = None
@@ -160,7 +178,7 @@ class Seen:
 
         The first look tells that it was made: whoever reads now misses nothing from then on.
         """
-        with self._store.view() as view:
+        with self._store.view(self._tenant) as view:
             newest = self._newest or view.decisions.newest_id()
             rows = view.decisions.after(newest, OVERLAP, MOST_EVENTS + 1)
             moving = view.dispatches.moving()

@@ -9,7 +9,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.config import Role
 from receiver.core.approvals import Approval, in_force
 from receiver.core.decisions import Gate
 from receiver.core.explaining import explain
@@ -27,13 +26,14 @@ from receiver.core.policies import shown
 from receiver.core.policy_set import PolicySet
 from receiver.core.run_ends import RunEnd
 from receiver.core.sources import DELIVERED
+from receiver.core.tenants import Tenant
 from receiver.core.times import stamp
 from receiver.store.column_types import from_micros, to_micros
 from receiver.store.views.model_lists import ModelPage, Sort, Wanted
 from receiver.store.views.models import FiringSize
 from receiver.store.views.needs import NeedGroup
 from receiver.store.views.view import View
-from receiver.web.auth import require
+from receiver.web.auth import require_reader
 from receiver.web.dispatches import dispatches_json, run_end_json
 from receiver.web.params import bad, cursor, filters, limit, only
 from receiver.web.problems import Problem
@@ -76,7 +76,7 @@ class Models:
 
     async def list(self, request: Request) -> Response:
         """A page of models, by name."""
-        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        tenant = require_reader(request, self._service.loaded.tokens).tenant
         only(request, LIST_ASKED)
         after, rows = cursor(request), limit(request)
         said = filters(request, LIST_ASKED, WORDS)
@@ -84,7 +84,7 @@ class Models:
         worst = said.get("sort") == Sort.WORST
 
         def read() -> ModelsJson:
-            with self._service.store.view() as view:
+            with self._service.store.view(tenant) as view:
                 now = view.now
                 page = _page(view, wanted, after, rows, worst=worst)
                 sizes = view.models.firing_sizes([model.name for model in page.rows])
@@ -115,21 +115,25 @@ class Models:
 
     async def one(self, request: Request) -> Response:
         """One model, with its last runs and every rung of the ladder as it stands now."""
-        require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        tenant = require_reader(request, self._service.loaded.tokens).tenant
         only(request, ASKED)
         most = FiringSize(limit(request, MOST_ALERTS), PAGE_BYTES)
         after = cursor(request, _place)
         name = request.path_params["model"]
-        found = await run_in_threadpool(self._whole, name, most, after)
+        found = await run_in_threadpool(self._whole, tenant, name, most, after)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet; see GET /models")
         return answer(found)
 
     def _whole(
-        self, name: str, most: FiringSize, after: tuple[datetime, str] | None
+        self,
+        tenant: Tenant | None,
+        name: str,
+        most: FiringSize,
+        after: tuple[datetime, str] | None,
     ) -> WholeModelJson | None:
         policy_set = self._service.loaded.policy_set
-        with self._service.store.view() as view:
+        with self._service.store.view(tenant) as view:
             now, model = view.now, view.models.find(name)
             if model is None:
                 return None

@@ -24,6 +24,9 @@ Alertmanager posts notifications to `/webhook`; every alert becomes a decision, 
 that may use it; a receiver without an `auth` section listens on loopback only and asks for no \
 token. Other methods are answered 405; there are no redirects. Times are UTC in RFC 3339.
 
+A reader's token may be limited to labels. It is shown the models with these identity labels, \
+their dispatches and decisions, as if there were no others; what tells of all models is 403.
+
 A later release may add fields to answers, and words to those of a field: clients ignore fields \
 that they don't know. What is asked is read strictly: unknown parameters, and unknown fields of \
 an act's body, are refused; of a notification they are ignored."""
@@ -31,7 +34,10 @@ an act's body, are refused; of a notification they are ignored."""
 PROBLEMS = {
     400: ("BadRequest", "The request can't be understood."),
     401: ("Unauthorized", "No token, or an unknown one."),
-    403: ("Forbidden", "The token has another role, or a page of another origin sent this."),
+    403: (
+        "Forbidden",
+        "The token has another role, or is limited to some models; or another origin's page asks.",
+    ),
     404: ("NotFound", "There is no such thing, or it was forgotten."),
     408: ("RequestTimeout", "The body did not come in time."),
     409: (

@@ -1,10 +1,14 @@
 """Logins by a proxy in front: who it says is there is believed of trusted addresses only."""
 
 import ipaddress
+from collections.abc import Set as AbstractSet
+from functools import reduce
+from operator import or_
 
 from starlette.requests import Request
 
 from receiver.config import ProxySettings, Role
+from receiver.core.tenants import Tenant
 
 ANYBODY = "*"
 """In place of a group: whoever the proxy let in."""
@@ -33,10 +37,22 @@ def claims_to_be_somebody(settings: ProxySettings, request: Request) -> bool:
 def roles_of(settings: ProxySettings, request: Request) -> frozenset[Role]:
     """The roles that the groups of who is there have."""
     groups = _groups(settings, request)
-    return frozenset(role for role, members in settings.roles.items() if _has_one(members, groups))
+    roles = {role for role, members in settings.roles.items() if _has_one(members, groups)}
+    if _has_one(settings.tenants.keys(), groups):
+        roles.add(Role.READER)
+    return frozenset(roles)
 
 
-def _has_one(members: frozenset[str], groups: frozenset[str]) -> bool:
+def tenant_of(settings: ProxySettings, request: Request) -> Tenant | None:
+    """Whose models the groups of who is there show; None if one of them shows all, or none any."""
+    groups = _groups(settings, request)
+    if any(_has_one(members, groups) for members in settings.roles.values()):
+        return None
+    theirs = [one for group, one in settings.tenants.items() if _has_one({group}, groups)]
+    return reduce(or_, theirs) if theirs else None
+
+
+def _has_one(members: AbstractSet[str], groups: frozenset[str]) -> bool:
     return ANYBODY in members or not groups.isdisjoint(members)
 
 

@@ -43,13 +43,13 @@ class TokenFiles:
         self._lock = threading.Lock()
         self.look()
 
-    def digests(self) -> Iterator[tuple[Role, str, bytes]]:
-        """Role, name and digest of every token in force."""
+    def digests(self) -> Iterator[tuple[Role, TokenFile, bytes]]:
+        """Role, file and digest of every token in force."""
         for role, files in self._roles.items():
             for file in files:
                 digest = self._look_at(file.path).digest
                 if digest is not None:
-                    yield role, file.name, digest
+                    yield role, file, digest
 
     def problems(self, role: Role) -> list[str]:
         """Why files of this role can't be used now, one sentence each."""

@@ -100,7 +100,7 @@ class DecisionReads(Reads):
         d = decisions.c
         query = filtered(select(*(STORED if labels else UNLABELLED)), decisions, filters)
         between = self._between(since, until, before)
-        if self._moment.theirs is not None and "model" not in filters:
+        if "model" not in filters and self._moment.theirs is not None:
             between += _within_few(self._moment.theirs, filters, between, limit + 1)
         query = query.where(*between).order_by(d.id.desc())
         return page_of(

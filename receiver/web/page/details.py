@@ -9,6 +9,7 @@ from typing import Any
 from receiver.alertmanager import raw_alert
 from receiver.core.dispatches import Dispatch
 from receiver.core.run_ends import RunEnd
+from receiver.core.tenants import Tenant
 from receiver.store.store import Store
 from receiver.store.views.decisions import StoredDecision, WholeDecision
 from receiver.store.views.dispatches import Attempt, Transition
@@ -64,9 +65,9 @@ class ShownRejection:
     cut: bool
 
 
-def decision(store: Store, decision_id: int) -> ShownDecision | None:
-    """A decision; None if there is none."""
-    with store.view() as view:
+def decision(store: Store, decision_id: int, tenant: Tenant | None = None) -> ShownDecision | None:
+    """A decision; None if there is none, or not of the tenant."""
+    with store.view(tenant) as view:
         row = view.decisions.find(decision_id)
         if row is None:
             return None
@@ -95,9 +96,9 @@ def _policy(config: str | None, name: str | None) -> Mapping[str, Any] | None:
     return next((policy for policy in policies if policy.get("name") == name), None)
 
 
-def dispatch(store: Store, dispatch_id: str) -> ShownDispatch | None:
-    """A dispatch; None if there is none."""
-    with store.view() as view:
+def dispatch(store: Store, dispatch_id: str, tenant: Tenant | None = None) -> ShownDispatch | None:
+    """A dispatch; None if there is none, or not of the tenant."""
+    with store.view(tenant) as view:
         row = view.dispatches.find(dispatch_id)
         if row is None:
             return None
@@ -120,8 +121,10 @@ def rejection(store: Store, rejection_id: int) -> ShownRejection | None:
         return ShownRejection(view.now, row, start, cut=row.size > SHOWN_BODY)
 
 
-def act_done(store: Store, decision_id: int) -> StoredDecision | None:
+def act_done(
+    store: Store, decision_id: int, tenant: Tenant | None = None
+) -> StoredDecision | None:
     """The decision that an operator's act left."""
-    with store.view() as view:
+    with store.view(tenant) as view:
         row = view.decisions.find(decision_id)
     return row if row is not None and row.actor is not None else None

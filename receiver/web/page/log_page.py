@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from receiver.core.tenants import Tenant
 from receiver.store.store import Store
 from receiver.store.views.decisions import DECISION_FILTERS, StoredDecision
 from receiver.store.views.paging import Page
@@ -48,12 +49,12 @@ class Log:
     wrong: Sequence[str] = ()
 
 
-def read(store: Store, request: Request) -> Log:
+def read(store: Store, request: Request, tenant: Tenant | None = None) -> Log:
     """One page, by the filters of the request; what is wrong with them stands over the form."""
     asked = {name: value for name, value in request.query_params.multi_items() if value}
     request = _with_query(request, asked)
     kept = {name: value for name, value in asked.items() if name not in {"cursor", "limit"}}
-    with store.view() as view:
+    with store.view(tenant) as view:
         now = view.now
         wrong = _wrong(request, asked, now)
         page = NOTHING if wrong else _page(view, request, now)
@@ -106,9 +107,9 @@ def _wrong(request: Request, asked: Mapping[str, str], now: datetime) -> Sequenc
     return said
 
 
-def story_of(store: Store, model: str) -> Sequence[StoryLine]:
+def story_of(store: Store, model: str, tenant: Tenant | None = None) -> Sequence[StoryLine]:
     """The latest decisions about one model."""
-    with store.view() as view:
+    with store.view(tenant) as view:
         return fold(view.decisions.page({"model": model}, limit=STORY_ROWS, labels=False).rows)
 
 

@@ -23,6 +23,7 @@ from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
 from receiver.core.sources import Belief
 from receiver.core.target_health import TargetStanding, cure
+from receiver.core.tenants import Tenant
 from receiver.store.store import Store
 from receiver.store.views.models import FiringSize
 from receiver.store.views.needs import NeedGroup
@@ -110,7 +111,12 @@ class FailingTarget:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The first page."""
+    """The first page.
+
+    Attributes:
+        hearing: None for a tenant: Alertmanager speaks of everybody's models.
+
+    """
 
     now: datetime
     models: Sequence[ModelCard]
@@ -122,7 +128,7 @@ class Overview:
     asking: Sequence[ModelCard]
     rejections: Sequence[Rejection]
     unheard: Sequence[Announcement]
-    hearing: Hearing
+    hearing: Hearing | None
     failing: Sequence[FailingTarget]
     wide_pauses: Sequence[Pause]
     observing: Sequence[str]
@@ -137,13 +143,21 @@ class Overviews:
         self._hearsay = Hearsay()
 
     def read(
-        self, policy_set: PolicySet, wanted: Wanted, *, skip: int, rejections: bool
+        self,
+        policy_set: PolicySet,
+        wanted: Wanted,
+        tenant: Tenant | None = None,
+        *,
+        skip: int,
+        rejections: bool,
     ) -> Overview:
-        """One view of everything."""
-        with self._store.view() as view:
+        """One view of everything, or of what is a tenant's."""
+        with self._store.view(tenant) as view:
             now, page = view.now, view.page
             pauses = view.models.pauses()
             needs = view.needs.groups()
+            if tenant is not None:  # no banner tells of the target
+                needs = [group for group in needs if group.target is None]
             groups = [group for group in needs if group.count > FEW]
             found, more = page.worst_models(
                 wanted,
@@ -168,18 +182,18 @@ class Overviews:
                 asking=[cards[model.name] for model in asking],
                 rejections=view.rejections.newest(MOST_WAITING) if rejections else (),
                 unheard=view.announcements.page(UNHEARD, limit=MOST_WAITING).rows,
-                hearing=Hearing(page.last_received_at(), view.decisions.expired_at()),
+                hearing=None if tenant is not None else _hearing(view),
                 failing=_failing(view, policy_set),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
-                observing=[p.name for p in policy_set.policies if p.mode is Mode.OBSERVE],
+                observing=[] if tenant is not None else _observing(policy_set),
                 recent=_varied(fold(view.decisions.page({}, limit=RECENT, labels=False).rows)),
             )
 
-    def one(self, policy_set: PolicySet, name: str) -> Close | None:
-        """One model as it stands; None if nothing named it yet."""
-        with self._store.view() as view:
+    def one(self, policy_set: PolicySet, name: str, tenant: Tenant | None = None) -> Close | None:
+        """One model as it stands; None if nothing named it yet, or if it is not the tenant's."""
+        with self._store.view(tenant) as view:
             model = view.models.find(name)
             if model is None:
                 return None
@@ -254,6 +268,14 @@ def _varied(lines: Sequence[StoryLine]) -> list[StoryLine]:
         if line.newest.outcome != "hold" or seen[kind] <= MOST_ALIKE:
             shown.append(line)
     return shown
+
+
+def _hearing(view: View) -> Hearing:
+    return Hearing(view.page.last_received_at(), view.decisions.expired_at())
+
+
+def _observing(policy_set: PolicySet) -> list[str]:
+    return [policy.name for policy in policy_set.policies if policy.mode is Mode.OBSERVE]
 
 
 def _failing(view: View, policy_set: PolicySet) -> list[FailingTarget]:

@@ -17,7 +17,7 @@ from receiver.core.models import ModelState
 from receiver.core.policies import shown
 from receiver.core.policy_set import PolicySet
 from receiver.store.views.page import Wanted
-from receiver.web.auth import Caller, require
+from receiver.web.auth import Caller, require, require_reader
 from receiver.web.models import labels_in, wanted_of
 from receiver.web.page import details, log_page, policies_page, rendering
 from receiver.web.page.backtest_page import Backtesting
@@ -77,12 +77,14 @@ class Showing:
         caller = self._reader(request)
         only(request, (*MODEL_FILTERS, "skip", "done"))
         loaded = self._service.loaded
+        whole = caller.tenant is None
         said, wanted, wrong = _asked(request, loaded.policy_set)
         skip = min(number("skip", request.query_params.get("skip", "0")), MOST_SKIPPED)
         seen = await run_in_threadpool(
             self._overviews.read,
             loaded.policy_set,
             wanted,
+            caller.tenant,
             skip=skip,
             rejections=Role.OPERATOR in caller.roles,
         )
@@ -94,15 +96,16 @@ class Showing:
             wanted=wanted,
             said=said,
             wrong=wrong,
-            policies=[policy.name for policy in loaded.policy_set.policies],
-            targets=list(loaded.config.targets),
+            # What others' models are named by is nothing for a tenant.
+            policies=[one.name for one in loaded.policy_set.policies] if whole else [],
+            targets=list(loaded.config.targets) if whole else [],
             at=_overview_at,
             skip=skip,
             status=HTTPStatus.BAD_REQUEST if wrong else HTTPStatus.OK,
             before=None if skip == 0 else _overview_at(said, max(0, skip - MODELS_PER_PAGE)),
             after=_overview_at(said, skip + MODELS_PER_PAGE) if seen.more else None,
-            lesson=lesson_for(request, loaded.config),
-            done=await self._done(request),
+            lesson=lesson_for(request, loaded.config) if whole else None,
+            done=await self._done(request, caller),
         )
 
     async def model(self, request: Request) -> Response:
@@ -111,10 +114,11 @@ class Showing:
         only(request, ("done",))
         name = request.path_params["model"]
         policy_set = self._service.loaded.policy_set
-        found = await run_in_threadpool(self._overviews.one, policy_set, name)
+        tenant = caller.tenant
+        found = await run_in_threadpool(self._overviews.one, policy_set, name, tenant)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet")
-        story = await run_in_threadpool(log_page.story_of, self._service.store, name)
+        story = await run_in_threadpool(log_page.story_of, self._service.store, name, tenant)
         return await self._page(
             "model.html",
             caller,
@@ -123,12 +127,12 @@ class Showing:
             story=story,
             policy=policy_set.policy(found.it.model.policy),
             links=links_of(self._service.loaded.config.links, found.it.model),
-            done=await self._done(request),
+            done=await self._done(request, caller),
         )
 
     async def policies(self, request: Request) -> Response:
         """The policies: how each stands, and how often retraining helped."""
-        caller = self._reader(request)
+        caller = require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
         only(request, ("done",))
         service = self._service
         seen = await run_in_threadpool(policies_page.read, service.store, service.loaded)
@@ -139,13 +143,13 @@ class Showing:
             backtests=service.backtests.seen(),
             now=seen.now,
             lesson=lesson_for(request, service.loaded.config),
-            done=await self._done(request),
+            done=await self._done(request, caller),
         )
 
     async def decisions(self, request: Request) -> Response:
         """The timeline, by the API's own filters."""
         caller = self._reader(request)
-        log = await run_in_threadpool(log_page.read, self._service.store, request)
+        log = await run_in_threadpool(log_page.read, self._service.store, request, caller.tenant)
         status = HTTPStatus.BAD_REQUEST if log.wrong else HTTPStatus.OK
         return await self._page("decisions.html", caller, log=log, now=log.now, status=status)
 
@@ -159,8 +163,9 @@ class Showing:
         caller = self._reader(request)
         only(request, ())
         decision_id = number("decision", request.path_params["id"])
+        store, tenant = self._service.store, caller.tenant
         async with self._service.raw_alerts:
-            found = await run_in_threadpool(details.decision, self._service.store, decision_id)
+            found = await run_in_threadpool(details.decision, store, decision_id, tenant)
         if found is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, f"there is no decision {decision_id}, or it was forgotten"
@@ -172,10 +177,11 @@ class Showing:
         caller = self._reader(request)
         only(request, ("done",))
         dispatch_id = request.path_params["id"]
-        found = await run_in_threadpool(details.dispatch, self._service.store, dispatch_id)
+        store = self._service.store
+        found = await run_in_threadpool(details.dispatch, store, dispatch_id, caller.tenant)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "there is no such dispatch, or it was forgotten")
-        done = await self._done(request)
+        done = await self._done(request, caller)
         return await self._page("dispatch.html", caller, it=found, now=found.now, done=done)
 
     async def rejection(self, request: Request) -> Response:
@@ -198,20 +204,22 @@ class Showing:
         return found
 
     def _reader(self, request: Request) -> Caller:
-        return require(request, self._service.loaded.tokens, Role.READER, Role.OPERATOR)
+        """Who may see what is shown of their `tenant`'s models."""
+        return require_reader(request, self._service.loaded.tokens)
 
     async def _page(self, template: str, caller: Caller, **values: Any) -> Response:
         acts = Role.OPERATOR in caller.roles
         status = values.pop("status", HTTPStatus.OK)
         return await rendering.page(template, status, caller=caller, acts=acts, **values)
 
-    async def _done(self, request: Request) -> Any:
+    async def _done(self, request: Request, caller: Caller) -> Any:
         """The decision that an act has just left, to be confirmed on the page."""
         text = request.query_params.get("done")
         if text is None:
             return None
         decision_id = number("decision", text)
-        return await run_in_threadpool(details.act_done, self._service.store, decision_id)
+        store = self._service.store
+        return await run_in_threadpool(details.act_done, store, decision_id, caller.tenant)
 
 
 MODEL_FILTERS = ("state", "q", "policy", "target", "labels")

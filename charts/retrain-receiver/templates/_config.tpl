@@ -3,7 +3,7 @@
 {{- define "retrain-receiver.config" -}}
 {{- $config := deepCopy (.Values.config | default dict) -}}
 {{- if hasKey $config "auth" -}}
-{{- fail "config.auth is filled in by the chart: name the Secret in auth.existingSecret and its keys in auth.webhookKeys, auth.operatorKeys, auth.readerKeys" -}}
+{{- fail "config.auth is filled in by the chart: name the Secret in auth.existingSecret and its keys in auth.webhookKeys, auth.operatorKeys, auth.readerKeys, auth.tenantKeys" -}}
 {{- end -}}
 {{- $storage := $config.storage | default dict -}}
 {{- if or (hasKey $storage "url") (hasKey $storage "url_file") -}}
@@ -35,6 +35,11 @@
 {{- $tokens := list -}}
 {{- range index $.Values.auth (printf "%sKeys" $role) | default list -}}
 {{- $tokens = append $tokens (dict "name" . "token_file" (printf "secrets/auth/%s" .)) -}}
+{{- end -}}
+{{- if eq $role "reader" -}}
+{{- range $key, $labels := $.Values.auth.tenantKeys -}}
+{{- $tokens = append $tokens (dict "name" $key "token_file" (printf "secrets/auth/%s" $key) "labels" $labels) -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := set $auth $role $tokens -}}
 {{- end -}}
@@ -109,7 +114,7 @@ projected:
     {{- end }}
     {{- if ((.Values.auth).existingSecret) }}
     {{- with .Values.auth }}
-    {{- $keys := concat (.webhookKeys | default list) (.operatorKeys | default list) (.readerKeys | default list) | uniq | sortAlpha }}
+    {{- $keys := concat (.webhookKeys | default list) (.operatorKeys | default list) (.readerKeys | default list) (keys (.tenantKeys | default dict)) | uniq | sortAlpha }}
     {{- if $keys }}
     - secret:
         name: {{ .existingSecret }}

@@ -7,7 +7,14 @@ from sqlalchemy import func, insert, select, text
 
 from receiver.core.tenants import Tenant
 from receiver.store.narrowing import NARROWED
-from receiver.store.tables import metadata, models
+from receiver.store.tables import (
+    approvals,
+    metadata,
+    models,
+    pauses,
+    rejections,
+    sightings,
+)
 from receiver.store.views import decisions as log_of
 from tests.examples import alert
 from tests.fakes import NOON
@@ -35,6 +42,40 @@ STRANGE = [
 OURS = [{"user_id": "mine"}, {"a": "b", "user_id": "mine"}, {"user_id": "mine", "z": "\0\ud800é"}]
 
 
+# What a short history leaves no row in.
+OF_FOREIGN = [
+    (
+        pauses,
+        {"scope": "model", "name": "foreign", "since": NOON, "actor": "a", "comment": "b"},
+    ),
+    (
+        approvals,
+        {"model": "foreign", "episode_started_at": NOON, "rung": "approval", "asked_at": NOON},
+    ),
+    (
+        sightings,
+        {
+            "fingerprint": "HighModelMAE-foreign",
+            "source": "main",
+            "starts_at": NOON,
+            "misses": 0,
+            "refused": False,
+        },
+    ),
+    (
+        rejections,
+        {
+            "received_at": NOON,
+            "sender": "a",
+            "status_code": 400,
+            "detail": "b",
+            "size": 1,
+            "body": b"c",
+        },
+    ),
+]
+
+
 def put(store, rows):
     with store.begin() as tx:
         for number, labels in enumerate(rows):
@@ -60,19 +101,30 @@ def test_any_value_is_found_and_no_other(store, value):
         assert list(view._moment.theirs) == ["m0"]
 
 
-def test_every_table_is_narrowed_or_empty(history):
-    """Counted through the view: of somebody else's history nothing is left in any table."""
-    history.deliver(alert(user_id="foreign"), alert(user_id="foreign", name="LowModelR2"))
-    history.run_to_its_end()
-
-    with history.store.view(Tenant.of({"user_id": "nobody"})) as view:
-        counts = {
+def counts(store, tenant):
+    """How many rows of each table there are for them."""
+    with store.view(tenant) as view:
+        return {
             name: view._moment.db.scalar(select(func.count()).select_from(table))
             for name, table in metadata.tables.items()
         }
 
-    assert set(counts.values()) == {0}
-    assert NARROWED.keys() <= counts.keys()
+
+def test_every_table_is_narrowed_or_empty(history):
+    """Counted through the view: of somebody else's history nothing is left in any table."""
+    history.deliver(alert(user_id="foreign"), alert(user_id="foreign", name="LowModelR2"))
+    history.run_to_its_end()
+    with history.store.begin() as tx:
+        for table, row in OF_FOREIGN:
+            tx._db.execute(insert(table).values(row))
+
+    nobodys = counts(history.store, Tenant.of({"user_id": "nobody"}))
+    theirs = counts(history.store, Tenant.of({"user_id": "foreign"}))
+
+    assert nobodys == dict.fromkeys(metadata.tables, 0)
+    whole = counts(history.store, None)
+    assert theirs == {name: whole[name] if name in NARROWED else 0 for name in whole}
+    assert all(whole[name] for name in NARROWED)
 
 
 def test_nothing_but_reads_goes_through(store):

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, text
 from receiver.core.tenants import Tenant
 from receiver.store.narrowing import NARROWED
 from receiver.store.tables import (
+    announcements,
     approvals,
     metadata,
     models,
@@ -60,6 +61,22 @@ OF_FOREIGN = [
             "starts_at": NOON,
             "misses": 0,
             "refused": False,
+        },
+    ),
+    (
+        announcements,
+        {
+            "id": "a",
+            "subscriber": "b",
+            "kind": "parked",
+            "model": "foreign",
+            "at": NOON,
+            "data": {},
+            "due_at": NOON,
+            "state": "given_up",
+            "tries": 1,
+            "claim": 1,
+            "detail": "c",
         },
     ),
     (

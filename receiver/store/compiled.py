@@ -27,6 +27,9 @@ from receiver.store.column_types import FROM_DATABASE, Converter, Instant, conve
 
 T = TypeVar("T")
 
+PAST_SQLALCHEMY = "past_sqlalchemy"
+"""The option of a connection whose driver may be asked by itself."""
+
 Parameters: TypeAlias = tuple[Any, ...] | dict[str, Any]
 """What a driver takes: in their order, or by name."""
 
@@ -146,9 +149,10 @@ def read_on_driver(db: Connection, sql: str, parameters: Parameters) -> list[tup
     """The rows of a statement that returns some.
 
     SQLite is asked past SQLAlchemy, which takes three times as long as the statement; its errors
-    are then the driver's own. PostgreSQL's connection may be lost, which SQLAlchemy must notice.
+    are then the driver's own. PostgreSQL's connection may be lost, which SQLAlchemy must notice;
+    and what a tenant reads it must narrow, so who may be asked past it is said by the store.
     """
-    if db.dialect.name == "sqlite":
+    if db.get_execution_options().get(PAST_SQLALCHEMY):
         return sqlite_of(db).execute(sql, cast("tuple[Any, ...]", parameters)).fetchall()
     result = db.exec_driver_sql(sql, parameters)
     found = [tuple(row) for row in result.cursor.fetchall()]
@@ -158,14 +162,14 @@ def read_on_driver(db: Connection, sql: str, parameters: Parameters) -> list[tup
 
 def changed_on_driver(db: Connection, sql: str, parameters: Parameters) -> int:
     """How many rows a statement changed that returns none."""
-    if db.dialect.name == "sqlite":
+    if db.get_execution_options().get(PAST_SQLALCHEMY):
         return sqlite_of(db).execute(sql, cast("tuple[Any, ...]", parameters)).rowcount
     return db.exec_driver_sql(sql, parameters).rowcount
 
 
 def write_on_driver(db: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
     """Run a statement for each of these rows."""
-    if db.dialect.name == "sqlite":
+    if db.get_execution_options().get(PAST_SQLALCHEMY):
         sqlite_of(db).executemany(sql, rows)
     else:
         db.exec_driver_sql(sql, rows)

@@ -19,6 +19,7 @@ from receiver.core.tenants import Tenant
 from receiver.store.advisory_locks import AdvisoryLocks
 from receiver.store.announcement_rows import AnnouncementRows
 from receiver.store.clock_rows import ClockRows
+from receiver.store.compiled import PAST_SQLALCHEMY
 from receiver.store.decision_ids import DecisionIds
 from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.errors import (
@@ -200,7 +201,8 @@ class Store:
         with self._writer():
             try:
                 unreadable: UnreadableRow | None = None
-                with self._connection(sqlite_begin="IMMEDIATE") as db:
+                options = {"sqlite_begin": "IMMEDIATE", PAST_SQLALCHEMY: self.alone}
+                with self._connection(**options) as db:
                     try:
                         yield Tx(db, self._clock, self._ids)
                     except UnreadableRow as error:
@@ -217,7 +219,7 @@ class Store:
 
         Raises `StoreUnavailable`.
         """
-        with self._reading() as db:
+        with self._reading(narrowed=tenant is not None) as db:
             yield View(db, self._clock, tenant)
 
     def snapshot(
@@ -234,8 +236,9 @@ class Store:
             return None
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._connection(**({} if self.alone else READING)) as db:
+    def _reading(self, *, narrowed: bool = False) -> Iterator[Connection]:
+        options = {PAST_SQLALCHEMY: not narrowed} if self.alone else READING
+        with self._connection(**options) as db:
             yield db
 
     @contextmanager

@@ -6,11 +6,8 @@ from pathlib import Path
 
 from receiver.announcers.posting import post, read_secret_file
 from receiver.core.announcements import Announcement, NotDelivered
-from receiver.core.signatures import signature, signing_key
-from receiver.core.times import stamp
-
-TYPE = "io.retrain-receiver.{}.v1"
-CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+from receiver.core.cloud_events import CONTENT_TYPE, cloud_event
+from receiver.core.signatures import signed_headers, signing_key
 
 
 class WebhookAnnouncer:
@@ -33,36 +30,32 @@ class WebhookAnnouncer:
 
     def send(self, announcement: Announcement, now: datetime) -> None:
         """POST it, signed at this moment: whoever gets it may refuse old signatures."""
-        body = json.dumps(cloud_event(announcement, self._source)).encode()
+        body = json.dumps(event_of(announcement, self._source)).encode()
         try:
             key = signing_key(read_secret_file(self._secret_file))
         except ValueError as error:
             raise NotDelivered(f"{str(self._secret_file)!r} {error}") from None
-        seconds = int(now.timestamp())
         headers = {
             "Content-Type": CONTENT_TYPE,
-            "webhook-id": announcement.id,
-            "webhook-timestamp": str(seconds),
-            "webhook-signature": signature(key, announcement.id, seconds, body),
+            **signed_headers(key, announcement.id, now, body),
         }
         url = self._url or read_secret_file(self._url_file)
         post(url, body, headers, ca_file=self._ca_file)
 
 
-def cloud_event(announcement: Announcement, source: str) -> dict[str, object]:
+def event_of(announcement: Announcement, source: str) -> dict[str, object]:
     """An announcement in CloudEvents' JSON format."""
-    return {
-        "specversion": "1.0",
-        "id": announcement.id,
-        "source": source,
-        "type": TYPE.format(announcement.kind.value),
-        "subject": announcement.model,
-        "time": stamp(announcement.at),
-        "datacontenttype": "application/json",
-        "data": {
-            "kind": announcement.kind.value,
+    kind = announcement.kind.value
+    return cloud_event(
+        event_id=announcement.id,
+        source=source,
+        kind=kind,
+        subject=announcement.model,
+        at=announcement.at,
+        data={
+            "kind": kind,
             "model": announcement.model,
             "policy": announcement.policy,
             **announcement.data,
         },
-    }
+    )

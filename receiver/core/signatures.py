@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from datetime import datetime
 
 PREFIX = "whsec_"
 SHORTEST_KEY, LONGEST_KEY = 24, 64
@@ -29,3 +30,13 @@ def signature(key: bytes, message_id: str, seconds: int, body: bytes) -> str:
     signed = f"{message_id}.{seconds}.".encode() + body
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def signed_headers(key: bytes, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """The headers of a message that is signed at this moment: old ones may be turned away."""
+    seconds = int(now.timestamp())
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": signature(key, message_id, seconds, body),
+    }

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from receiver.announcers.slack import LONGEST_TEXT, escaped, message
-from receiver.announcers.webhook import cloud_event
+from receiver.announcers.webhook import event_of
 from receiver.core.announcements import (
     WAITS,
     Announcement,
@@ -101,7 +101,7 @@ def test_a_weak_secret_is_refused_with_its_cure(secret):
 
 def test_a_cloud_event_has_what_the_specification_requires():
     """Its id is the one that the receiver knows repeats by."""
-    event = cloud_event(TOLD, "https://retrain.example")
+    event = event_of(TOLD, "https://retrain.example")
 
     assert event["specversion"] == "1.0"
     assert (event["id"], event["source"]) == (TOLD.id, "https://retrain.example")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.reports import Report
-from receiver.core.runs import Absent, Look, NotSeen, Run, RunState, RunStatus
+from receiver.core.runs import Absent, Look, NotSeen, Repeatable, Run, RunState, RunStatus
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -50,6 +50,7 @@ class FakeTarget:
         looks: How often `find` was called.
         polls: How often `poll` was called.
         lists_nothing: The listing is broken: it shows no run at all, and is seen to.
+        promises: It lists nothing, but starts one run only for a dispatch, however often asked.
 
     """
 
@@ -64,6 +65,7 @@ class FakeTarget:
         self.looks = 0
         self.listed = True
         self.lists_nothing = False
+        self.promises = False
         self.note = ""
         self.find_fails: DispatchError | None = None
         self.states: dict[str, RunState] = {}
@@ -77,6 +79,8 @@ class FakeTarget:
 
     def begin(self, dispatch: Dispatch) -> Run:
         """The run really starts."""
+        if self.promises and dispatch.id in self.starts:
+            return self.run_of(dispatch)
         self.starts.append(dispatch.id)
         self.states.setdefault(dispatch.id, RunState.RUNNING)
         return self.run_of(dispatch)
@@ -85,6 +89,8 @@ class FakeTarget:
         self.looks += 1
         if self.find_fails is not None:
             raise self.find_fails
+        if self.promises:
+            return Repeatable()
         if self.lists_nothing:
             return NotSeen("the listing shows no run at all")
         return self.run_of(dispatch) if self.listed and dispatch.id in self.starts else Absent()

@@ -240,6 +240,17 @@ def least_window(kind: TargetKind, status_code: int | None) -> timedelta:
     return AFTER_SERVER_ERROR.get(kind, timedelta(0)) if failed else timedelta(0)
 
 
+SHOW_IDS = "let the workflow show inputs.dispatch_id in its run-name"
+ID_NEVER_SEEN: Mapping[TargetKind, str] = {
+    TargetKind.HTTP: "no run was ever seen at an address made of run.id and run.url"
+}
+
+
+def why_never_shown(kind: TargetKind) -> str:
+    """What to mend where no run was ever found by its dispatch's id."""
+    return ID_NEVER_SEEN.get(kind, SHOW_IDS)
+
+
 LOOKS = tuple(timedelta(seconds=s) for s in (1, 2, 4, 8, 16))
 LATER_LOOKS = timedelta(seconds=30)
 

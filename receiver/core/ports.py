@@ -48,7 +48,8 @@ class Dispatcher(Protocol):
         """The run that carries this dispatch's id, of any attempt in doubt, or that none was seen.
 
         `Absent` only if the target's listing was read to its end, does not hold it, and was seen
-        to work: an empty answer alone is what a broken listing gives as well.
+        to work: an empty answer alone is what a broken listing gives as well. `Repeatable` only
+        if the target promised to start no second run for the same dispatch.
         """
 
     def start(self, dispatch: Dispatch) -> Run:

@@ -49,7 +49,15 @@ class NotSeen:
     why: str
 
 
-Look: TypeAlias = Run | Absent | NotSeen
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """Nobody can tell whether the run exists, but the target promises to start no second one.
+
+    To ask again is safe, and the answer then names the run, whichever attempt started it.
+    """
+
+
+Look: TypeAlias = Run | Absent | NotSeen | Repeatable
 """What a look for a dispatch's run can tell."""
 
 

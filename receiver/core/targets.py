@@ -11,6 +11,7 @@ class TargetKind(StrEnum):
     GITHUB = "github"
     KFP = "kfp"
     KFP_LOCAL = "kfp_local"
+    HTTP = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Target:
     Attributes:
         name: Unique in the file.
         place: Where runs are started (`repository`, `workflow`, `ref`, `base_url`; `endpoint`,
-            `pipeline`, `experiment`, `namespace`). Values are templates over identity labels.
+            `pipeline`, `experiment`, `namespace`; `base_url` and the rest of an `HttpApi`).
+            Values are templates over identity labels.
         inputs: The run's inputs or parameters: name to template over the identity labels,
             `{value}` and `{alertname}`.
 
@@ -37,7 +39,11 @@ class Target:
         return address_of(self.kind, self.place)
 
 
-ADDRESSES = {TargetKind.GITHUB: ("base_url", "repository"), TargetKind.KFP: ("endpoint",)}
+ADDRESSES = {
+    TargetKind.GITHUB: ("base_url", "repository"),
+    TargetKind.KFP: ("endpoint",),
+    TargetKind.HTTP: ("base_url",),
+}
 """The parts of a place that say who is asked; local pipelines need no credential."""
 
 

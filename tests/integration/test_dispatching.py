@@ -156,6 +156,38 @@ def test_an_operator_who_looked_decides_where_the_listing_proves_nothing(history
     assert len(history.target.starts) == 1
 
 
+def test_what_a_target_promises_not_to_start_twice_is_asked_again(history):
+    """Nobody can look the run up; the second answer names the one that the first started."""
+    history.target.accidents = [accepted_then_cut]
+    history.target.promises = True
+    history.deliver(alert())
+    history.wait(history.target.lookup_window - MINUTE, step=timedelta(seconds=10))
+    assert history.target.asked == 1
+
+    history.wait(2 * MINUTE)
+
+    assert history.target.asked == 2
+    assert len(history.target.starts) == 1
+    assert history.states() == [DispatchState.RUNNING]
+    (row,) = history.dispatches()
+    assert row.run_id == f"run-{history.target.starts[0]}"
+
+
+def test_a_promise_is_not_relied_upon_for_ever(history):
+    """Three attempts without a clear answer, and a human looks: the run may be there."""
+    history.target.accidents = [accepted_then_cut] * 9
+    history.target.promises = True
+    history.deliver(alert())
+
+    history.wait(timedelta(hours=2))
+
+    assert history.target.asked == 3
+    assert len(history.target.starts) == 1
+    (row,) = history.dispatches()
+    assert row.state == "parked"
+    assert "3 attempts got no clear answer, and a run may exist" in row.detail
+
+
 def test_absence_where_no_id_was_ever_seen_is_parked(history):
     """A workflow without run-name hides its runs: a human looks, nothing is sent again."""
     history.target.always_shows_id = False

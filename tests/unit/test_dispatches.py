@@ -15,6 +15,7 @@ from receiver.core.dispatches import (
     next_attempt,
     next_look,
     waited_for_send,
+    why_never_shown,
 )
 from receiver.core.targets import TargetKind
 from tests.fakes import NOON
@@ -109,3 +110,9 @@ def test_a_doubt_is_looked_into_at_the_latest_when_its_window_ends(looks, left, 
 def test_only_a_5xx_of_kfp_makes_the_window_longer(kind, status_code, window):
     """Its row comes after its workflow; elsewhere the target's own window counts."""
     assert least_window(kind, status_code) == window * SECOND
+
+
+def test_where_no_id_was_ever_seen_the_cure_is_the_targets_own():
+    """A workflow shows it in its name; elsewhere an address may be wrong."""
+    assert "run-name" in why_never_shown(TargetKind.GITHUB)
+    assert "run.url" in why_never_shown(TargetKind.HTTP)

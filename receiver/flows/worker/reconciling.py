@@ -11,10 +11,11 @@ from receiver.core.dispatches import (
     Mover,
     least_window,
     next_look,
+    why_never_shown,
 )
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock, Dispatcher
-from receiver.core.runs import Look, NotSeen, Run
+from receiver.core.runs import Look, NotSeen, Repeatable, Run
 from receiver.flows.transitions import LEASE, doubted, park_moved, place_of, running, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store, Tx
@@ -139,12 +140,16 @@ def _after_window(
     provable = dispatcher.always_shows_id or unit.tx.shows_ids(place_of(dispatch))
     if isinstance(look, DispatchError):
         why = f"the run may exist, and it can't be looked up: {look}"
+    elif isinstance(look, Repeatable) and dispatch.absences + 1 < MAX_ATTEMPTS:
+        return _repeated(unit, dispatch)
+    elif isinstance(look, Repeatable):
+        why = f"{MAX_ATTEMPTS} attempts got no clear answer, and a run may exist"
     elif dispatch.accepted:
         why = "the target said yes, but no run carries the dispatch id"
     elif not provable:
         why = (
             "no run carries the dispatch id, but no run ever showed one here, so it may still "
-            "exist; let the workflow show inputs.dispatch_id in its run-name"
+            f"exist; {why_never_shown(dispatch.kind)}"
         )
     elif isinstance(look, NotSeen):
         why = f"no run with the dispatch id was seen, but it may exist: {look.why}"
@@ -153,6 +158,12 @@ def _after_window(
     else:
         return _again(unit, dispatch, "it is made again")
     return replace(dispatch, state=DispatchState.PARKED, ended_at=unit.now, detail=why)
+
+
+def _repeated(unit: UnitOfWork, dispatch: Dispatch) -> Dispatch:
+    again = _again(unit, dispatch, "")
+    why = "it is made again, for the target promises to start no second run"
+    return replace(again, detail=f"attempt {dispatch.attempt} got no clear answer: {why}")
 
 
 def _again(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:

@@ -45,6 +45,7 @@ from receiver.web.service import Loaded, Service
 
 if TYPE_CHECKING:
     from receiver.dispatchers.github_tokens import App, TokenPath
+    from receiver.dispatchers.http_client import HttpAccess
     from receiver.sources.fetching import Upstream
 
 LOCAL_PYTHON = Path(".venv-kfp/bin/python")
@@ -296,6 +297,14 @@ def build_dispatcher(settings: TargetSettings, runs: Path) -> Dispatcher:
             lookup_window=settings.lookup_window,
             run_timeout=settings.run_timeout,
         )
+    if settings.target.kind is TargetKind.HTTP:
+        from receiver.dispatchers.http import HttpDispatcher  # noqa: PLC0415
+
+        return HttpDispatcher(
+            _access(settings),
+            lookup_window=settings.lookup_window,
+            run_timeout=settings.run_timeout,
+        )
     from receiver.dispatchers.kfp_local import KfpLocalDispatcher  # noqa: PLC0415
 
     return KfpLocalDispatcher(
@@ -314,6 +323,8 @@ def check_target(settings: TargetSettings, place: Mapping[str, str]) -> str:
         return checks.check_github(place, _credentials(settings), settings.ca_file)
     if settings.target.kind is TargetKind.KFP:
         return checks.check_kfp(place, settings.token_file, settings.ca_file)
+    if settings.target.kind is TargetKind.HTTP:
+        return checks.check_http(place, _access(settings))
     return checks.check_local(place, settings.python or LOCAL_PYTHON)
 
 
@@ -325,6 +336,18 @@ def _github(settings: TargetSettings) -> Dispatcher:
         ca_file=settings.ca_file,
         lookup_window=settings.lookup_window,
         run_timeout=settings.run_timeout,
+    )
+
+
+def _access(settings: TargetSettings) -> "HttpAccess":
+    from receiver.dispatchers.http_client import HttpAccess  # noqa: PLC0415
+
+    return HttpAccess(
+        token_file=settings.token_file,
+        username=settings.username,
+        password_file=settings.password_file,
+        secret_file=settings.secret_file,
+        ca_file=settings.ca_file,
     )
 
 

@@ -117,13 +117,14 @@ def source_warnings(settings: SourcesSettings | None) -> Iterator[str]:
                 f"two polls of {one.name} ({show_duration(one.poll)}), so that one lost answer "
                 f"holds every model; write {show_duration(2 * one.poll)} or more"
             )
-        if one.peer.has_secret and _in_the_open(one.peer.url):
+        if one.peer.has_secret and in_the_open(one.peer.url):
             yield f"{place}.url: the secret is sent over http; write https://"
     asked = settings.prometheus
-    if asked is not None and asked.has_secret and _in_the_open(asked.url):
+    if asked is not None and asked.has_secret and in_the_open(asked.url):
         yield "sources.prometheus.url: the secret is sent over http; write https://"
 
 
-def _in_the_open(url: str) -> bool:
+def in_the_open(url: str) -> bool:
+    """Whether what is sent there can be read on the way."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")

@@ -15,6 +15,7 @@ from receiver.config.files import (
     read_certificate,
     read_private_key,
 )
+from receiver.config.http_targets import check_http, unknown_fields
 from receiver.config.restraint_checks import check_budgets
 from receiver.config.sections import (
     LOCAL,
@@ -155,24 +156,36 @@ def _check_proxy(proxy: ProxySection) -> Iterator[Complaint]:
 
 
 def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator[Complaint]:
-    kinds = [kind for kind in ("github", "kfp") if kind in target.model_fields_set]
+    sections = {"github": target.github, "kfp": target.kfp, "http": target.http}
+    kinds = [kind for kind in sections if kind in target.model_fields_set]
     if not kinds:
-        yield Complaint(place, "has neither github nor kfp; write one of them")
-    if len(kinds) > 1 and target.github and target.kfp:
-        yield Complaint(place, "has both github and kfp; make two targets of them")
-    for kind, section in (("github", target.github), ("kfp", target.kfp)):
-        for setting in FollowingSection.model_fields:
-            if section and getattr(section, setting) and getattr(target, setting):
-                yield Complaint((*place, setting), f"is also in {kind}; keep one of them")
-        if section and section.ca_file:
-            path = in_folder(folder, section.ca_file)
-            yield from _tried((*place, kind, "ca_file"), read_certificate, path)
+        yield Complaint(place, "has none of github, kfp and http; write one of them")
+    if len(kinds) > 1 and all(sections[kind] for kind in kinds):
+        said = f"both {kinds[0]} and {kinds[1]}; make two targets of them"
+        yield Complaint(place, f"has {'all kinds; keep one of them' if kinds[2:] else said}")
+    for kind, section in sections.items():
+        if section is not None:
+            yield from _check_following(place, target, kind, section, folder)
     if target.ca_file:
         yield from _tried((*place, "ca_file"), read_certificate, in_folder(folder, target.ca_file))
     if target.github is not None:
         yield from _check_github((*place, "github"), target.github, folder)
     if target.kfp is not None:
         yield from _check_kfp((*place, "kfp"), target.kfp, folder)
+    if target.http is not None:
+        yield from check_http((*place, "http"), target.http, folder)
+
+
+def _check_following(
+    place: Place, target: TargetSection, kind: str, section: FollowingSection, folder: Path
+) -> Iterator[Complaint]:
+    """What may stand beside a kind or within it, but not both."""
+    for setting in FollowingSection.model_fields:
+        if getattr(section, setting) and getattr(target, setting):
+            yield Complaint((*place, setting), f"is also in {kind}; keep one of them")
+    if section.ca_file:
+        path = in_folder(folder, section.ca_file)
+        yield from _tried((*place, kind, "ca_file"), read_certificate, path)
 
 
 def _check_github(place: Place, github: GithubSection, folder: Path) -> Iterator[Complaint]:
@@ -296,6 +309,8 @@ def _check_fields(policy: PolicySection, target: TargetSection) -> Iterator[Comp
             yield from _unknown((*place, "kfp", "parameters", name), template, known, policy)
         if kfp.namespace is not None:
             yield from _unknown((*place, "kfp", "namespace"), kfp.namespace, labels, policy)
+    if target.http is not None:
+        yield from unknown_fields((*place, "http"), target.http, policy.model.labels, policy.name)
 
 
 def _unknown(

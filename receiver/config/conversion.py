@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,12 +12,14 @@ from receiver.config.asking import source_hints, source_warnings, sources_of
 from receiver.config.checks import is_package
 from receiver.config.fields import compile_pattern
 from receiver.config.files import in_folder
+from receiver.config.http_targets import http_target
 from receiver.config.restraint_values import cost_of, limits_of, storm_of, window_of
 from receiver.config.sections import (
     LOCAL,
     AuthSection,
     FileSection,
     GithubSection,
+    HttpSection,
     KfpSection,
     PolicySection,
     ProxySection,
@@ -53,6 +56,7 @@ LOOKUP_WINDOWS = {
     TargetKind.GITHUB: timedelta(seconds=300),
     TargetKind.KFP: timedelta(seconds=180),
     TargetKind.KFP_LOCAL: timedelta(seconds=30),
+    TargetKind.HTTP: timedelta(seconds=180),
 }
 """Longer than a target's listing was seen to lag behind a start."""
 
@@ -63,7 +67,8 @@ def convert(
     """Make the configuration of a file without problems."""
     folder = path.parent
     targets = {
-        name: _target(name, section, folder, environment) for name, section in file.targets.items()
+        name: _target(name, section, folder, environment, file.server.external_url)
+        for name, section in file.targets.items()
     }
     policies = tuple(_policy(section, file.budget) for section in file.policies)
     auth = None if file.auth is None else _auth(file.auth, folder)
@@ -112,7 +117,7 @@ def _text(file: FileSection, targets: Mapping[str, TargetSettings]) -> str:
         data["storage"].setdefault("url", DEFAULT_URL)
     for name, settings in targets.items():
         section = data["targets"][name]
-        kind = "github" if "github" in section else "kfp"
+        kind = next(kind for kind in ("github", "kfp", "http") if kind in section)
         beside = {key: value for key, value in section.items() if key != kind}
         spans = {
             "lookup_window": format_duration(settings.lookup_window),
@@ -164,11 +169,19 @@ def _token_file(section: TokenSection, folder: Path) -> TokenFile:
     return TokenFile(section.name, in_folder(folder, section.token_file), tenant)
 
 
-def _target(name: str, section: TargetSection, folder: Path, environment: Path) -> TargetSettings:
+def _target(
+    name: str,
+    section: TargetSection,
+    folder: Path,
+    environment: Path,
+    external_url: str | None,
+) -> TargetSettings:
     if section.github is not None:
         kind, part = TargetKind.GITHUB, section.github
         target = Target(name, kind, _github_place(part), part.inputs)
         return _settings(target, section, part, folder, app=_app(part, folder))
+    if section.http is not None:
+        return _http_settings(name, section, section.http, folder, external_url)
     if section.kfp is None:
         raise AssertionError("the checks let a target through that has no kind")
     local = section.kfp.endpoint == LOCAL
@@ -176,6 +189,19 @@ def _target(name: str, section: TargetSection, folder: Path, environment: Path) 
     target = Target(name, kind, _kfp_place(section.kfp, folder), section.kfp.parameters)
     python = _python(section.kfp, folder, environment) if local else None
     return _settings(target, section, section.kfp, folder, python=python)
+
+
+def _http_settings(
+    name: str, section: TargetSection, part: HttpSection, folder: Path, external_url: str | None
+) -> TargetSettings:
+    settings = _settings(http_target(name, part, external_url), section, part, folder)
+    basic, secret = part.basic, part.secret_file
+    return replace(
+        settings,
+        username=basic.username if basic else None,
+        password_file=in_folder(folder, basic.password_file) if basic else None,
+        secret_file=None if secret is None else in_folder(folder, secret),
+    )
 
 
 def _app(section: GithubSection, folder: Path) -> GithubApp | None:
@@ -191,7 +217,7 @@ def _app(section: GithubSection, folder: Path) -> GithubApp | None:
 def _settings(
     target: Target,
     section: TargetSection,
-    part: GithubSection | KfpSection,
+    part: GithubSection | KfpSection | HttpSection,
     folder: Path,
     *,
     app: GithubApp | None = None,

@@ -30,6 +30,14 @@ from receiver.config.fields import (
     WhenSilencedName,
     Workflow,
 )
+from receiver.config.http_fields import (
+    HttpBody,
+    HttpUrl,
+    Pointer,
+    PointerOrHeader,
+    RunIdTemplate,
+    Words,
+)
 from receiver.config.restraint_fields import (
     AllowedHours,
     Amount,
@@ -218,11 +226,56 @@ class KfpSection(FollowingSection):
     parameters: dict[str, Template] = {}
 
 
+class BasicSection(Section):
+    """A name and a password, as HTTP's Basic authentication has them."""
+
+    username: Literal = Field(examples=["retrain-receiver"])
+    password_file: Literal = Field(examples=["secrets/alertmanager"])
+
+
+class AnswerSection(Section):
+    """What the answer to the order says of the run."""
+
+    id: PointerOrHeader = Field(examples=["/id"])
+
+
+class RunSection(Section):
+    """How a run is called, and how it is asked for."""
+
+    id: RunIdTemplate | None = None
+    url: HttpUrl = Field(examples=["https://HOST/runs/{run_id}"])
+    state: Pointer = Field(examples=["/state"])
+    succeeded: Words = Field(examples=["[success]"])
+    failed: Words = Field(examples=["[failed]"])
+    cancelled: Words = []
+    running: Words = []
+    message: Pointer | None = None
+    link: HttpUrl | None = None
+
+
+class HttpSection(FollowingSection):
+    """Any HTTP API that starts runs and shows them."""
+
+    url: HttpUrl = Field(examples=["https://HOST/runs"])
+    token_file: Literal | None = None
+    basic: BasicSection | None = None
+    secret_file: Literal | None = None
+    inputs: dict[str, Template] = {}
+    body: HttpBody | None = None
+    idempotent: bool = False
+    answer: AnswerSection | None = None
+    run: RunSection = Field(
+        examples=["{url: 'https://HOST/{run_id}', state: /state, succeeded: [ok], failed: [bad]}"]
+    )
+    check_url: HttpUrl | None = None
+
+
 class TargetSection(FollowingSection):
     """What retrains a model: exactly one kind."""
 
     github: GithubSection | None = None
     kfp: KfpSection | None = None
+    http: HttpSection | None = None
 
 
 class ModelSection(Section):
@@ -325,13 +378,6 @@ class AnnouncementSection(Section):
     slack: SlackSection | None = None
     about: list[KindName] | None = None
     policies: list[str] | None = None
-
-
-class BasicSection(Section):
-    """A name and a password, as HTTP's Basic authentication has them."""
-
-    username: Literal = Field(examples=["retrain-receiver"])
-    password_file: Literal = Field(examples=["secrets/alertmanager"])
 
 
 class PrometheusSection(Section):

@@ -105,6 +105,8 @@ class TargetSettings:
         app: A GitHub App instead of a token.
         ca_file: Certificates to trust instead of the system's.
         python: For local pipelines: the interpreter that has the kfp SDK, None if none was found.
+        username: For Basic authentication at an HTTP API, with `password_file`.
+        secret_file: What orders to an HTTP API are signed with; None if they are not.
 
     """
 
@@ -115,6 +117,14 @@ class TargetSettings:
     app: GithubApp | None = None
     ca_file: Path | None = None
     python: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    secret_file: Path | None = None
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether something secret is sent with each request."""
+        return self.token_file is not None or self.password_file is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from receiver.config.asking import in_the_open
 from receiver.config.churning import what_happens
 from receiver.config.complaints import show_place
 from receiver.config.files import SHORTEST_TOKEN
 from receiver.config.values import Role, SubscriberSettings, TargetSettings, TokenFile
 from receiver.core.containment import all_implied
 from receiver.core.durations import show_duration
+from receiver.core.http_api import HttpApi
 from receiver.core.matchers import Matcher
 from receiver.core.policies import APPROVAL_EXPIRY, Policy, template_parts
 from receiver.core.targets import TargetKind
@@ -42,6 +44,7 @@ HOSTILE = (*CODE, "a b\n", UPWARDS)
 SAFE_WINDOWS = {
     TargetKind.GITHUB: timedelta(seconds=120),
     TargetKind.KFP: timedelta(seconds=30),
+    TargetKind.HTTP: timedelta(seconds=30),
 }
 """Shorter look-up windows were seen to be outrun by a target's listing."""
 
@@ -140,6 +143,7 @@ def _of_target(
             "lists a run, which would then be started twice"
         )
     yield from _of_github(settings)
+    yield from _of_http(settings)
     if with_files and target.kind is TargetKind.KFP_LOCAL and settings.python is None:
         yield "no .venv-kfp was found, so no run can start; set python or run 'make demo' once"
 
@@ -160,6 +164,28 @@ def _of_github(settings: TargetSettings) -> Iterator[str]:
         yield (
             f"inputs has {len(target.inputs)} entries, and with our dispatch_id an Enterprise "
             f"Server before 3.20 takes {INPUTS_BEFORE}; remove some"
+        )
+
+
+def _of_http(settings: TargetSettings) -> Iterator[str]:
+    """What of an HTTP API can be overheard, and what can't be looked up there."""
+    if settings.target.kind is not TargetKind.HTTP:
+        return
+    api, base_url = HttpApi.of(settings.target), settings.target.place["base_url"]
+    if settings.has_secret and in_the_open(base_url):
+        yield "the credential is sent over http; write https://"
+    if api.idempotent:
+        return
+    if api.run_id is None:
+        yield (
+            "a POST whose answer is lost can't be looked up, and parks its dispatch: choose the "
+            "run's id (run.id), or write idempotent: true if the target starts one run only for "
+            "an Idempotency-Key"
+        )
+    elif api.check_url is None:
+        yield (
+            "there is no check_url, so a 404 about a run proves nothing: a POST whose answer is "
+            "lost may park its dispatch"
         )
 
 
@@ -201,6 +227,8 @@ def _secret_files(
     for name, settings in targets.items():
         if settings.target.kind is not TargetKind.KFP_LOCAL:  # which ignores it
             yield show_place(("targets", name)), settings.token_file
+        yield show_place(("targets", name)), settings.password_file
+        yield show_place(("targets", name)), settings.secret_file
     for number, told in enumerate(subscribers):
         yield show_place(("announcements", number)), told.url_file
         yield show_place(("announcements", number)), told.secret_file

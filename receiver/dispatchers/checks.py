@@ -10,16 +10,19 @@ from typing import Any
 from urllib.parse import quote
 
 from receiver.core.dispatches import Failure
+from receiver.core.http_api import HttpApi
 from receiver.core.policies import shown
 from receiver.dispatchers.github_answers import GithubAnswer, error, moved_error, read_error
 from receiver.dispatchers.github_client import GithubClient
 from receiver.dispatchers.github_moves import moved_to
 from receiver.dispatchers.github_requests import GithubRequest
 from receiver.dispatchers.github_tokens import App, TokenPath
+from receiver.dispatchers.http_client import HttpAccess, HttpClient
 from receiver.dispatchers.kfp_api import KfpApi
 from receiver.dispatchers.kfp_local import CURE
 from receiver.dispatchers.pipelines import is_package, package, read_package, refusal
 from receiver.http import NoAnswer
+from receiver.secret_files import BadFile
 
 PATIENCE = timedelta(seconds=20)
 SLOW_IMPORT = 60
@@ -79,6 +82,22 @@ def check_kfp(place: Mapping[str, str], token_file: Path | None, ca_file: Path |
 
 def _caches(version: Mapping[str, Any]) -> bool:
     return package([version.get("pipeline_spec")], "the server does not show it").caches
+
+
+def check_http(place: Mapping[str, str], access: HttpAccess) -> str:
+    """Read `check_url`, and sign nothing. Raises `DispatchError` that says what to mend."""
+    api = HttpApi.at(place)
+    try:
+        access.signature("check", b"")
+    except BadFile as problem:
+        raise refusal(str(problem)) from problem
+    if api.check_url is None:
+        return (
+            f"{place['base_url']} was not asked, for nothing says what shows that it is well: "
+            "write its check_url"
+        )
+    url = HttpClient(access, PATIENCE).check(api, place)
+    return f"{url} answers; that a run may be started only a run shows"
 
 
 def check_local(place: Mapping[str, str], python: Path) -> str:

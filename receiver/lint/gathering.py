@@ -7,7 +7,6 @@ from typing import Any
 
 from receiver.config import Config, ConfigError, load_config
 from receiver.core.policies import fill
-from receiver.core.targets import TargetKind
 from receiver.dispatchers.pipelines import is_package
 from receiver.lint.alertmanager_files import AlertmanagerFile, read_alertmanager
 from receiver.lint.chain import Chain
@@ -127,7 +126,7 @@ def _packages(config: Config) -> list[Path]:
     places = (
         fill(settings.target.place["pipeline"], {})
         for settings in config.targets.values()
-        if settings.target.kind is not TargetKind.GITHUB
+        if "pipeline" in settings.target.place
     )
     return [Path(place) for place in places if is_package(place) and Path(place).is_file()]
 

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from receiver.core.policies import Policy, fill, template_parts
-from receiver.core.targets import Target, TargetKind
+from receiver.core.targets import Target
 from receiver.lint.chain import Chain
 from receiver.lint.documents import Document, Path_, mapping, truth
 from receiver.lint.findings import CheckId, Finding, Severity, listed
@@ -38,7 +38,7 @@ def _targets(chain: Chain, document: Document) -> list[Target]:
     known = [
         settings.target
         for settings in chain.config.targets.values()
-        if settings.target.kind is not TargetKind.GITHUB
+        if "pipeline" in settings.target.place
     ]
     name = PurePath(document.name).name
     named = [

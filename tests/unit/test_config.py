@@ -329,8 +329,11 @@ relative paths start at the configuration's folder"""
         ),
         # Targets.
         ("targets: {a b: {kfp: {pipeline: retrain.yaml}}}", "targets['a b']: 'a b' is not a name"),
-        ("targets: {t: {}}", "targets.t: has neither github nor kfp; write one of them"),
-        ("targets: {t: {kfp: }}", "targets.t: has neither github nor kfp; write one of them"),
+        ("targets: {t: {}}", "targets.t: has none of github, kfp and http; write one of them"),
+        (
+            "targets: {t: {kfp: }}",
+            "targets.t: has none of github, kfp and http; write one of them",
+        ),
         ("targets: {t: 5}", "targets.t: 5 is not a mapping"),
         (
             f"targets: {{t: {{{GITHUB}}}, kfp: {{pipeline: x}}}}}}",

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from receiver.config import Role, TargetSettings
 from receiver.core.target_health import LOCKED_OUT, TargetRecord, TargetStanding, cure
-from receiver.secret_files import BadFile, read_key, read_token
+from receiver.secret_files import BadFile, read_key, read_secret, read_token
 from receiver.store.views.view import View
 from receiver.web.auth import require
 from receiver.web.params import only
@@ -88,6 +88,8 @@ def credential_problem(settings: TargetSettings, record: TargetRecord) -> str | 
             read_token(settings.token_file)
         if settings.app is not None:
             read_key(settings.app.private_key_file)
+        for path in filter(None, (settings.password_file, settings.secret_file)):
+            read_secret(path)
     except BadFile as problem:
         return str(problem)
     return record.error if record.status_code in LOCKED_OUT else None

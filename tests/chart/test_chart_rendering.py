@@ -422,3 +422,32 @@ def test_subscribers_can_be_reached_through_the_network_policy(values, reachable
 
     ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
     assert (443 in ports) is reachable
+
+
+BRIDGES = """
+networkPolicy: {enabled: true}
+config:
+  targets:
+    argo: {http: {url: "https://argo-server.argo.svc:2746/api/v1/workflows/training/submit"}}
+    airflow: {http: {url: "http://airflow/api/v1/dags/{user_id}/dagRuns"}}
+    other: {http: {url: "HTTPS://argo-server.argo.svc:2746/api/v1/workflows/other/submit"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "opened"),
+    [
+        (BRIDGES, {80, 2746}),
+        (BRIDGES.replace(":2746", ""), {80, 443}),
+        (BRIDGES.replace("true}", "true, egress: {http: {ports: [{port: 1}]}}}"), {1}),
+        (BRIDGES.replace("true}", "true, egress: {http: null}}"), set()),
+        (SILENT, set()),
+    ],
+)
+def test_http_targets_can_be_reached_through_the_network_policy(values, opened):
+    """At the ports of their addresses, each once, and at no other."""
+    (policy,) = of_kind(rendered("helm4", values=values), "NetworkPolicy")
+
+    ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert sorted(set(ports) - {53}) == sorted(opened)
+    assert len(ports) == len(opened) + 2

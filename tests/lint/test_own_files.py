@@ -171,3 +171,15 @@ groups:
         CheckId.NO_ALERT_ARRIVES,
         CheckId.ALERT_GOES_ELSEWHERE,
     }
+
+
+@pytest.mark.parametrize("name", ["airflow-2", "airflow-3", "argo-workflows"])
+def test_http_targets(name):
+    """A target without a pipeline or a workflow has nothing of either to be compared with."""
+    sources = Sources(
+        config=EXAMPLES / "http" / f"{name}.yaml",
+        rules=[RULES],
+        packages=[EXAMPLES / "pipelines" / "retrain.yaml"],
+    )
+
+    assert wrong(sources) == []

@@ -30,7 +30,7 @@ LONGEST_WAIT = timedelta(hours=1)
 
 CURES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "give `token_file` or `basic` a credential that is valid",
-    HTTPStatus.FORBIDDEN: "let the credential start and read runs",
+    HTTPStatus.FORBIDDEN: "give a credential that is valid and may start and read runs",
     HTTPStatus.NOT_FOUND: "check the target's `url`",
     HTTPStatus.METHOD_NOT_ALLOWED: "check the target's `url`: it takes no POST",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "write the target's `body`: it takes no CloudEvents",

@@ -1,5 +1,6 @@
 """Moves a dispatch to another state: checked, stored, carried to its model, logged, counted."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,10 @@ from receiver.telemetry import log, transitions
 
 LEASE = timedelta(minutes=3)
 """Longer than any call of a dispatcher, which promises to end within two and a half minutes."""
+
+
+LONGEST_PLACE = 2000
+"""PostgreSQL indexes no text of more than 2,704 bytes; an HTTP API's description may be longer."""
 
 
 def running(unit: UnitOfWork, dispatch: Dispatch, run: Run, why: str) -> Dispatch:
@@ -102,6 +107,9 @@ def save_moved(
 
 
 def place_of(dispatch: Dispatch) -> str:
-    """A name for where a dispatch goes, credentials aside."""
+    """A name for where a dispatch goes, credentials aside; short enough to be a key."""
     place: Mapping[str, str] = dispatch.place
-    return json.dumps({"kind": dispatch.kind.value, **place}, sort_keys=True)
+    text = json.dumps({"kind": dispatch.kind.value, **place}, sort_keys=True)
+    if len(text) <= LONGEST_PLACE:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

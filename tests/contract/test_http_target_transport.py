@@ -176,7 +176,7 @@ def test_basic_authentication_lets_us_in(tmp_path):
         error = failure_of(dispatcher(**access).start, order(target, id="0" * 26))
 
     assert "'not Basic [secret] alias [secret]'" in str(error)
-    assert "let the credential start and read runs" in str(error)
+    assert "a credential that is valid and may start and read runs" in str(error)
 
 
 def test_a_rotated_token_is_taken_up(tmp_path):

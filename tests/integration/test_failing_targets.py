@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from receiver.config import TargetSettings
 from receiver.core.announcements import Kind, Subscriber
 from receiver.core.dispatches import DispatchError, DispatchState, Failure
 from receiver.core.models import ModelState
 from receiver.core.target_health import QUIET, TargetRecord, TargetStanding, TargetState, cure
-from receiver.core.targets import TargetKind
+from receiver.core.targets import Target, TargetKind
 from receiver.gauges import StoreGauges
+from receiver.web.targets import credential_problem
 from tests.examples import alert, resolved
 from tests.fakes import (
     NOON,
@@ -276,6 +278,18 @@ class TestTargets:
             secret.unlink()
 
             assert "can't read" in target(peer)["credential"]
+
+    @pytest.mark.parametrize("setting", ["password_file", "secret_file"])
+    def test_neither_is_a_password_or_a_signing_secret(self, tmp_path, setting):
+        """An HTTP target may have these instead of a token, or beside it."""
+        target = Target("api", TargetKind.HTTP, {}, {})
+        path = tmp_path / "secret"
+        path.write_text("abc")
+        settings = TargetSettings(target, HOUR, HOUR, **{setting: path})
+        assert credential_problem(settings, TargetRecord("api")) is None
+        path.unlink()
+
+        assert "can't read" in credential_problem(settings, TargetRecord("api"))
 
     def test_what_nobody_waits_for_is_not_said_to_fail(self, history, peer):
         """It was not asked since: it may be well again."""

@@ -199,6 +199,11 @@ class Dispatch:
     missing_since: datetime | None = None
     failing_since: datetime | None = None
 
+    @property
+    def open_doubts(self) -> int:
+        """How many attempts may have started a run, and nobody proved that they did not."""
+        return len(self.in_doubt) - self.absences
+
 
 def waited_for_send(dispatch: Dispatch) -> timedelta | None:
     """How long an order waited for its first attempt; None at a later one, or before any.

@@ -81,7 +81,7 @@ class HttpDispatcher:
             return self._started(order, self._post(order))
         except DispatchError as error:
             surely = error.failure is not Failure.REFUSED
-            if surely or not order.api.idempotent or len(dispatch.in_doubt) <= 1:
+            if surely or not order.api.idempotent or dispatch.open_doubts <= 1:
                 raise
             raise DispatchError(
                 f"{error}; an earlier attempt may have started the run",

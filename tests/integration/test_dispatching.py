@@ -173,6 +173,26 @@ def test_what_a_target_promises_not_to_start_twice_is_asked_again(history):
     assert row.run_id == f"run-{history.target.starts[0]}"
 
 
+def test_a_doubt_stays_open_until_the_promise_is_kept(history):
+    """The alert ended before the order was sent again: the first attempt may have started a run.
+
+    Nobody wants another, but what may go on holds its model, and its cooldown is not given back.
+    """
+    history.target.accidents = [accepted_then_cut]
+    history.target.promises = True
+    history.deliver(alert())
+    history.wait(history.target.lookup_window - MINUTE, step=timedelta(seconds=10))
+    history.deliver(resolved(ends_at=history.now()))
+
+    history.wait(10 * MINUTE)
+
+    assert history.target.asked == 1
+    (row,) = history.dispatches()
+    assert row.state == "parked"
+    assert "an earlier attempt may have started the run" in row.detail
+    assert history.reasons(alert(starts_at=history.now())) == ["cooldown"]
+
+
 def test_a_promise_is_not_relied_upon_for_ever(history):
     """Three attempts without a clear answer, and a human looks: the run may be there."""
     history.target.accidents = [accepted_then_cut] * 9

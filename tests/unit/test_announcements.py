@@ -1,7 +1,7 @@
 """Who is told what, how often it is tried, and how it is signed."""
 
 import base64
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,7 +15,7 @@ from receiver.core.announcements import (
     Subscriber,
     next_try,
 )
-from receiver.core.signatures import signature, signing_key
+from receiver.core.signatures import signature, signed_headers, signing_key
 from tests.fakes import NOON
 
 TOLD = Announcement(
@@ -139,3 +139,17 @@ def test_a_long_text_fits_slack():
 
 def _fields(announcement):
     return {name: getattr(announcement, name) for name in announcement.__slots__}
+
+
+def test_a_message_is_signed_at_this_moment():
+    """Standard Webhooks' own example; the id is the same each time it is sent."""
+    key = signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    now = datetime.fromtimestamp(1614265330, UTC)
+
+    headers = signed_headers(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", now, b'{"test": 2432232314}')
+
+    assert headers == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }

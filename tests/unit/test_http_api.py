@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.core.dispatches import Dispatch
@@ -90,6 +90,7 @@ def test_what_is_no_pointer_is_told_with_its_cure(pointer):
         parse_pointer(pointer)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -143,6 +144,8 @@ def test_an_order_knows_its_run_if_we_choose_the_id():
     assert HttpOrder(chosen, dispatch({})).run_id == "retrain-" + "0" * 26
     assert HttpOrder(API, dispatch({})).run_id is None
     assert HttpOrder(API, dispatch({})).link("x") is None
+    linked = HttpApi(**{**fields(API), "link": "https://page.example/{run_id}?of={model}"})
+    assert HttpOrder(linked, dispatch({})).link("a/b") == "https://page.example/a%2Fb?of=red.42"
 
 
 def fields(api):
@@ -218,6 +221,7 @@ def test_an_answer_names_its_run(where, headers, content, found):
     assert run_id_in(api, headers, content) == found
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_an_id_of_strangers_is_one_part_of_a_path(text):
     """It can be quoted, and read back."""

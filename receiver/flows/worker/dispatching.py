@@ -161,6 +161,13 @@ def _why_moved(unit: UnitOfWork, dispatch: Dispatch) -> str | None:
 
 
 def _supersede(unit: UnitOfWork, claimed: Dispatch, why: str) -> None:
+    """Send it no more. If an attempt may have started the run all the same, a human must look."""
+    if claimed.open_doubts:
+        detail = f"not asked again: {why}; an earlier attempt may have started the run"
+        parked = replace(claimed, state=DispatchState.PARKED, ended_at=unit.now, detail=detail)
+        if save_moved(unit, claimed, parked, Mover.SENDER):
+            unit.save()
+        return
     dispatch = replace(
         claimed, state=DispatchState.SUPERSEDED, ended_at=unit.now, detail=f"not sent: {why}"
     )

@@ -140,10 +140,10 @@ def _after_window(
     provable = dispatcher.always_shows_id or unit.tx.shows_ids(place_of(dispatch))
     if isinstance(look, DispatchError):
         why = f"the run may exist, and it can't be looked up: {look}"
-    elif isinstance(look, Repeatable) and dispatch.absences + 1 < MAX_ATTEMPTS:
+    elif isinstance(look, Repeatable) and len(dispatch.in_doubt) < MAX_ATTEMPTS:
         return _repeated(unit, dispatch)
     elif isinstance(look, Repeatable):
-        why = f"{MAX_ATTEMPTS} attempts got no clear answer, and a run may exist"
+        why = f"{len(dispatch.in_doubt)} attempts got no clear answer, and a run may exist"
     elif dispatch.accepted:
         why = "the target said yes, but no run carries the dispatch id"
     elif not provable:
@@ -161,9 +161,15 @@ def _after_window(
 
 
 def _repeated(unit: UnitOfWork, dispatch: Dispatch) -> Dispatch:
-    again = _again(unit, dispatch, "")
+    """The dispatch that is asked for again although its run may exist: the doubt stays open."""
     why = "it is made again, for the target promises to start no second run"
-    return replace(again, detail=f"attempt {dispatch.attempt} got no clear answer: {why}")
+    return replace(
+        dispatch,
+        state=DispatchState.PENDING,
+        overruled=False,
+        due_at=unit.now,
+        detail=f"attempt {dispatch.attempt} got no clear answer: {why}",
+    )
 
 
 def _again(unit: UnitOfWork, dispatch: Dispatch, why: str) -> Dispatch:

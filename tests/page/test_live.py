@@ -1,6 +1,7 @@
 """Live: what is decided shows itself; who comes back misses nothing; a shutdown is not held up."""
 
 import json
+import re
 import signal
 from contextlib import contextmanager
 from datetime import timedelta
@@ -255,3 +256,37 @@ def test_keys(live, tab):
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     assert page.locator("dialog[open]").count() == 0
+
+
+def test_local_time_stands_beside_utc(peer, tab):
+    """Every time is UTC with a relative word; the reader's own comes with JavaScript."""
+    place = f"{peer.url}/ui/models/forecast-eu"
+    far = tab(place, timezone_id="Asia/Kolkata")
+    plain = tab(place, timezone_id="Asia/Kolkata", java_script_enabled=False)
+
+    story = plain.locator("#story .at").first
+    assert re.fullmatch(
+        r"(\d\d \w+ )?\d\d:\d\d (\d+[dhms])+ ago", story.inner_text().replace("\n", " ")
+    )
+    utc, zoned = (
+        story.locator("time").inner_text(),
+        far.locator("#story .at time").first.inner_text(),
+    )
+    hours, minutes = map(int, utc[-5:].split(":"))
+    local = f"{(hours + 5 + (minutes + 30) // 60) % 24:02}:{(minutes + 30) % 60:02}"
+    assert zoned.startswith(utc)
+    assert zoned.endswith(f"{local} local)")
+    assert plain.locator(".local").count() == 0
+    assert "Asia/" in far.locator("#zone").inner_text()
+
+
+def test_local_time_stays_when_a_part_is_replaced(stage, tab):
+    """What is fetched anew has it, too."""
+    scene = stage()
+    scene.fires("42", 0.6)
+    page = tab(scene.peer.url, timezone_id="Asia/Kolkata")
+    page.get_by_text("Live", exact=True).wait_for()
+    scene.fires("43", 0.6)
+    page.locator(".card", has_text="43").wait_for()
+
+    assert page.locator(".card time").count() == page.locator(".card time .local").count() > 1

@@ -7,6 +7,30 @@ root.classList.add("js");
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
 const dialogOpen = () => document.querySelector("dialog[open]");
 
+// ---- the reader's own time beside each in UTC
+
+const DAY = { day: "2-digit", month: "short" };
+const MINUTES = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+function localise(part) {
+  for (const time of part.querySelectorAll("time[datetime]:not(:has(.local))")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.valueOf()) || moment.getTimezoneOffset() === 0) continue;
+    const isOtherDay = moment.getDate() !== moment.getUTCDate();
+    const isDated = isOtherDay || /[a-z]/i.test(time.textContent);
+    const local = (part.ownerDocument ?? part).createElement("span");
+    local.className = "local";
+    local.textContent = ` (${moment.toLocaleString("en-GB", { ...(isDated && DAY), ...MINUTES })} local)`;
+    time.append(local);
+  }
+}
+
+localise(document);
+if (new Date().getTimezoneOffset() !== 0) {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  document.getElementById("zone").textContent = `; local is ${timeZone}`;
+}
+
 // ---- fetching a page of ours as a document, whose scripts never run
 
 function fetchPage(url) {
@@ -31,6 +55,7 @@ async function openAct(link) {
     const form = response.querySelector(".act-form");
     if (!form) throw new Error("no form");
     form.classList.remove("panel");
+    localise(form);
     if (!form.elements.back) {
       const back = document.createElement("input");
       Object.assign(back, { type: "hidden", name: "back", value: location.pathname });
@@ -101,6 +126,7 @@ async function refresh() {
   if (dialogOpen()) return plan(AT_LEAST);
   try {
     const { response } = await fetchPage(location.href);
+    localise(response);
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = response.getElementById(part.id);
       if (fresh && !part.isEqualNode(fresh)) replace(part, fresh);

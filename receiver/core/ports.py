@@ -1,5 +1,6 @@
 """Ports: the interfaces that flows call: clock, dispatcher, announcer."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -77,3 +78,15 @@ class AlertSource(Protocol):
 
     def ask(self) -> Listing:
         """Everything of ours that fires there now. Ends within one and a half minutes."""
+
+
+class ValueSource(Protocol):
+    """Says what an expression was over time. Raises only `SourceDown`."""
+
+    def values(
+        self, expression: str, begin: datetime, end: datetime, step: timedelta, *, seconds: float
+    ) -> Sequence[tuple[datetime, float]]:
+        """Its numbers at each step that has one, oldest first. Ends within `seconds`.
+
+        Of several series those of the one that has the most.
+        """

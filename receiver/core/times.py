@@ -27,3 +27,14 @@ def clock_time(moment: datetime | None, now: datetime) -> str:
         return "an unknown time"
     form = "%H:%M UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC"
     return moment.strftime(form)
+
+
+def read_clock_time(text: str, now: datetime) -> datetime | None:
+    """Read what `clock_time` wrote then; None if it is something else. Seconds are lost."""
+    for form in ("%Y-%m-%d %H:%M UTC", "%H:%M UTC"):
+        try:
+            found = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        return found if "%Y" in form else datetime.combine(now.date(), found.timetz())
+    return None

@@ -44,9 +44,13 @@ class Upstream:
 
     def __call__(self, path: str) -> bytes:
         """Get it. Raises `SourceDown`."""
+        return self.within(path, seconds=SECONDS, largest=LARGEST)
+
+    def within(self, path: str, *, seconds: float, largest: int) -> bytes:
+        """Get it, if it comes so soon and is so small. Raises `SourceDown`."""
         request = http.Request("GET", self.url + path, credentials=self._credentials())
         try:
-            answer = self.client(self.ca_file).send(request, seconds=SECONDS, largest=LARGEST)
+            answer = self.client(self.ca_file).send(request, seconds=seconds, largest=largest)
         except http.NoAnswer as problem:
             raise SourceDown(f"{self._host} does not answer: {problem}") from problem
         if answer.status == HTTPStatus.OK:

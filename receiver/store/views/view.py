@@ -15,6 +15,7 @@ from receiver.store.clock_rows import AheadReads
 from receiver.store.narrowing import Narrowed
 from receiver.store.views.announcements import AnnouncementReads
 from receiver.store.views.budgets import Usages
+from receiver.store.views.charts import ChartReads
 from receiver.store.views.decisions import DecisionReads
 from receiver.store.views.dispatches import DispatchReads
 from receiver.store.views.holds import HoldReads
@@ -47,6 +48,7 @@ class View:
         self.policies = PolicyReads(self._moment)
         self.holds = HoldReads(self._moment)
         self.page = PageReads(self._moment)
+        self.charts = ChartReads(self._moment)
         self.sources = SourceReads(self._moment)
         self.targets = TargetReads(self._moment)
         self.needs = NeedReads(self._moment)

@@ -1,12 +1,12 @@
 """Reads an alert's annotations for people: threshold, runbook and dashboard links."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from receiver.alertmanager import raw_alert
+from receiver.core.expressions import Comparison, comparison_of
 from receiver.core.models import FiringAlert
 from receiver.store.views.view import View
 from receiver.web.page.labels import web_link
@@ -17,16 +17,23 @@ LONGEST_SUMMARY = 2000
 MOST_KNOWN = 5000
 """The page is quick rather than complete: thresholds in huge notifications are not looked for."""
 
-COMPARISON = re.compile(
-    r"[<>]=?\s*(?:bool\s*)?(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)[\s)]*"
-)
+
+ANNOTATION, EXPRESSION = "the annotation `threshold`", "the rule's expression"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one alert said in passing; all of it strangers' text."""
+    """What one alert said in passing; all of it strangers' text.
+
+    Attributes:
+        comparison: What its rule measures and compares, against the threshold that counts.
+        threshold_from: Where the threshold stood.
+
+    """
 
     threshold: float | None = None
+    threshold_from: str = ""
+    comparison: Comparison | None = None
     summary: str = ""
     source: str | None = None
     runbook: str | None = None
@@ -43,9 +50,13 @@ class Hearsay:
 
     def of(self, view: View, alerts: Sequence[FiringAlert]) -> dict[str, Told]:
         """What each of these alerts told, by fingerprint."""
-        places = {
-            alert.fingerprint: (alert.seen_in or "", alert.position or 0) for alert in alerts
-        }
+        return self.at(
+            view,
+            {alert.fingerprint: (alert.seen_in or "", alert.position or 0) for alert in alerts},
+        )
+
+    def at(self, view: View, places: Mapping[str, tuple[str, int]]) -> dict[str, Told]:
+        """What is told at these places: a notification, and an alert's position in it."""
         wanted = {seen_in for seen_in, _ in set(places.values()) - self._known.keys()}
         bodies = view.decisions.small_bodies(sorted(wanted)[:MOST_BODIES], LARGEST_BODY)
         if len(self._known) > MOST_KNOWN:
@@ -67,30 +78,31 @@ def read(alert: Mapping[str, Any]) -> Told:
     annotations = alert.get("annotations")
     said = annotations if isinstance(annotations, dict) else {}
     source = web_link(alert.get("generatorURL"))
-    threshold = _number(said.get("threshold"))
+    comparison, threshold = _compared(source), _number(said.get("threshold"))
+    told_from = ANNOTATION
+    if threshold is None and comparison is not None:
+        threshold, told_from = comparison.threshold, EXPRESSION
+    if comparison is not None and threshold is not None:
+        comparison = replace(comparison, threshold=threshold)
     return Told(
-        threshold=_compared_with(source) if threshold is None else threshold,
+        threshold=threshold,
+        threshold_from="" if threshold is None else told_from,
+        comparison=comparison,
         summary=str(said.get("summary") or "")[:LONGEST_SUMMARY],
         source=source,
         runbook=web_link(said.get("runbook_url")),
     )
 
 
-def _compared_with(url: str | None) -> float | None:
-    """The number at the end of the rule's expression, which Prometheus puts into its link."""
+def _compared(url: str | None) -> Comparison | None:
+    """What the rule's expression compares, which Prometheus puts into its link."""
     if url is None:
         return None
     try:
         query = parse_qs(urlsplit(url).query, max_num_fields=50)
     except ValueError:
         return None
-    expression = query.get("g0.expr", [""])[0]
-    if len(re.findall(r"[<>]=?", expression)) != 1:
-        return None
-    found = COMPARISON.search(expression)
-    if found is None or found.end() != len(expression):
-        return None
-    return float(found[1])
+    return comparison_of(query.get("g0.expr", [""])[0])
 
 
 def _number(value: object) -> float | None:

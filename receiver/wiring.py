@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from receiver.announcers.making import announcer_of
 from receiver.config import Config, ConfigError, PeerSettings, TargetSettings, load_config
 from receiver.core.policy_set import PolicySet
-from receiver.core.ports import AlertSource, Announcer, Dispatcher
+from receiver.core.ports import AlertSource, Announcer, Dispatcher, ValueSource
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
 from receiver.core.targets import TargetKind
@@ -180,7 +180,7 @@ def policy_set_of(config: Config) -> PolicySet:
 def loaded(config: Config, before: Loaded | None = None) -> Loaded:
     """What the routes need of a configuration, which may take another's place."""
     tokens = Tokens(config.auth, None if before is None else before.tokens, config.proxy)
-    return Loaded(config, policy_set_of(config), tokens)
+    return Loaded(config, policy_set_of(config), tokens, values=values_of(config))
 
 
 def setup_of(config: Config, dispatchers: Mapping[str, Dispatcher]) -> Setup:
@@ -205,6 +205,15 @@ def prometheus_of(config: Config) -> AlertSource | None:
     from receiver.sources.prometheus import PrometheusSource  # noqa: PLC0415
 
     return PrometheusSource(_peer(config.sources.prometheus))
+
+
+def values_of(config: Config) -> ValueSource | None:
+    """Who is asked what a model's value was between deliveries; None if nobody."""
+    if config.sources is None or config.sources.prometheus is None:
+        return None
+    from receiver.sources.prometheus import PrometheusValues  # noqa: PLC0415
+
+    return PrometheusValues(_peer(config.sources.prometheus))
 
 
 def asked_of(config: Config, prometheus: AlertSource | None) -> dict[str, Asked]:

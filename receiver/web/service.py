@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from receiver.config import Config
 from receiver.core.policy_set import PolicySet
-from receiver.core.ports import Clock
+from receiver.core.ports import Clock, ValueSource
 from receiver.flows.intake.committer import Committer
 from receiver.store.store import Store
 from receiver.web.auth import Tokens
@@ -20,6 +20,7 @@ class Loaded:
 
     Attributes:
         told: What it leaves behind of what is stored under names of the one before.
+        values: Who is asked what a model's value was between deliveries; None if nobody.
 
     """
 
@@ -27,6 +28,7 @@ class Loaded:
     policy_set: PolicySet
     tokens: Tokens
     told: tuple[str, ...] = ()
+    values: ValueSource | None = None
 
 
 @dataclass(slots=True)

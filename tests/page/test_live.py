@@ -290,3 +290,19 @@ def test_local_time_stays_when_a_part_is_replaced(stage, tab):
     page.locator(".card", has_text="43").wait_for()
 
     assert page.locator(".card time").count() == page.locator(".card time .local").count() > 1
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_local_time_lies_over_nothing(peer, tab, width):
+    """In the story it has its own column, on every screen."""
+    page = tab(
+        f"{peer.url}/ui/models/forecast-eu",
+        viewport={"width": width, "height": 800},
+        timezone_id="Asia/Kolkata",
+    )
+
+    for entry in page.locator("#story .entry").all()[:6]:
+        time, about = entry.locator(".at").first, entry.locator(".about").first
+        right = "(it) => it.getBoundingClientRect().x + it.scrollWidth"
+        assert time.evaluate(right) <= about.bounding_box()["x"]
+        assert time.bounding_box()["width"] >= 90

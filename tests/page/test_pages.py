@@ -276,7 +276,7 @@ def test_no_tag_comes_from_a_stranger(stage):
             scene.act(f"/models/m{number}/pause", comment=text)
     ids = [one["id"] for one in peer.get("/decisions?limit=500").json()["decisions"]]
     rejected = [one["id"] for one in peer.get("/rejections").json()["rejections"]]
-    paths = ["/", "/ui/decisions", *(f"/ui/models/m{number}" for number in range(9))]
+    paths = ["/", "/ui/decisions", "/ui/runs", *(f"/ui/models/m{number}" for number in range(9))]
     paths += [f"/ui/decisions/{one}" for one in ids] + [
         f"/ui/rejections/{one}" for one in rejected
     ]
@@ -311,6 +311,7 @@ def test_every_page_has_its_route(peer):
         "/ui/models/{model:path}",
         "/ui/policies",
         "/ui/backtest",
+        "/ui/runs",
         "/ui/decisions",
         "/ui/decisions/{id}",
         "/ui/dispatches/{id}",

@@ -25,7 +25,10 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
 SELECT 'other-' || i, 'model-quality', '{}', 0 FROM n
 """
 
-PATHS = ["/", "/?q=other", "/ui/decisions", "/ui/models/forecast-eu"]
+PATHS = [
+    *("/", "/?q=other", "/ui/decisions", "/ui/models/forecast-eu"),
+    *("/ui/models/forecast-eu?range=30d", "/ui/runs", "/ui/runs?q=forecast"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,9 @@ def test_a_long_log_takes_no_more_statements(small, large, path):
     assert statements(large, path) <= statements(small, path) + first_of_a_policy <= 40
 
 
-@pytest.mark.parametrize("path", ["/ui/models/forecast-eu", "/?state=held", "/ui/decisions"])
+@pytest.mark.parametrize(
+    "path", ["/ui/models/forecast-eu", "/?state=held", "/ui/decisions", "/ui/runs?q=forecast"]
+)
 def test_a_long_log_takes_no_longer(small, large, path):
     """Taken by turns, so that a busy machine slows both: the ratio stays near one."""
     times = {id(small): [], id(large): []}

@@ -64,9 +64,9 @@ class ChartReads(Reads):
             )
             # Said like this, both engines look each one up by its id.
             .where(d.id.in_(chosen), d.decided_at >= begin)
-            .order_by(d.id)
         )
-        return [PastDecision(*row) for row in self._db.execute(query)]
+        found = [PastDecision(*row) for row in self._db.execute(query)]
+        return sorted(found, key=lambda one: one.id)
 
 
 def _places(

@@ -1,6 +1,6 @@
 """Dispatches as they are read: pages, single ones with their history, what is on its way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from receiver.core.run_ends import RunEnd
 from receiver.store.column_types import storable
 from receiver.store.compiled_select import columns_of
 from receiver.store.dispatch_rows import dispatch_of
-from receiver.store.tables import attempts, dispatches, models, run_ends, transitions
+from receiver.store.tables import attempts, decisions, dispatches, models, run_ends, transitions
 from receiver.store.views.moment import Reads
 from receiver.store.views.needs import NeedGroup, without
 from receiver.store.views.paging import MOST_ROWS, Page, filtered, page_of
@@ -62,6 +62,15 @@ class Moving:
     run_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What led to a decision: an alert's source, or an operator."""
+
+    id: int
+    source: str
+    actor: str | None
+
+
 class DispatchReads(Reads):
     """Reads of the outbox."""
 
@@ -82,9 +91,12 @@ class DispatchReads(Reads):
         before: str | None = None,
         limit: int,
         fits: Callable[[Dispatch], bool] | None = None,
+        models: Collection[str] | None = None,
     ) -> Page[Dispatch]:
-        """One page, newest first. `before` is the cursor: an id."""
+        """One page, newest first. `before` is the cursor: an id; `models` are some of them."""
         query = filtered(select(dispatches), dispatches, filters).order_by(dispatches.c.id.desc())
+        if models is not None:
+            query = query.where(dispatches.c.model.in_([storable(name) for name in models]))
         if before is not None:
             query = query.where(dispatches.c.id < storable(before))
         return page_of(self._db, query, limit, dispatch_of, lambda one: one.id, fits=fits)
@@ -110,6 +122,17 @@ class DispatchReads(Reads):
     def ends(self, dispatch_ids: Sequence[str]) -> dict[str, RunEnd]:
         """What became of the runs of these dispatches, by dispatch; at most a page of them."""
         return run_ends_of(self._db, dispatch_ids)
+
+    def ends_of_model(self, model: str, limit: int) -> list[RunEnd]:
+        """What became of a model's last runs, the one that was ordered last first."""
+        query = select(run_ends).where(run_ends.c.model == storable(model))
+        rows = self._db.execute(query.order_by(run_ends.c.created_at.desc()).limit(limit))
+        return [run_end_of(row) for row in rows]
+
+    def origins(self, decision_ids: Sequence[int]) -> dict[int, Origin]:
+        """Who ordered what these decisions ordered; at most a page of them, as far as kept."""
+        query = select(*columns_of(decisions, Origin)).where(decisions.c.id.in_(decision_ids))
+        return {row.id: Origin(*row) for row in self._db.execute(query)}
 
     def waiting(self, limit: int, beside: Sequence[NeedGroup] = ()) -> list[Dispatch]:
         """Those that wait for a human: parked, then refused, and their model's latest.

@@ -59,12 +59,26 @@ EFFECTS: Mapping[str, Sign] = {
     "cancelled": Sign("⊘", "cancelled"),
 }
 
+HOLDS: Mapping[str, Sign] = {
+    "paused": Sign("Ⅱ", "paused"),
+    "silenced": Sign("∅", "silenced"),
+}
+
 OUTCOMES: Mapping[str, Sign] = {
     "trigger": Sign("▶", "a run was ordered"),
     "hold": Sign("◷", "held for now"),
     "skip": Sign("·", "nothing to do"),
     "note": Sign("✎", "noted"),
 }
+
+
+ORIGINS: Mapping[str, str] = {
+    "alertmanager": "an alert",
+    "poll": "an alert that was asked for",
+    "timer": "an alert, when its hold ended",
+    "operator": "an operator",
+}
+"""Who ordered a run, by the source of the decision."""
 
 
 def sign(signs: Mapping[str, Sign], word: str) -> Sign:

@@ -15,7 +15,7 @@ from receiver.store.views.decisions import DECISION_FILTERS, StoredDecision
 from receiver.store.views.paging import Page
 from receiver.store.views.view import View
 from receiver.web.decisions import ASKED, WORDS
-from receiver.web.page.timeline import StoryLine, fold
+from receiver.web.page.timeline import RunEndLine, StoryLine, fold, weave
 from receiver.web.params import cursor, filters, moment, number
 from receiver.web.problems import Problem
 
@@ -23,6 +23,7 @@ ROWS = 200
 """Decisions read for one page; folded they are fewer lines."""
 
 STORY_ROWS = 100
+STORY_RUNS = 50
 
 NOTHING: Page[StoredDecision] = Page((), None)
 
@@ -107,10 +108,16 @@ def _wrong(request: Request, asked: Mapping[str, str], now: datetime) -> Sequenc
     return said
 
 
-def story_of(store: Store, model: str, tenant: Tenant | None = None) -> Sequence[StoryLine]:
-    """The latest decisions about one model."""
+def story_of(
+    store: Store, model: str, tenant: Tenant | None = None
+) -> Sequence[StoryLine | RunEndLine]:
+    """The latest decisions about one model, and the ends of its runs among them."""
     with store.view(tenant) as view:
-        return fold(view.decisions.page({"model": model}, limit=STORY_ROWS, labels=False).rows)
+        page = view.decisions.page({"model": model}, limit=STORY_ROWS, labels=False)
+        ends = view.dispatches.ends_of_model(model, STORY_RUNS)
+    # Before the oldest decision that is shown the story would be ends alone.
+    since = page.rows[-1].decided_at if page.next_cursor else None
+    return weave(fold(page.rows), ends, since)
 
 
 def _with_query(request: Request, asked: Mapping[str, str]) -> Request:

@@ -138,9 +138,9 @@ class Overview:
 class Overviews:
     """Reads overviews; remembers what alerts told."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, hearsay: Hearsay) -> None:
         self._store = store
-        self._hearsay = Hearsay()
+        self._hearsay = hearsay
 
     def read(
         self,

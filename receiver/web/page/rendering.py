@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from receiver import __version__
 from receiver.core.durations import show_duration
-from receiver.web.page import labels, sparkline
+from receiver.web.page import chart, labels, sparkline
 
 HEADERS = {
     # No inline script or style, and no sink that makes script of text: the page has none.
@@ -61,6 +61,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols"],
     )
     made.filters |= {
         "visible": labels.visible,
@@ -81,8 +82,13 @@ def environment() -> Environment:
         "DISPATCH_STATES": labels.DISPATCH_STATES,
         "OUTCOMES": labels.OUTCOMES,
         "EFFECTS": labels.EFFECTS,
+        "ORIGINS": labels.ORIGINS,
         "WIDTH": sparkline.WIDTH,
         "HEIGHT": sparkline.HEIGHT,
+        "CHART": (chart.WIDTH, chart.HEIGHT),
+        "RANGES": chart.RANGES,
+        "HOLDS": labels.HOLDS,
+        "LISTED": chart.LISTED,
         "VERSION": __version__,
         "asset": _address,
     }

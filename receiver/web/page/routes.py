@@ -19,26 +19,33 @@ from receiver.core.policy_set import PolicySet
 from receiver.store.views.page import Wanted
 from receiver.web.auth import Caller, require, require_reader
 from receiver.web.models import labels_in, wanted_of
-from receiver.web.page import details, log_page, policies_page, rendering
+from receiver.web.page import details, log_page, policies_page, rendering, runs_page
+from receiver.web.page.annotations import Hearsay
 from receiver.web.page.backtest_page import Backtesting
+from receiver.web.page.chart import RANGES
+from receiver.web.page.charting import Charting
 from receiver.web.page.error_page import Answering, in_html
 from receiver.web.page.forms import Acting
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
 from receiver.web.page.teaching import lesson_for
+from receiver.web.page.value_answers import ValueAnswers
 from receiver.web.params import number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
 MOST_SKIPPED = 1_000_000
+USUAL_RANGE = "24h"
 
 
 def routes_of(service: Service) -> list[Route]:
     """Every page, by its path."""
-    overviews = Overviews(service.store)
+    hearsay = Hearsay()
+    overviews = Overviews(service.store, hearsay)
+    charting = Charting(service.store, hearsay, ValueAnswers(service.clock))
     return [
         *Acting(service, overviews).routes(),
         *Backtesting(service).routes(),
-        *Showing(service, overviews).routes(),
+        *Showing(service, overviews, charting).routes(),
     ]
 
 
@@ -49,9 +56,10 @@ async def _nowhere(_request: Request) -> NoReturn:
 class Showing:
     """The pages that only show."""
 
-    def __init__(self, service: Service, overviews: Overviews) -> None:
+    def __init__(self, service: Service, overviews: Overviews, charting: Charting) -> None:
         self._service = service
         self._overviews = overviews
+        self._charting = charting
 
     def routes(self) -> list[Route]:
         """Each page, by its path."""
@@ -61,6 +69,7 @@ class Showing:
             self._route("/ui/policies", self.policies),
             self._route("/ui/decisions", self.decisions),
             self._route("/ui/decisions/{id}", self.decision),
+            self._route("/ui/runs", self.runs),
             self._route("/ui/dispatches/{id}", self.dispatch),
             self._route("/ui/rejections/{id}", self.rejection),
             self._route("/ui/static/{name}", self.static),
@@ -109,24 +118,34 @@ class Showing:
         )
 
     async def model(self, request: Request) -> Response:
-        """One model: why it is not retrained, its runs, its story."""
+        """One model: why it is not retrained, its values and runs, its story."""
         caller = self._reader(request)
-        only(request, ("done",))
+        only(request, ("done", "range"))
         name = request.path_params["model"]
-        policy_set = self._service.loaded.policy_set
-        tenant = caller.tenant
+        loaded = self._service.loaded
+        policy_set, tenant = loaded.policy_set, caller.tenant
+        asked = request.query_params.get("range", USUAL_RANGE)
+        wanted = RANGES.get(asked, RANGES[USUAL_RANGE])
         found = await run_in_threadpool(self._overviews.one, policy_set, name, tenant)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet")
         story = await run_in_threadpool(log_page.story_of, self._service.store, name, tenant)
+        policy = policy_set.policy(found.it.model.policy)
+        shown_chart = await run_in_threadpool(
+            self._charting.of, name, wanted, loaded.values, policy, tenant
+        )
+        wrong = asked not in RANGES
         return await self._page(
             "model.html",
             caller,
             it=found.it,
             now=found.now,
+            shown=shown_chart,
+            wrong=f"range can be {', '.join(RANGES)}; not {shown(asked)}" if wrong else "",
+            status=HTTPStatus.BAD_REQUEST if wrong else HTTPStatus.OK,
             story=story,
-            policy=policy_set.policy(found.it.model.policy),
-            links=links_of(self._service.loaded.config.links, found.it.model),
+            policy=policy,
+            links=links_of(loaded.config.links, found.it.model),
             done=await self._done(request, caller),
         )
 
@@ -152,6 +171,23 @@ class Showing:
         log = await run_in_threadpool(log_page.read, self._service.store, request, caller.tenant)
         status = HTTPStatus.BAD_REQUEST if log.wrong else HTTPStatus.OK
         return await self._page("decisions.html", caller, log=log, now=log.now, status=status)
+
+    async def runs(self, request: Request) -> Response:
+        """The runs that were ordered, newest first, by the API's filters."""
+        caller = self._reader(request)
+        loaded = self._service.loaded
+        store, tenant = self._service.store, caller.tenant
+        seen = await run_in_threadpool(runs_page.read, store, request, tenant)
+        return await self._page(
+            "runs.html",
+            caller,
+            seen=seen,
+            now=seen.now,
+            # What others' models are named and trained by is nothing for a tenant.
+            policies=[] if tenant else [policy.name for policy in loaded.policy_set.policies],
+            targets=[] if tenant else list(loaded.config.targets),
+            status=HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK,
+        )
 
     async def nothing(self, request: Request) -> Response:
         """A mistyped address: people get a page, and where else to look."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from receiver.core.decisions import Reason
+from receiver.core.run_ends import RunEnd
 from receiver.store.views.decisions import StoredDecision
 
 NEVER_FOLDED = frozenset({Reason.TRIGGERED.value, Reason.OPERATOR.value})
@@ -37,6 +39,25 @@ class StoryLine:
     def alertnames(self) -> list[str]:
         """The alerts that they were about."""
         return sorted({row.alertname for row in [self.newest, *self.older] if row.alertname})
+
+
+@dataclass(frozen=True, slots=True)
+class RunEndLine:
+    """One line of the story: a run ended."""
+
+    end: RunEnd
+
+
+def weave(
+    lines: Sequence[StoryLine], ends: Iterable[RunEnd], since: datetime | None
+) -> Sequence[StoryLine | RunEndLine]:
+    """Put the ends of runs between the decisions, newest first; those since then."""
+    told = [RunEndLine(end) for end in ends if since is None or end.ended_at >= since]
+    return sorted([*lines, *told], key=_moment, reverse=True)
+
+
+def _moment(line: StoryLine | RunEndLine) -> datetime:
+    return line.end.ended_at if isinstance(line, RunEndLine) else line.newest.decided_at
 
 
 def fold(rows: Iterable[StoredDecision]) -> Sequence[StoryLine]:

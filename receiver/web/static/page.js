@@ -9,8 +9,7 @@ const dialogOpen = () => document.querySelector("dialog[open]");
 
 // ---- the reader's own time beside each in UTC
 
-const DAY = { day: "2-digit", month: "short" };
-const MINUTES = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const two = (number) => String(number).padStart(2, "0");
 
 function localise(part) {
   for (const time of part.querySelectorAll("time[datetime]:not(:has(.local))")) {
@@ -20,13 +19,16 @@ function localise(part) {
     const isDated = isOtherDay || /[a-z]/i.test(time.textContent);
     const local = (part.ownerDocument ?? part).createElement("span");
     local.className = "local";
-    local.textContent = ` (${moment.toLocaleString("en-GB", { ...(isDated && DAY), ...MINUTES })} local)`;
+    const month = moment.toLocaleString("en", { month: "short" });
+    const day = isDated ? `${two(moment.getDate())} ${month} ` : "";
+    local.textContent = ` (${day}${two(moment.getHours())}:${two(moment.getMinutes())} local)`;
     time.append(local);
   }
 }
 
 localise(document);
 if (new Date().getTimezoneOffset() !== 0) {
+  root.classList.add("zoned");
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   document.getElementById("zone").textContent = `; local is ${timeZone}`;
 }

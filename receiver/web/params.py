@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -107,20 +107,31 @@ async def act_body(request: Request, kind: type[Body]) -> Body:
         raise bad('the body must be JSON such as {"comment": "why"}') from None
 
 
+MOST_FIELDS = 20
+"""Of the form of one act."""
+
+
 async def form_fields(request: Request, known: Collection[str]) -> dict[str, str]:
     """What a page's form sends; the last of each name. Raises `Problem` 400, 415."""
+    return dict(await form_pairs(request, known, MOST_FIELDS))
+
+
+async def form_pairs(
+    request: Request, known: Collection[str], most: int
+) -> Sequence[tuple[str, str]]:
+    """The same where a name may come more than once. Raises `Problem` 400, 415."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a form is sent as {FORM}")
     body = await read_body(request, announced(request), ACT_BYTES)
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=most)
     except ValueError:
         raise bad("the form can't be read") from None
     for name, _value in pairs:
         if name not in known:
             raise bad(f"{shown(name)} has no meaning here")
-    return dict(pairs)
+    return pairs
 
 
 def complaints(error: ValidationError) -> list[str]:

@@ -111,7 +111,7 @@ class Acting:
         _offering, operator_act = table[_act_of(request)]
         try:
             policy = name if table is ON_MANY and name else None
-            body = _body(said, policy, service.clock.now())
+            body = body_of(said, policy, service.clock.now())
             act = Act(caller.name, body.comment, said.get("key"), fingerprint_of(request, said))
             policy_set = service.loaded.policy_set
             decision_id = await carry_out(
@@ -141,7 +141,7 @@ class Acting:
             acts=True,
             lengths=LENGTHS,
             # One key per form: sent twice, it is done once.
-            key=said.get("key") or secrets.token_urlsafe(12),
+            key=said.get("key") or new_key(),
             now=self._service.clock.now(),
         )
 
@@ -167,6 +167,11 @@ class Acting:
         return offering(close)
 
 
+def new_key() -> str:
+    """Names one form, so that what is sent twice is done once."""
+    return secrets.token_urlsafe(12)
+
+
 def _table(request: Request) -> tuple[Acts, str]:
     """The acts that the request's path is about, and on what. Raises `Problem` 404."""
     path = request.scope["path"]
@@ -186,7 +191,7 @@ def _act_of(request: Request) -> str:
     return path.rpartition("/")[2]
 
 
-def _body(said: Mapping[str, str], policy: str | None, now: datetime) -> PauseBody:
+def body_of(said: Mapping[str, str], policy: str | None, now: datetime) -> PauseBody:
     """What was filled in, in the body that has the fields of them all. Raises `Problem` 400."""
     asked: dict[str, Any] = {"comment": said.get("comment", ""), "policy": policy}
     length = said.get("for", ENDLESS)

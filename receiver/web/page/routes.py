@@ -27,6 +27,7 @@ from receiver.web.page.charting import Charting
 from receiver.web.page.error_page import Answering, in_html
 from receiver.web.page.forms import Acting
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
+from receiver.web.page.selection import Selecting
 from receiver.web.page.teaching import lesson_for
 from receiver.web.page.value_answers import ValueAnswers
 from receiver.web.params import number, only
@@ -43,6 +44,7 @@ def routes_of(service: Service) -> list[Route]:
     overviews = Overviews(service.store, hearsay)
     charting = Charting(service.store, hearsay, ValueAnswers(service.clock))
     return [
+        *Selecting(service, overviews).routes(),
         *Acting(service, overviews).routes(),
         *Backtesting(service).routes(),
         *Showing(service, overviews, charting).routes(),

@@ -4,7 +4,7 @@
 const root = document.documentElement;
 root.classList.add("js");
 
-const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+const typing = (target) => target.closest("input:not(.pick), textarea, select, [contenteditable]");
 const dialogOpen = () => document.querySelector("dialog[open]");
 
 // ---- the reader's own time beside each in UTC
@@ -153,7 +153,9 @@ function replace(part, fresh) {
   const known = new Set([...part.querySelectorAll("[data-entry]")].map(keyOf));
   const open = new Set([...part.querySelectorAll("details[open]")].map(keyOf));
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const picked = new Set([...part.querySelectorAll(".pick:checked")].map((one) => one.value));
   const live = document.adoptNode(fresh);
+  for (const one of live.querySelectorAll(".pick")) one.checked = picked.has(one.value);
   for (const one of live.querySelectorAll("details")) one.open = open.has(keyOf(one));
   for (const one of live.querySelectorAll("[data-entry]")) {
     if (known.size && !known.has(keyOf(one))) one.classList.add("fresh");
@@ -173,6 +175,7 @@ function keyOf(node) {
 function find(part, focused) {
   const href = focused.getAttribute("href");
   if (href) return [...part.querySelectorAll("a")].find((a) => a.getAttribute("href") === href);
+  if (focused.matches(".pick")) return [...part.querySelectorAll(".pick")].find((one) => one.value === focused.value);
   return part.querySelector(focused.tagName);
 }
 

@@ -63,7 +63,7 @@ class ChartReads(Reads):
                 d.position,
             )
             # Said like this, both engines look each one up by its id.
-            .where(d.id.in_(chosen), d.decided_at >= begin)
+            .where(d.id.in_(chosen))
         )
         found = [PastDecision(*row) for row in self._db.execute(query)]
         return sorted(found, key=lambda one: one.id)

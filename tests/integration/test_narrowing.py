@@ -1,5 +1,6 @@
 """A narrowed view holds nothing but a tenant's rows, whatever is read through it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -189,3 +190,19 @@ def test_few_models_are_found_as_many_are(history, monkeypatch, most, filters):
 
     assert found == expected
     assert expected
+
+
+BROKEN = replace(alert(user_id="mine", fingerprint="x"), problem="it began never")
+
+
+def test_what_was_not_understood_is_nobodys(history):
+    """Also where it names a model of theirs: its sentence may be about somebody else's alert."""
+    history.deliver(alert(user_id="mine"), BROKEN)
+
+    with history.store.view(MINE) as view:
+        seen = [row.reason for row in view.decisions.page({}, limit=10).rows]
+
+    assert [(row.reason, row.model) for row in history.log(reason="invalid")] == [
+        ("invalid", "mine")
+    ]
+    assert seen == ["triggered"]

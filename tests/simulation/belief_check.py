@@ -57,7 +57,10 @@ class Hearsay:
         told: When somebody said last that an alert fires: true seconds.
         delivered: The same of deliveries only.
         knew: Which sources may have listed an alert that is in a set since.
+        surely_knew: Those whose word that they do is surely stored.
         misses: How often in a row a source that counts did not list it.
+        before_listed: The same as if it had not listed it when it was asked then: that answer may
+            not be stored yet.
         jumped: When the deciding clock was set last.
 
     """
@@ -68,7 +71,9 @@ class Hearsay:
     told: dict[str, float] = field(default_factory=dict)
     delivered: dict[str, float] = field(default_factory=dict)
     knew: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    surely_knew: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     misses: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    before_listed: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
     shown: frozenset[str] = frozenset()
     jumped: float = float("-inf")
 
@@ -93,11 +98,17 @@ class Hearsay:
         for fingerprint in answer.alerts:
             self.told[fingerprint] = note.at
             self.knew[fingerprint].add(note.who)
-            self.misses[note.who, fingerprint] = 0
+            key = note.who, fingerprint
+            if misses := self.misses[key]:
+                self.before_listed[key] = answer.asked_at, misses
+            self.misses[key] = 0
         for fingerprint, names in self.knew.items():
             if note.who in names and fingerprint not in answer.alerts:
                 again = self.misses[note.who, fingerprint] + 1
                 self.misses[note.who, fingerprint] = again if counts else 0
+                at, missed = self.before_listed.get((note.who, fingerprint), (0, 0))
+                if missed and counts:
+                    self.before_listed[note.who, fingerprint] = at, missed + 1
 
     def believed(self, note: Note, firing: Collection[str]) -> None:
         """An answer is stored; of what is in no set and not listed nothing is remembered."""
@@ -105,9 +116,15 @@ class Hearsay:
         heard = self.sources[note.who]
         heard.before, heard.stored = heard.stored, answer
         heard.given = [one for one in heard.given if one.asked_at > answer.asked_at]
+        for key, (listed_at, _) in list(self.before_listed.items()):
+            if key[0] == note.who and listed_at <= answer.asked_at:
+                del self.before_listed[key]
         for fingerprint, names in self.knew.items():
-            if fingerprint not in answer.alerts and fingerprint not in firing:
+            if fingerprint in answer.alerts:
+                self.surely_knew[fingerprint].add(note.who)
+            elif fingerprint not in firing:
                 names.discard(note.who)
+                self.surely_knew[fingerprint].discard(note.who)
 
     def delivers(self, fingerprint: str, at: float) -> None:
         """It was delivered that an alert fires."""
@@ -128,8 +145,9 @@ class Hearsay:
 
     def ended_too_soon(self, fingerprint: str) -> str | None:
         """Why no source may end an alert yet."""
-        for name in sorted(self.knew[fingerprint]):
-            if self.misses[name, fingerprint] < ENOUGH:
+        for name in sorted(self.surely_knew[fingerprint]):
+            _, before = self.before_listed.get((name, fingerprint), (0, 0))
+            if max(before, self.misses[name, fingerprint]) < ENOUGH:
                 return f"ended, but {name} has not yet listed it no more {ENOUGH} times in a row"
         if self.asking is not None and self.asking.prometheus and fingerprint in self.shown:
             return "ended, but Prometheus shows that it fires"
@@ -224,7 +242,7 @@ class Hearsay:
             return True
         knew = self.knew[fingerprint]
         words = list(self._words(fingerprint))
-        if not knew or any(any(said) for said in words):
+        if not self.surely_knew[fingerprint] or any(any(said) for said in words):
             return False
         answers = [self.sources[name].stored for name in knew]
         return all(one is not None and one.asked_at > told for one in answers)

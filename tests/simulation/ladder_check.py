@@ -74,6 +74,8 @@ class Follower:
         self._decided: dict[str, float] = {}
         self._reloaded = float("-inf")
         self._right_for = float("inf")
+        self._ended: dict[str, float] = {}
+        self._asked_at: dict[tuple[str, float], datetime] = {}
         self._spans = longest_spans(books.values())
         self._policies = {one.name: one for book in books.values() for one in book.policies}
 
@@ -128,6 +130,8 @@ class Follower:
 
     def _asked(self, note: Note) -> None:
         self._hearsay.asked(note)
+        if note.data is not None:
+            self._asked_at[note.who, note.data.asked_at] = _wall_at(note, note.data.asked_at)
         for fingerprint in () if note.data is None else note.data.alerts:
             entry = self._entry(fingerprint)
             policy = self._policies.get(entry.policy) if entry else None
@@ -135,7 +139,10 @@ class Follower:
                 entry.expires_most = max(entry.expires_most, note.wall + policy.alert_expiry)
 
     def _believed(self, note: Note) -> None:
-        asked_at = note.wall - timedelta(seconds=note.at - note.data.asked_at)
+        # By the clock as it was when it was asked: it may have been set before this was stored.
+        asked_at = min(
+            self._asked_at[note.who, note.data.asked_at], _wall_at(note, note.data.asked_at)
+        )
         firing = {name for model in self._models.values() for name in model.firing}
         self._hearsay.believed(note, firing)
         for fingerprint in note.data.alerts:
@@ -157,6 +164,8 @@ class Follower:
             policy = policy_for(book, listed.labels["alertname"])
             if policy is None or listed.fingerprint in firing:
                 continue
+            if self._ended.get(listed.fingerprint, float("-inf")) >= note.data.asked_at:
+                continue  # it was told since that it is over
             window = policy.dedup_window.total_seconds()
             if note.at - self._decided.get(listed.fingerprint, float("-inf")) < window:
                 continue  # it was told a moment ago
@@ -255,6 +264,8 @@ class Follower:
             self._found.add(_promise(row["reason"], allowed), note, said)
         self._opens(note, row, policy)
         self._learn(note, row, policy, model)
+        if row["status"] == "resolved":
+            self._ended[row["fingerprint"]] = note.at
         if row["source"] != "timer" and row["status"] == "firing":
             self._hearsay.delivers(row["fingerprint"], note.at)
             self._decided[row["fingerprint"]] = note.at
@@ -457,7 +468,7 @@ class Follower:
         """Count how long each model has been ready while nothing was done."""
         hashes = self._hashes()
         if self._up:
-            self._time_goes_by(after, after.at - before.at)
+            self._time_goes_by(before, after)
         if not self._up or len(hashes) != 1:
             return
         book = self._books[next(iter(hashes))]
@@ -480,12 +491,15 @@ class Follower:
                 self._found.add("G4", after, f"{name} fires, nothing holds it, nothing is done")
                 model.ready_for = float("-inf")
 
-    def _time_goes_by(self, after: Note, seconds: float) -> None:
+    def _time_goes_by(self, before: Note, after: Note) -> None:
+        seconds = after.at - before.at
         for name in self._hearsay.waits(seconds):
             self._found.add("G13", after, f"nobody asks {name}")
         if self._right_for < MENDED_WITHIN <= self._right_for + seconds:
+            # By the clock as it went on until then: it may be set at that very moment.
+            wall = before.wall + timedelta(seconds=seconds)
             for model in self._models.values():
-                model.is_cut(after.wall + self._longest_hold(model))
+                model.is_cut(wall + self._longest_hold(model))
         self._right_for += seconds
 
     def _ready(
@@ -511,6 +525,11 @@ class Follower:
                 return None
             begins, ends = free[0], min(free[1], ends)
         return (begins, ends) if begins < ends else None
+
+
+def _wall_at(note: Note, moment: float) -> datetime:
+    """What the deciding clock showed at an earlier moment, if nobody has set it since."""
+    return note.wall - timedelta(seconds=note.at - moment)
 
 
 def model_of(row: Row) -> str:

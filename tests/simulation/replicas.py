@@ -373,8 +373,8 @@ class Replica:
 
     def _steps(self, name: str, lane: Lane) -> None:
         steps = 0
-        if name == "timer":
-            lane.again = NEVER
+        if name == "timer" and lane.again <= self.world.hub.now:
+            lane.again = NEVER  # a look within the tick is not the one that is due after it
         self.heard.pop(name.removeprefix("ask:"), None)
         seen, told = Seen(self.world.wall.now(), self.book.commits), len(self.world.notes)
         try:

@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from receiver.core.tenants import Tenant
+from receiver.store.compiled import Compiled
+from receiver.store.model_rows import NAMES
 from receiver.store.narrowing import NARROWED
 from receiver.store.tables import (
     announcements,
@@ -147,12 +149,35 @@ def test_every_table_is_narrowed_or_empty(history):
 
 def test_nothing_but_reads_goes_through(store):
     """What is no SELECT could not be narrowed, and fails."""
-    for statement in ("DELETE FROM models", "WITH x AS (SELECT 1) SELECT 1", "TABLE models"):
+    for statement in ("DELETE FROM models", "TABLE models", "VALUES (1)"):
         with (
             pytest.raises(AssertionError, match="only reads"),
             store.view(MINE) as view,
         ):
             view._moment.db.execute(text(statement))
+
+
+COUNTED = Compiled(select(func.count()).select_from(models))
+
+WITHIN = text("WITH x AS (SELECT name FROM models) SELECT count(*) FROM x")
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(COUNTED.value, id="compiled"),
+        pytest.param(lambda db: db.scalar(WITHIN), id="with tables of its own"),
+        pytest.param(lambda db: len(NAMES.chosen(db, ["m0", "m3"])), id="chosen"),
+    ],
+)
+def test_however_it_is_asked_it_is_narrowed(store, count):
+    """Also what runs on the driver elsewhere, and a query that defines tables of its own."""
+    put(store, STRANGE)
+
+    with store.view(MINE) as view:
+        assert count(view._moment.db) == 0
+    with store.view() as view:
+        assert count(view._moment.db) > 0
 
 
 def test_the_next_view_is_whole_again(history):

@@ -16,7 +16,8 @@ from tests.processes import ROOT
 
 PICTURES = {
     "page-models": ("/", "light", 1010),
-    "page-model": ("/ui/models/forecast-eu", "dark", 820),
+    "page-model": ("/ui/models/forecast-eu?range=7d", "dark", 1180),
+    "page-runs": ("/ui/runs", "light", 640),
     "page-policies": ("/ui/policies", "light", 520),
 }
 """What each shows, in which theme, and how high it is."""

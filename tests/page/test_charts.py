@@ -135,6 +135,19 @@ def test_a_quiet_model_knows_its_threshold(peer):
     assert "paused" in words(page).partition("Pauses and silences")[2]
 
 
+def test_what_resolved_brings_is_no_value(stage):
+    """It is the last one that was seen firing: neither new nor of that time."""
+    scene = stage()
+    began = scene._stamp(-HOUR)
+    scene.fires("42", 0.5, 0.7, starts_at=began)
+    scene.ends("42", starts_at=began)
+    page = scene.peer.get("/ui/models/42")
+
+    assert scene.history.log(model="42", reason="resolved")[0].value not in {None, 0.7}
+    assert "0.7 when last delivered" in words(page)
+    assert "2 values delivered" in words(page)
+
+
 @pytest.mark.parametrize("length", [{}, {"for": "7d"}, {"for": "1h"}])
 def test_a_pause_that_is_over_is_a_band(stage, length):
     """From its beginning to the moment when it was lifted or ended, though nothing fired then."""

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image coverage lint format lock clean
+.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image docs-pages coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -107,6 +107,10 @@ chart-files: .venv/.installed ## copy rules and dashboards into the chart, and w
 
 image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
+
+docs-pages: .venv/.installed ## write docs/commands.md and docs/http-api.md from the code
+	@$(BIN)/python scripts/commands_page.py
+	@$(BIN)/python scripts/http_api_page.py
 
 coverage: .venv/.installed .tools/openapi-client/.installed ## branch coverage of core and flows, which must be whole
 	@$(PYTEST) -q --cov --cov-branch --cov-report= tests/unit tests/integration

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image docs-pages coverage lint format lock clean
+.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image docs docs-pages coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -58,9 +58,10 @@ newest-alertmanager: .tools/alertmanager ## build it from the Go module proxy, f
 .tools/drift-detector/.installed: examples/drift-detector/requirements.txt
 .tools/mlflow/.installed: examples/pipelines/requirements-mlflow.txt
 .tools/ansible-rulebook/.installed: requirements/peers.txt
+.tools/docs/.installed: requirements/docs.txt
 # openapi-python-client wants an older typer than the service's.
 .tools/openapi-client/.installed: requirements/openapi-client.txt
-.tools/drift-detector/.installed .tools/mlflow/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed:
+.tools/drift-detector/.installed .tools/mlflow/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed .tools/docs/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -108,6 +109,10 @@ chart-files: .venv/.installed ## copy rules and dashboards into the chart, and w
 image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
 
+# Not `--quiet`, which hides the warnings from `--strict` too. What is switched off advertises a successor.
+docs: .tools/docs/.installed ## build the documentation site into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=true .tools/docs/bin/mkdocs build --strict
+
 docs-pages: .venv/.installed ## write docs/commands.md and docs/http-api.md from the code
 	@$(BIN)/python scripts/commands_page.py
 	@$(BIN)/python scripts/http_api_page.py
@@ -135,6 +140,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/chart.in -o requirements/chart.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/peers.in -o requirements/peers.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/openapi-client.in -o requirements/openapi-client.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/docs.in -o requirements/docs.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements.in -c requirements/kfp-local.txt -o examples/model-server/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements-exporter.in -o examples/model-server/requirements-exporter.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/drift-detector/requirements.in -o examples/drift-detector/requirements.txt
@@ -144,4 +150,4 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/mutants.in --extra postgresql -c requirements/dev.txt -o requirements/mutants.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .venv-fuzz .venv-mutants mutants .tools .demo .lab .image .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .venv-fuzz .venv-mutants mutants .tools .demo .lab .image site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

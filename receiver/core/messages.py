@@ -82,8 +82,13 @@ def question_asked(policy: str, approval: Approval, detail: str) -> Message:
     """A rung of the ladder asks a human."""
     spent = approval.rung == Reason.EXHAUSTED.value
     kind = Kind.EXHAUSTED if spent else Kind.APPROVAL
-    expires_at = stamp(approval.expires_at)
-    data: Data = {"detail": detail, "rung": approval.rung, "expires_at": expires_at}
+    data: Data = {
+        "detail": detail,
+        "rung": approval.rung,
+        "episode_started_at": stamp(approval.episode_started_at),
+        "asked_at": stamp(approval.asked_at),
+        "expires_at": stamp(approval.expires_at),
+    }
     return Message(kind, approval.model, policy, data)
 
 

@@ -10,8 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from receiver.announcers.act_links import LinkMaker
 from receiver.announcers.making import announcer_of
-from receiver.config import Config, ConfigError, PeerSettings, TargetSettings, load_config
+from receiver.config import (
+    Config,
+    ConfigError,
+    PeerSettings,
+    SubscriberSettings,
+    TargetSettings,
+    load_config,
+)
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import AlertSource, Announcer, Dispatcher, ValueSource
 from receiver.core.snapshot import Snapshot
@@ -252,9 +260,18 @@ def announcers_of(config: Config) -> dict[str, Announcer]:
             secret_file=told.secret_file,
             ca_file=told.ca_file,
             external_url=config.server.external_url,
+            teams=told.teams,
+            act_links=_links_of(told, config.server.external_url),
         )
         for told in config.subscribers
     }
+
+
+def _links_of(told: SubscriberSettings, external_url: str | None) -> LinkMaker | None:
+    if told.act_links is None or external_url is None:
+        return None
+    links = told.act_links
+    return LinkMaker(secret_file=links.secret_file, life=links.life, external_url=external_url)
 
 
 def dispatchers_of(config: Config, runs: Path) -> dict[str, AtItsAddress]:

@@ -1,1 +1,1 @@
-"""How subscribers are told: a signed webhook, or Slack."""
+"""How subscribers are told: a signed webhook, Slack or Teams."""

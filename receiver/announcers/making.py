@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from receiver.announcers.act_links import LinkMaker
 from receiver.core.ports import Announcer
 
 
@@ -12,8 +13,10 @@ def announcer_of(
     secret_file: Path | None,
     ca_file: Path | None,
     external_url: str | None,
+    teams: bool = False,
+    act_links: LinkMaker | None = None,
 ) -> Announcer:
-    """A signed webhook if there is something to sign with, else Slack."""
+    """A signed webhook if there is something to sign with, else Teams or Slack."""
     if secret_file is not None:
         from receiver.announcers.webhook import WebhookAnnouncer  # noqa: PLC0415
 
@@ -23,7 +26,12 @@ def announcer_of(
             secret_file=secret_file,
             ca_file=ca_file,
             source=external_url or "/retrain-receiver",
+            act_links=act_links,
         )
+    if teams:
+        from receiver.announcers.teams import TeamsAnnouncer  # noqa: PLC0415
+
+        return TeamsAnnouncer(url_file=url_file, external_url=external_url, act_links=act_links)
     from receiver.announcers.slack import SlackAnnouncer  # noqa: PLC0415
 
-    return SlackAnnouncer(url_file=url_file, external_url=external_url)
+    return SlackAnnouncer(url_file=url_file, external_url=external_url, act_links=act_links)

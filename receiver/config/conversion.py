@@ -29,7 +29,7 @@ from receiver.config.sections import (
     TotalBudgetSection,
     check_storage_url,
 )
-from receiver.config.subscribing import subscriber_of
+from receiver.config.subscribing import link_warnings, subscriber_of
 from receiver.config.tenants import tenant_warnings
 from receiver.config.values import (
     Config,
@@ -101,6 +101,7 @@ def convert(
             *warnings_of(policies, targets, auth, subscribers, with_files=with_files),
             *tenant_warnings(server, auth, proxy, with_files=with_files),
             *source_warnings(sources),
+            *link_warnings(server.external_url, subscribers),
         ),
         subscribers=subscribers,
         sources=sources,

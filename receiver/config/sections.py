@@ -370,12 +370,27 @@ class SlackSection(Section):
     url_file: Literal = Field(examples=["secrets/slack"])
 
 
+class TeamsSection(Section):
+    """A workflow of Teams that waits for a webhook request; its address is a secret."""
+
+    url_file: Literal = Field(examples=["secrets/teams"])
+
+
+class ActLinksSection(Section):
+    """Signed links in messages that ask something: whoever has one may answer, once."""
+
+    secret_file: Literal = Field(examples=["secrets/act-links"])
+    expires: Span = timedelta(hours=1)
+
+
 class AnnouncementSection(Section):
     """Who is told what: exactly one way to reach them."""
 
     name: Name = Field(examples=["on-call"])
     webhook: WebhookSection | None = None
     slack: SlackSection | None = None
+    teams: TeamsSection | None = None
+    act_links: ActLinksSection | None = None
     about: list[KindName] | None = None
     policies: list[str] | None = None
 

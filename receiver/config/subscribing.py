@@ -1,25 +1,29 @@
 """Validates and converts the section `announcements`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from receiver.config.complaints import Complaint, Place, did_you_mean
+from receiver.config.asking import in_the_open
+from receiver.config.complaints import Complaint, Place, did_you_mean, show_place
 from receiver.config.fields import secret_address
 from receiver.config.files import in_folder, read_certificate
 from receiver.config.sections import AnnouncementSection, FileSection, WebhookSection
-from receiver.config.values import SubscriberSettings
+from receiver.config.values import ActLinkSettings, SubscriberSettings
+from receiver.core.act_links import ASKING, LONGEST_LIFE
 from receiver.core.announcements import Kind, Subscriber
 from receiver.core.signatures import signing_key
 from receiver.secret_files import read_secret
+
+WAYS = ("webhook", "slack", "teams")
+"""How a subscriber can be reached."""
 
 
 def subscriber_of(section: AnnouncementSection, folder: Path) -> SubscriberSettings:
     """A section without problems as plain values."""
     about, policies = section.about, section.policies
-    webhook = section.webhook
-    url_file = section.slack.url_file if section.slack else None
-    if webhook is not None:
-        url_file = webhook.url_file
+    webhook, links = section.webhook, section.act_links
+    ways = (webhook, section.slack, section.teams)
+    url_file = next((way.url_file for way in ways if way is not None), None)
     return SubscriberSettings(
         subscriber=Subscriber(
             name=section.name,
@@ -30,6 +34,10 @@ def subscriber_of(section: AnnouncementSection, folder: Path) -> SubscriberSetti
         url_file=None if url_file is None else in_folder(folder, url_file),
         secret_file=in_folder(folder, webhook.secret_file) if webhook else None,
         ca_file=in_folder(folder, webhook.ca_file) if webhook and webhook.ca_file else None,
+        teams=section.teams is not None,
+        act_links=(
+            ActLinkSettings(in_folder(folder, links.secret_file), links.expires) if links else None
+        ),
     )
 
 
@@ -42,16 +50,12 @@ def check_announcements(file: FileSection, folder: Path) -> Iterator[Complaint]:
         if section.name in names:
             yield Complaint((*place, "name"), f"{section.name!r} is there already; write another")
         names.update(filter(None, [section.name]))
-        ways = {"webhook", "slack"} & section.model_fields_set
+        ways = [way for way in WAYS if way in section.model_fields_set]
         if len(ways) != 1:
-            both, none = "both webhook and slack", "neither webhook nor slack"
-            yield Complaint(place, f"has {both if ways else none}; write one of them")
-        if section.webhook is not None:
-            yield from _check_webhook((*place, "webhook"), section.webhook, folder)
-        if section.slack is not None and section.slack.url_file:
-            yield from _check_address(
-                (*place, "slack", "url_file"), section.slack.url_file, folder
-            )
+            several, none = f"both {' and '.join(ways)}", f"neither {' nor '.join(WAYS)}"
+            yield Complaint(place, f"has {several if ways else none}; write one of them")
+        yield from _check_ways(place, section, folder)
+        yield from _check_links(place, section, file.server.model_fields_set, folder)
         if section.about == []:
             yield Complaint(
                 (*place, "about"), f"is empty; write {', '.join(Kind)}, or leave it out"
@@ -60,6 +64,27 @@ def check_announcements(file: FileSection, folder: Path) -> Iterator[Complaint]:
             if name not in known:
                 sentence = f"unknown policy {name!r}; {did_you_mean(name, known)}"
                 yield Complaint((*place, "policies", position), sentence)
+
+
+def link_warnings(
+    external_url: str | None, subscribers: Sequence[SubscriberSettings]
+) -> Iterator[str]:
+    """Tell how somebody else would get hold of a link."""
+    for number, told in enumerate(subscribers):
+        if told.act_links is not None and external_url and in_the_open(external_url):
+            place = show_place(("announcements", number, "act_links"))
+            yield (
+                f"{place}: server.external_url is http, so that anyone on the way can read a link "
+                "and use it first; write https://"
+            )
+
+
+def _check_ways(place: Place, section: AnnouncementSection, folder: Path) -> Iterator[Complaint]:
+    if section.webhook is not None:
+        yield from _check_webhook((*place, "webhook"), section.webhook, folder)
+    for way, secret in (("slack", section.slack), ("teams", section.teams)):
+        if secret is not None and secret.url_file:
+            yield from _check_address((*place, way, "url_file"), secret.url_file, folder)
 
 
 def _check_webhook(place: Place, webhook: WebhookSection, folder: Path) -> Iterator[Complaint]:
@@ -77,6 +102,33 @@ def _check_webhook(place: Place, webhook: WebhookSection, folder: Path) -> Itera
             read_certificate(in_folder(folder, webhook.ca_file))
     except ValueError as error:
         yield Complaint((*place, "ca_file"), str(error), of_file=True)
+
+
+def _check_links(
+    place: Place, section: AnnouncementSection, server: Collection[str], folder: Path
+) -> Iterator[Complaint]:
+    links, place = section.act_links, (*place, "act_links")
+    if links is None:
+        return
+    if "external_url" not in server:
+        yield Complaint(
+            place,
+            "lead to our page, and nothing says where people reach it; write server: "
+            "{external_url: https://retrain.example.com}",
+        )
+    if section.about is not None and not ASKING.intersection(filter(None, section.about)):
+        yield Complaint(
+            place,
+            "are in messages that ask something, and about names none of them; add approval or "
+            "exhausted, or leave about out",
+        )
+    if links.expires is not None and links.expires > LONGEST_LIFE:
+        yield Complaint((*place, "expires"), "must be at most 24h; write 1h")
+    try:
+        if links.secret_file:
+            signing_key(read_secret(in_folder(folder, links.secret_file)))
+    except ValueError as error:
+        yield Complaint((*place, "secret_file"), str(error), of_file=True)
 
 
 def _check_address(place: Place, file: str, folder: Path) -> Iterator[Complaint]:

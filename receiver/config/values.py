@@ -128,15 +128,31 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ActLinkSettings:
+    """Links by which whoever reads a message may answer what it asks.
+
+    Attributes:
+        secret_file: What they are signed with.
+        life: How long one works.
+
+    """
+
+    secret_file: Path
+    life: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriberSettings:
-    """A subscriber, and how it is reached: by a signed webhook or by Slack.
+    """A subscriber, and how it is reached: by a signed webhook, by Slack or by Teams.
 
     Attributes:
         subscriber: The core's part: name and what it wants to hear.
         url: Where a webhook goes; None if `url_file` holds that.
-        url_file: Holds an address that is a secret itself; Slack's are.
-        secret_file: What a webhook is signed with; None for Slack.
+        url_file: Holds an address that is a secret itself; those of Slack and Teams are.
+        secret_file: What a webhook is signed with; None for Slack and Teams.
         ca_file: Certificates to trust instead of the system's.
+        teams: Whether it is Teams that is reached.
+        act_links: None if its messages carry none.
 
     """
 
@@ -145,6 +161,8 @@ class SubscriberSettings:
     url_file: Path | None
     secret_file: Path | None
     ca_file: Path | None
+    teams: bool = False
+    act_links: ActLinkSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,9 @@ def _secret_files(
     for number, told in enumerate(subscribers):
         yield show_place(("announcements", number)), told.url_file
         yield show_place(("announcements", number)), told.secret_file
+        if told.act_links is not None:
+            place = show_place(("announcements", number, "act_links"))
+            yield place, told.act_links.secret_file
 
 
 def _of_files(files: Iterable[tuple[str, Path | None]]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What subscribers get, and what becomes of each of their answers."""
 
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from threading import Thread
@@ -8,9 +9,12 @@ from time import monotonic
 
 import pytest
 
+from receiver.announcers.act_links import LinkMaker
 from receiver.announcers.making import announcer_of
 from receiver.announcers.posting import post
+from receiver.core.act_links import unseal
 from receiver.core.announcements import Announcement, Kind, NotDelivered
+from receiver.core.signatures import signing_key
 from tests.fakes import NOON
 from tests.peers.certificates import sign_certificate
 from tests.peers.subscriber import SECRET, Manner, SubscriberPeer
@@ -48,13 +52,43 @@ def webhook(folder, url, **changes):
     return announcer_of(**{**settings, "external_url": "https://retrain.example", **changes})
 
 
-def slack(folder, url):
+def slack(folder, url, path=PATH, **more):
     """An announcer to a channel; its address lies in a file."""
     address = folder / "slack"
-    address.write_text(f"{url}{PATH}\n")
-    return announcer_of(
-        url=None, url_file=address, secret_file=None, ca_file=None, external_url=None
+    address.write_text(f"{url}{path}\n")
+    settings = {"url": None, "url_file": address, "secret_file": None, "ca_file": None}
+    return announcer_of(**{**settings, "external_url": None, **more})
+
+
+WORKFLOW = "/workflows/1/triggers/manual/paths/invoke?api-version=1&sp=%2Frun&sig=a-secret"
+
+
+def teams(folder, url, **more):
+    """An announcer to a workflow of Teams; its address, with a signature, lies in a file."""
+    return slack(folder, url, WORKFLOW, teams=True, **more)
+
+
+def maker(folder):
+    """Signs links with a secret in a file."""
+    (folder / "links").write_text(SECRET + "\n")
+    return LinkMaker(
+        secret_file=folder / "links",
+        life=timedelta(hours=1),
+        external_url="https://retrain.example",
     )
+
+
+ASKS = replace(
+    TOLD,
+    kind=Kind.APPROVAL,
+    data={
+        "detail": "**now** [click](https://evil.example) <at>all</at> {{DATE(x)}} {{{y}}}",
+        "rung": "approval",
+        "episode_started_at": "2026-11-22T11:00:00Z",
+        "asked_at": "2026-11-22T12:00:00Z",
+        "expires_at": "2026-11-22T12:30:00Z",
+    },
+)
 
 
 def trouble(act, *arguments, **more):
@@ -99,6 +133,111 @@ def test_slack_is_told_at_its_secret_address(peer, tmp_path):
     assert told.path == PATH
     assert told.content["text"] == "Retraining 42 was ordered"
     assert "webhook-signature" not in told.headers
+
+
+def test_teams_is_told_with_a_card_at_its_secret_address(peer, tmp_path):
+    """As a workflow takes it that waits for a webhook request, and answers 202 before it posts."""
+    peer.answer_always(Manner(202, b""))
+    teams(tmp_path, peer.url, act_links=maker(tmp_path)).send(ASKS, NOON)
+
+    (told,) = peer.told
+    assert told.path == WORKFLOW
+    assert told.headers["content-type"] == "application/json"
+    assert told.content["type"] == "message"
+    (attachment,) = told.content["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+    assert {action["type"] for action in card["actions"]} == {"Action.OpenUrl"}
+    assert [action["title"] for action in card["actions"]] == ["Approve …", "Reject …"]
+    assert card["body"][0]["inlines"][0]["text"] == "42 waits for your approval"
+
+
+def test_nothing_in_a_card_is_formatting(peer, tmp_path):
+    """Every text is a run, in which Teams reads no Markdown; and no function is left in it."""
+    teams(tmp_path, peer.url, act_links=maker(tmp_path)).send(ASKS, NOON)
+
+    (told,) = peer.told
+    body = told.content["attachments"][0]["content"]["body"]
+    assert {block["type"] for block in body} == {"RichTextBlock"}
+    assert {run["type"] for block in body for run in block["inlines"]} == {"TextRun"}
+    assert b"{{" not in told.body
+    assert "[click](https://evil.example) <at>all</at> { {DATE(x)}}" in told.body.decode()
+
+
+@pytest.mark.parametrize("text", ["\U0001f4a9", "\x01", "&", '"', "\\", "\udc80"])
+def test_the_longest_card_fits_teams(peer, tmp_path, text):
+    """Which takes 28 KB, whatever the characters are, with the longest names."""
+    longest = replace(
+        ASKS,
+        model="m" * 128,
+        policy="p" * 128,
+        data={**ASKS.data, "detail": text * 10_000, "run_url": "https://h/" + "r" * 1_990},
+    )
+    one = teams(
+        tmp_path, peer.url, act_links=maker(tmp_path), external_url="https://h/" + "e" * 900
+    )
+    one.send(longest, NOON)
+
+    assert len(peer.told[0].body) < 28 * 1024
+
+
+def test_a_run_without_links_leads_to_run_and_model(peer, tmp_path):
+    """As in Slack."""
+    at = {"external_url": "https://retrain.example"}
+    linked = replace(TOLD, data={**TOLD.data, "run_url": "https://github.example/1"})
+    teams(tmp_path, peer.url, **at).send(linked, NOON)
+
+    card = peer.told[0].content["attachments"][0]["content"]
+    assert [action["url"] for action in card["actions"]] == [
+        "https://github.example/1",
+        "https://retrain.example/ui/models/42",
+    ]
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 410, 413, 429, 500, 502])
+def test_what_teams_refuses_is_told_without_its_address(peer, tmp_path, status):
+    """And when it wants to be asked again."""
+    peer.answer_always(Manner(status, b"no", {"Retry-After": "7"}))
+
+    error = trouble(teams(tmp_path, peer.url).send, TOLD, NOON)
+
+    assert (error.status_code, error.retry_after) == (status, timedelta(seconds=7))
+    assert error.hopeless is (status == 410)
+
+
+def test_each_way_carries_the_links_of_a_question(peer, tmp_path):
+    """The same for each try: buttons in a chat, a field for programs; no longer than they work."""
+    links = maker(tmp_path)
+    slack(tmp_path, peer.url, act_links=links).send(ASKS, NOON)
+    webhook(tmp_path, peer.url, act_links=links).send(ASKS, NOON + timedelta(minutes=29))
+    webhook(tmp_path, peer.url, act_links=links).send(ASKS, NOON + timedelta(minutes=30))
+    webhook(tmp_path, peer.url).send(ASKS, NOON)
+    chat, hook, late, unlinked = (told.content for told in peer.told)
+
+    buttons = chat["blocks"][1]["elements"]
+    assert [button["text"]["text"] for button in buttons] == ["Approve …", "Reject …"]
+    assert "one answer, until 2026-11-22 12:30 UTC" in chat["blocks"][0]["text"]["text"]
+    assert hook["data"]["act_links"] == [
+        {"act": act, "url": button["url"], "expires_at": "2026-11-22T12:30:00Z"}
+        for act, button in zip(("approve", "reject"), buttons, strict=True)
+    ]
+    assert "act_links" not in late["data"]
+    assert "act_links" not in unlinked["data"]
+    for button in buttons:
+        place, _, token = button["url"].rpartition("/")
+        assert place == "https://retrain.example/ui/act"
+        assert unseal(token, {"on-call": signing_key(SECRET)}).model == "42"
+
+
+def test_a_message_without_its_links_is_told_all_the_same(peer, tmp_path):
+    """Nobody must miss a question because a secret is gone."""
+    links = maker(tmp_path)
+    (tmp_path / "links").unlink()
+
+    slack(tmp_path, peer.url, act_links=links).send(ASKS, NOON)
+
+    assert len(peer.told[0].content["blocks"]) == 1
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

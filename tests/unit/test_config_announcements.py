@@ -1,8 +1,11 @@
 """The section `announcements`: who is told, by which way, about what."""
 
+from datetime import timedelta
+
 import pytest
 
 from receiver.config import ConfigError, load_config
+from receiver.config.values import ActLinkSettings
 from receiver.core.announcements import Kind
 from tests.peers.subscriber import SECRET
 
@@ -15,6 +18,9 @@ announcements:
 """
 WEBHOOK = "webhook: {url: https://hooks.example/x, secret_file: signing}"
 SLACK = "slack: {url_file: slack}"
+TEAMS = "teams: {url_file: teams}"
+LINKS = "act_links: {secret_file: signing}"
+SERVER = "server: {external_url: 'https://retrain.example'}\n"
 
 
 @pytest.fixture
@@ -25,15 +31,16 @@ def load(tmp_path):
         "slack": "https://hooks.slack.example/services/a-secret\n",
         "short": "whsec_c2hvcnQ=",
         "none": "hooks.slack.example/a-secret",
+        "teams": "https://prod-1.westeurope.logic.azure.example:443/w/1?api-version=1&sig=a-secret\n",
         "ca.pem": "-----BEGIN CERTIFICATE-----\n",
         "no.pem": "nothing",
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
 
-    def load(*entries):
+    def load(*entries, server=""):
         file = tmp_path / "receiver.yaml"
-        file.write_text(POLICY + "".join(f"  - {{{entry}}}\n" for entry in entries))
+        file.write_text(server + POLICY + "".join(f"  - {{{entry}}}\n" for entry in entries))
         return load_config(file)
 
     return load
@@ -76,10 +83,18 @@ def test_the_kept_configuration_holds_no_secret(load):
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("name: a", "announcements[0]: has neither webhook nor slack; write one of them"),
+        (
+            "name: a",
+            "announcements[0]: has neither webhook nor slack nor teams; write one of them",
+        ),
         (
             f"name: a, {WEBHOOK}, {SLACK}",
             "announcements[0]: has both webhook and slack",
+        ),
+        (f"name: a, {SLACK}, {TEAMS}", "announcements[0]: has both slack and teams; write one"),
+        (
+            "name: a, teams: {url_file: none}",
+            "announcements[0].teams.url_file: holds no address",
         ),
         (f"{SLACK}", "announcements[0].name: is missing; write name: on-call"),
         (f"name: a, {SLACK}, about: []", "announcements[0].about: is empty; write triggered"),
@@ -158,3 +173,68 @@ def test_two_subscribers_have_two_names(load):
         load(f"name: a, {SLACK}", f"name: a, {WEBHOOK}")
 
     assert caught.value.problems == ("announcements[1].name: 'a' is there already; write another",)
+
+
+def test_teams_and_links_are_read(load, tmp_path):
+    """A workflow's address has a query; a link works for an hour unless it is said."""
+    teams, slack, plain = load(
+        f"name: teams, {TEAMS}, {LINKS}",
+        f"name: slack, {SLACK}, about: [approval], "
+        "act_links: {secret_file: signing, expires: 15m}",
+        f"name: plain, {WEBHOOK}",
+        server=SERVER,
+    ).subscribers
+
+    assert (teams.teams, teams.url_file, teams.secret_file) == (True, tmp_path / "teams", None)
+    assert teams.act_links == ActLinkSettings(tmp_path / "signing", timedelta(hours=1))
+    assert (slack.teams, slack.act_links.life) == (False, timedelta(minutes=15))
+    assert plain.act_links is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "server", "problem"),
+    [
+        (
+            LINKS,
+            "",
+            "act_links: lead to our page, and nothing says where people reach it; write server: "
+            "{external_url: https://retrain.example.com}",
+        ),
+        (
+            f"{LINKS}, about: [parked, refused]",
+            SERVER,
+            "act_links: are in messages that ask something, and about names none of them; add "
+            "approval or exhausted, or leave about out",
+        ),
+        (
+            "act_links: {secret_file: signing, expires: 25h}",
+            SERVER,
+            "act_links.expires: must be at most 24h; write 1h",
+        ),
+        ("act_links: {secret_file: signing, expires: 0s}", SERVER, "act_links.expires:"),
+        (
+            "act_links: {secret_file: short}",
+            SERVER,
+            "act_links.secret_file: holds a signing secret of 5 bytes, not 24 to 64; write",
+        ),
+        ("act_links: {secret_file: gone}", SERVER, "act_links.secret_file: can't read"),
+        ("act_links: {}", SERVER, "act_links.secret_file: is missing; write secret_file: secrets"),
+    ],
+)
+def test_links_that_could_not_work_are_refused(load, entry, server, problem):
+    """Each with its cure."""
+    with pytest.raises(ConfigError) as caught:
+        load(f"name: a, {SLACK}, {entry}", server=server)
+
+    (told,) = caught.value.problems
+    assert told.startswith(f"announcements[0].{problem}")
+
+
+@pytest.mark.parametrize(("scheme", "dangers"), [("http", 1), ("https", 0)])
+def test_links_that_others_can_read_are_a_danger(load, scheme, dangers):
+    """Whoever reads one first may use it."""
+    server = SERVER.replace("https", scheme)
+    config = load(f"name: a, {SLACK}, {LINKS}", f"name: b, {SLACK}", server=server)
+
+    told = [each for each in config.warnings if each.startswith("announcements[0].act_links: ")]
+    assert len(told) == dangers

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from receiver.core.act_links import ActLink, Question
 from receiver.core.approvals import Approval
 from receiver.core.models import Model
 from receiver.core.policies import Policy
@@ -15,6 +16,7 @@ from receiver.store.budget_rows import BudgetRows
 from receiver.store.compiled_upsert import upsert
 from receiver.store.storm_rows import StormRows
 from receiver.store.tables import approvals, firing_alerts
+from receiver.store.views.act_links import question_of
 from receiver.store.views.budgets import Usages
 from receiver.store.views.restraints import Pasts, approvals_of, read_restraints
 from receiver.store.views.run_ends import runs_since
@@ -28,6 +30,10 @@ class ApprovalRows:
     def approval(self, model: str) -> Approval | None:
         """What was asked last about a model."""
         return approvals_of(self._db, [model]).get(model)
+
+    def question(self, link: ActLink, since: datetime) -> Question:
+        """What a link answers, as it is now; what was used before `since` is forgotten."""
+        return question_of(self._db, link, since)
 
     def asking_models(self, policy: str, limit: int) -> list[str]:
         """Models about which a rung of this policy asks a human, by name."""

@@ -173,6 +173,22 @@ def _logged_in(caller: Caller, *wanted: Role) -> Caller:
     return caller
 
 
+def person_named(request: Request, tokens: Tokens) -> str | None:
+    """Whom a login or a token names, whatever they may do; None if nobody is named.
+
+    For what needs no login, but should be known by the name of who did it.
+    """
+    if tokens.proxy is not None:
+        name = proxy_login.person(tokens.proxy, request)
+        if name is not None:
+            return name
+    presented = _token(request.headers.get("authorization"))
+    if tokens.files is None or presented is None:
+        return None
+    caller = _known(tokens.files, hashlib.sha256(presented).digest())
+    return None if caller is None else caller.name
+
+
 def require_same_site(request: Request, external_url: str | None) -> None:
     """Refuse what a page of another origin makes a browser send. Raises `Problem` 403.
 

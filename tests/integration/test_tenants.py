@@ -248,6 +248,9 @@ PAGES = {
     **{f"{method} {form}": OPERATORS for form in FORMS for method in ("GET", "POST")},
     "POST /ui/models/{name:path}/{act}": OPERATORS,
     "GET /ui/static/{name}": OPEN,
+    # Whoever has a signed link may use it; without one they tell and do nothing.
+    "GET /ui/act/{token}": OPEN,
+    "POST /ui/act": OPEN,
     "GET /ui/{path:path}": OPEN,
     "POST /ui/{path:path}": OPEN,
 }

@@ -321,6 +321,8 @@ def test_every_page_has_its_route(peer):
         *(f"/ui/models/{{name:path}}/{act}" for act in (*ON_MODELS, "{act}")),
         "/ui/dispatches/{name}/{act}",
         "/ui/acts/{act}",
+        "/ui/act",
+        "/ui/act/{token}",
         "/ui/{path:path}",
     }
 

@@ -67,12 +67,17 @@ def _answer(store: Store, policy_set: PolicySet, act: Act, name: str, *, approve
         if not tx.knows_model(name):
             raise NotFound(f"no alert named the model {name} yet; see GET /models")
         unit = UnitOfWork(tx, policy_set, models=[name])
-        decision = _say(unit, act, _asked(unit, name), approved=approved)
-        unit.decisions.append(decision)
-        unit.save()
-        return decision
+        return answer_in(unit, act, name, approved=approved)
 
     return once(store, act, do)
+
+
+def answer_in(unit: UnitOfWork, act: Act, name: str, *, approved: bool) -> Decision:
+    """Answer what is asked about a locked model, and write it. Raises `Conflict`."""
+    decision = _say(unit, act, _asked(unit, name), approved=approved)
+    unit.decisions.append(decision)
+    unit.save()
+    return decision
 
 
 def _say(unit: UnitOfWork, act: Act, asked: Approval, *, approved: bool) -> Decision:

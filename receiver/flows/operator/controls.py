@@ -81,19 +81,20 @@ def release(store: Store, policy_set: PolicySet, act: Act, scope: PauseScope, na
 
     It says how many runs that may order: their pauses, cooldowns and budgets hold them as before.
     """
+    return once(store, act, lambda tx: release_in(tx, policy_set, act, scope, name))
 
-    def do(tx: Tx) -> Decision:
-        _lock(tx, policy_set, scope, name)
-        stormy = [p.name for p in policy_set.policies if p.storm and name in {"", p.name}]
-        now = tx.now()
-        for policy in sorted(stormy):
-            tx.release_storm(policy, now)
-        count = tx.free_stormed(stormy)
-        models = "1 model, 1 run" if count == 1 else f"{count} models, {count} runs"
-        what = f"released from storms ({models} at most)"
-        return _note_scope(tx, policy_set, act, (scope, name), what)
 
-    return once(store, act, do)
+def release_in(tx: Tx, policy_set: PolicySet, act: Act, scope: PauseScope, name: str) -> Decision:
+    """The same within a transaction."""
+    _lock(tx, policy_set, scope, name)
+    stormy = [p.name for p in policy_set.policies if p.storm and name in {"", p.name}]
+    now = tx.now()
+    for policy in sorted(stormy):
+        tx.release_storm(policy, now)
+    count = tx.free_stormed(stormy)
+    models = "1 model, 1 run" if count == 1 else f"{count} models, {count} runs"
+    what = f"released from storms ({models} at most)"
+    return _note_scope(tx, policy_set, act, (scope, name), what)
 
 
 def retrain(

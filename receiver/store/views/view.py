@@ -13,6 +13,7 @@ from receiver.core.sources import Asking
 from receiver.core.tenants import Tenant
 from receiver.store.clock_rows import AheadReads
 from receiver.store.narrowing import Narrowed
+from receiver.store.views.act_links import ActLinkReads
 from receiver.store.views.announcements import AnnouncementReads
 from receiver.store.views.budgets import Usages
 from receiver.store.views.charts import ChartReads
@@ -53,6 +54,7 @@ class View:
         self.targets = TargetReads(self._moment)
         self.needs = NeedReads(self._moment)
         self.ahead = AheadReads(self._moment)
+        self.act_links = ActLinkReads(self._moment)
 
     @property
     def now(self) -> datetime:

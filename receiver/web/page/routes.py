@@ -26,6 +26,7 @@ from receiver.web.page.chart import RANGES
 from receiver.web.page.charting import Charting
 from receiver.web.page.error_page import Answering, in_html
 from receiver.web.page.forms import Acting
+from receiver.web.page.link_acts import Linking
 from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
 from receiver.web.page.selection import Selecting
 from receiver.web.page.teaching import lesson_for
@@ -46,6 +47,7 @@ def routes_of(service: Service) -> list[Route]:
     return [
         *Selecting(service, overviews).routes(),
         *Acting(service, overviews).routes(),
+        *Linking(service, overviews).routes(),
         *Backtesting(service).routes(),
         *Showing(service, overviews, charting).routes(),
     ]

@@ -162,18 +162,16 @@ def _why_moved(unit: UnitOfWork, dispatch: Dispatch) -> str | None:
 
 def _supersede(unit: UnitOfWork, claimed: Dispatch, why: str) -> None:
     """Send it no more. If an attempt may have started the run all the same, a human must look."""
+    over = replace(claimed, ended_at=unit.now)
     if claimed.open_doubts:
         detail = f"not asked again: {why}; an earlier attempt may have started the run"
-        parked = replace(claimed, state=DispatchState.PARKED, ended_at=unit.now, detail=detail)
-        if save_moved(unit, claimed, parked, Mover.SENDER):
-            unit.save()
-        return
-    dispatch = replace(
-        claimed, state=DispatchState.SUPERSEDED, ended_at=unit.now, detail=f"not sent: {why}"
-    )
-    if save_moved(unit, claimed, dispatch, Mover.SENDER):
-        model = unit.models[dispatch.model]
-        unit.update(cooldowns.give_back(model, dispatch.cooldown_before))
+        changed = replace(over, state=DispatchState.PARKED, detail=detail)
+    else:
+        changed = replace(over, state=DispatchState.SUPERSEDED, detail=f"not sent: {why}")
+    if save_moved(unit, claimed, changed, Mover.SENDER):
+        if not claimed.open_doubts:
+            model = unit.models[claimed.model]
+            unit.update(cooldowns.give_back(model, claimed.cooldown_before))
         unit.save()
 
 

@@ -80,7 +80,7 @@ def test_a_crowd_fills_every_batch_and_nobody_is_left_out(stores, fullest):
     """All wait for the same hours, are asked about, and are seen to after a pause is lifted."""
     hours = Window("UTC", ZoneInfo("UTC"), (parse_hours("daily 13:00-13:30"),))
     plan = calm(
-        11,
+        12,
         models=MODELS,
         ends=1.25 * HOUR,
         heals=HOUR,

@@ -6,7 +6,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlsplit
 
 from receiver.core.dispatches import DispatchError, Failure
@@ -54,15 +53,6 @@ class HttpAnswer(Response):
 
     host: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
-
-    @property
-    def content(self) -> dict[str, Any] | None:
-        """The JSON object in the body; None if that is anything else, as a login page is."""
-        try:
-            found = self.json()
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) else None
 
     @property
     def quoted(self) -> str:

@@ -27,15 +27,6 @@ class KfpAnswer(Response):
         return self.headers.get(name.lower(), default)
 
     @property
-    def content(self) -> dict[str, Any] | None:
-        """The JSON object in the body, None if the body is anything else."""
-        try:
-            found = self.json()
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) else None
-
-    @property
     def is_not_found(self) -> bool:
         """Whether KFP itself says that there is no such thing."""
         says_so = (self.content or {}).get("code") == NOT_FOUND

@@ -101,6 +101,15 @@ class Response:
         except RecursionError:
             raise ValueError("the answer nests too deep") from None
 
+    @property
+    def content(self) -> dict[str, Any] | None:
+        """The JSON object in the body; None if that is anything else, as a login page is."""
+        try:
+            found = self.json()
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
 
 def is_success(status: int) -> bool:
     """Whether a status is a 2xx."""

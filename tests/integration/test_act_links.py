@@ -490,10 +490,8 @@ def test_without_the_setting_there_are_no_links(world):
     ends(world, token, 403, "not one of ours")
 
 
-def test_two_at_the_same_moment_are_one(world):
-    """Both wait for the same lock; who comes second finds it used."""
-    world.asks()
-    links = [world.links()["approve"], world.links()["reject"]] * 2
+def used_at_once(world, links):
+    """What came of each of these links, used while all wait for the same lock."""
     store, policy_set = world.history.store, world.history.policy_set
 
     def use(link):
@@ -506,7 +504,14 @@ def test_two_at_the_same_moment_are_one(world):
         with store.begin() as tx:
             tx.take_advisory_lock(AdvisoryLock.PAUSE)
             waiting = [pool.submit(use, link) for link in links]
-        found = [one.result() for one in waiting]
+        return [one.result() for one in waiting]
+
+
+def test_two_at_the_same_moment_are_one(world):
+    """Both wait for the same lock; who comes second finds it used."""
+    world.asks()
+    links = [world.links()["approve"], world.links()["reject"]] * 2
+    found = used_at_once(world, links)
 
     assert found.count(LinkEnd.USED) == len(links) - 1
     assert len(world.history.log(source="operator")) == 1
@@ -516,19 +521,7 @@ def test_two_subscribers_at_the_same_moment_are_one(world):
     """Each has a message of its own; the question is one."""
     world.storms()
     links = [world.links("chat")["release"], world.links("others")["release"]]
-    store, policy_set = world.history.store, world.history.policy_set
-
-    def use(link):
-        try:
-            return act_by_link(store, policy_set, SAID, link)
-        except Ended as ended:
-            return ended.why
-
-    with ThreadPoolExecutor(len(links)) as pool:
-        with store.begin() as tx:
-            tx.take_advisory_lock(AdvisoryLock.PAUSE)
-            waiting = [pool.submit(use, link) for link in links]
-        found = [one.result() for one in waiting]
+    found = used_at_once(world, links)
 
     assert found.count(LinkEnd.ANSWERED) == 1
 

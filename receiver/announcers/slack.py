@@ -2,38 +2,24 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from receiver.announcers.act_links import LinkMaker, SentLink
+from receiver.announcers.act_links import SentLink
 from receiver.announcers.buttons import TITLES, about, buttons_of
-from receiver.announcers.posting import post, read_secret_file
+from receiver.announcers.chat import ChatAnnouncer
 from receiver.core.announcements import Announcement
 
 LONGEST_TEXT = 590
 """Slack takes 3,000 characters in a section, and each may become five."""
 
 
-class SlackAnnouncer:
-    """Sends to the channel that the address in a file belongs to."""
+class SlackAnnouncer(ChatAnnouncer):
+    """Sends to a channel of Slack."""
 
-    def __init__(
-        self,
-        *,
-        url_file: Path | None,
-        external_url: str | None,
-        act_links: LinkMaker | None = None,
-    ) -> None:
-        self._url_file = url_file
-        self._external_url = external_url
-        self._act_links = act_links
-
-    def send(self, announcement: Announcement, now: datetime) -> None:
-        """POST it as plain text, so that nothing in it is formatting, a link or a mention."""
-        links = self._act_links.links(announcement, now) if self._act_links else ()
-        body = json.dumps(message(announcement, self._external_url, links)).encode()
-        post(read_secret_file(self._url_file), body, {"Content-Type": "application/json"})
+    def _body(
+        self, announcement: Announcement, external_url: str | None, links: Sequence[SentLink]
+    ) -> bytes:
+        return json.dumps(message(announcement, external_url, links)).encode()
 
 
 def message(

@@ -3,13 +3,11 @@
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from receiver.announcers.act_links import LinkMaker, SentLink
+from receiver.announcers.act_links import SentLink
 from receiver.announcers.buttons import TITLES, about, buttons_of
-from receiver.announcers.posting import post, read_secret_file
+from receiver.announcers.chat import ChatAnnouncer
 from receiver.core.announcements import Announcement
 
 CARD = "application/vnd.microsoft.card.adaptive"
@@ -20,26 +18,14 @@ LONGEST_TEXT = 1500
 DOUBLED = re.compile(r"\{(?=\{)")
 
 
-class TeamsAnnouncer:
-    """Sends to the channel that the workflow behind the address in a file posts to."""
+class TeamsAnnouncer(ChatAnnouncer):
+    """Sends to the channel that a workflow of Teams posts to."""
 
-    def __init__(
-        self,
-        *,
-        url_file: Path | None,
-        external_url: str | None,
-        act_links: LinkMaker | None = None,
-    ) -> None:
-        self._url_file = url_file
-        self._external_url = external_url
-        self._act_links = act_links
-
-    def send(self, announcement: Announcement, now: datetime) -> None:
-        """POST it as text in which Teams looks for no formatting."""
-        links = self._act_links.links(announcement, now) if self._act_links else ()
-        card = message(announcement, self._external_url, links)
-        body = json.dumps(card, ensure_ascii=False).encode(errors="replace")
-        post(read_secret_file(self._url_file), body, {"Content-Type": "application/json"})
+    def _body(
+        self, announcement: Announcement, external_url: str | None, links: Sequence[SentLink]
+    ) -> bytes:
+        card = message(announcement, external_url, links)
+        return json.dumps(card, ensure_ascii=False).encode(errors="replace")
 
 
 def message(

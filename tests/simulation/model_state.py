@@ -98,6 +98,8 @@ class Order:
         cooldown: What it takes at least; at most `cooldown_most`.
         before: The model's cooldown before this dispatch took its own.
         price: What its run was said to cost.
+        counted: The most that it may have cost by its moments before they were mended: a cost
+            that is stored stays.
 
     """
 
@@ -114,6 +116,7 @@ class Order:
     state: str = "pending"
     sent_at: datetime | None = None
     ended_at: datetime | None = None
+    counted: float = 0
 
     def may_be_unknown(self, now: datetime) -> bool:
         """Whether nobody may have said since that its model's alert fires all the same."""
@@ -122,6 +125,7 @@ class Order:
 
     def mended(self, row: Row) -> None:
         """No moment is later than it was mended to."""
+        self.counted = self.cost[1]
         self.at = min(self.at, row["created_at"])
         self.sent_at = earlier(self.sent_at, row["sent_at"])
         self.ended_at = earlier(self.ended_at, row["ended_at"])
@@ -146,7 +150,7 @@ class Order:
             return (amount, amount) if self.state in OVER else (0, amount)
         took = amount * ((self.ended_at - self.sent_at) / run_time)
         is_known = self.state in OVER and took >= 0  # else, perhaps, what was reserved
-        return 0, took if is_known else max(took, amount)
+        return 0, max(self.counted, took if is_known else max(took, amount))
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,16 @@ class TestRejectAll:
 class TestPage:
     """The first page in a storm."""
 
+    def test_fifty_cards_are_light(self, history, plain):
+        """Each model fires and has its run: under 100 KB all the same."""
+        history.deliver(*(alert(f"m{number:03}", name="ModelTooOld") for number in range(60)))
+        history.clock.pass_(MINUTE)
+
+        page = plain.get("/").text
+
+        assert page.count('class="card ') == 50
+        assert len(page.encode()) < 100_000
+
     def test_sixty_equal_rows_are_one(self, history, plain):
         """Under 100 KB; the row has all that is needed to act."""
         strike(history, 60)

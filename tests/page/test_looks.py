@@ -93,7 +93,7 @@ def test_everyone_can_use_an_empty_one(stage, looked_at, theme):
 def test_a_dialog_can_be_used_by_everyone(peer, tab):
     """The form in its dialog; Escape closes it and the focus is where it was."""
     page = tab(peer.url)
-    link = page.get_by_role("link", name="Pause 4h: forecast-eu")
+    link = page.get_by_role("link", name="Pause…: forecast-eu")
     link.focus()
     page.keyboard.press("Enter")
     page.locator("#act[open]").wait_for()
@@ -102,7 +102,7 @@ def test_a_dialog_can_be_used_by_everyone(peer, tab):
     assert page.evaluate("document.activeElement.name") == "comment"
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == (
-        "Pause 4h: forecast-eu"
+        "Pause…: forecast-eu"
     )
 
 

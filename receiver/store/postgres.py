@@ -26,6 +26,9 @@ SELECT set_config('lock_timeout', '{patience}s', false),
        -- A replica that stands still must not hold its models for longer than this.
        set_config('idle_in_transaction_session_timeout', '30s', false),
        set_config('TimeZone', 'UTC', false),
+       -- A queue is empty for weeks and holds thousands an hour later. A plan made once for any
+       -- state and any moment could not use the indexes of the few rows that are live.
+       set_config('plan_cache_mode', 'force_custom_plan', false),
        -- What is acknowledged must survive power loss. A stronger setting is left alone.
        CASE current_setting('synchronous_commit')
        WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END

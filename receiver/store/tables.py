@@ -301,13 +301,8 @@ dispatches = Table(
         sqlite_where=text(f"state IN ({_LIVE})"),
         postgresql_where=text(f"state IN ({_LIVE})"),
     ),
-    Index(
-        "ix_dispatches_due",
-        "target",
-        "due_at",
-        sqlite_where=text(f"state IN ({_LIVE})"),
-        postgresql_where=text(f"state IN ({_LIVE})"),
-    ),
+    # Of all states: SQLite uses a partial index only where the statement itself names the states.
+    Index("ix_dispatches_due", "target", "state", "due_at", "id"),
     Index("ix_dispatches_model_id", "model", "id"),
     Index("ix_dispatches_state_id", "state", "id"),
 )
@@ -502,13 +497,7 @@ announcements = Table(
     Column("ended_at", Instant),
     one_of("kind", Kind),
     one_of("state", AnnouncementState),
-    Index(
-        "ix_announcements_due",
-        "subscriber",
-        "due_at",
-        sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
-    ),
+    Index("ix_announcements_due", "subscriber", "state", "due_at", "id"),
     Index("ix_announcements_state_id", "state", "id"),
     Index("ix_announcements_ended_at", "ended_at"),
 )

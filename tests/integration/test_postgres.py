@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from receiver.core.dispatches import DispatchState
 from receiver.store import store as module
 from receiver.store.column_types import to_micros
 from receiver.store.decision_ids import REPLICAS
@@ -15,6 +16,8 @@ from receiver.store.store import Store, StoreRefused, StoreUnavailable
 from tests.examples import alert
 from tests.posts import entry, post
 from tests.serving import NO_AUTH, serve
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -134,6 +137,22 @@ class TestSession:
             one.deliver(alert())
             assert db.scalar(count) == 0
             assert tx._db.scalar(count) == 1
+
+    def test_a_plan_is_made_for_the_queue_as_it_is(self, one):
+        """One made once for any state could not use an index of the live ones."""
+
+        def claim(tx):
+            tx.claim_dispatch("pipeline", [DispatchState.PENDING], now=tx.now(), lease=HOUR)
+
+        def claim_often(tx):
+            for _ in range(20):
+                claim(tx)
+            plans = "SELECT sum(custom_plans), sum(generic_plans) FROM pg_prepared_statements"
+            return tx._db.execute(text(plans)).one()
+
+        custom, generic = one.store.run(claim_often)
+        assert custom > 0
+        assert generic == 0
 
     def test_a_replica_that_stands_still_holds_nothing_for_long(self, one, two):
         """Its session is ended by the server; what it began is undone."""

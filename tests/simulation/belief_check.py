@@ -60,7 +60,7 @@ class Hearsay:
         surely_knew: Those whose word that they do is surely stored.
         misses: How often in a row a source that counts did not list it.
         before_listed: The same as if it had not listed it when it was asked then: that answer may
-            not be stored yet.
+            not be stored yet, or never.
         jumped: When the deciding clock was set last.
 
     """
@@ -99,7 +99,8 @@ class Hearsay:
             self.told[fingerprint] = note.at
             self.knew[fingerprint].add(note.who)
             key = note.who, fingerprint
-            if misses := self.misses[key]:
+            _, missed = self.before_listed.get(key, (0, 0))
+            if misses := max(missed, self.misses[key]):
                 self.before_listed[key] = answer.asked_at, misses
             self.misses[key] = 0
         for fingerprint, names in self.knew.items():
@@ -117,7 +118,8 @@ class Hearsay:
         heard.before, heard.stored = heard.stored, answer
         heard.given = [one for one in heard.given if one.asked_at > answer.asked_at]
         for key, (listed_at, _) in list(self.before_listed.items()):
-            if key[0] == note.who and listed_at <= answer.asked_at:
+            # One that does not list it says nothing of the earlier answer, which may be lost.
+            if key[0] == note.who and listed_at <= answer.asked_at and key[1] in answer.alerts:
                 del self.before_listed[key]
         for fingerprint, names in self.knew.items():
             if fingerprint in answer.alerts:

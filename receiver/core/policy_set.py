@@ -6,11 +6,10 @@ from datetime import datetime
 
 from receiver.core.alerts import VALUE, Alert
 from receiver.core.announcements import Subscriber
-from receiver.core.dispatches import Dispatch
 from receiver.core.models import Pause, PauseScope
 from receiver.core.policies import Identity, Mode, NoIdentity, Policy, first_match, identify
 from receiver.core.sources import Asking
-from receiver.core.targets import Target, address_of
+from receiver.core.targets import Placed, Target, address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class PolicySet:
         """The policy of that name, if the configuration still has it."""
         return next((policy for policy in self.policies if policy.name == name), None)
 
-    def moved(self, dispatch: Dispatch) -> str | None:
+    def moved(self, dispatch: Placed) -> str | None:
         """Why nobody may be asked about a dispatch any more, if its target has moved away.
 
         Its place was stored with it, but credentials are for where the targets are now. Another

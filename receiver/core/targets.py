@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 
 class TargetKind(StrEnum):
@@ -37,6 +38,22 @@ class Target:
     def address(self) -> str:
         """What its credential is for."""
         return address_of(self.kind, self.place)
+
+
+class Placed(Protocol):
+    """What was ordered at a place of a target, which the target may have left since."""
+
+    @property
+    def target(self) -> str:
+        """The target's name."""
+
+    @property
+    def kind(self) -> TargetKind:
+        """What the target was then."""
+
+    @property
+    def place(self) -> Mapping[str, str]:
+        """Where it was then."""
 
 
 ADDRESSES = {

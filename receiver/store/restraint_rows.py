@@ -15,7 +15,7 @@ from receiver.store.advisory_locks import AdvisoryLock, AdvisoryLocks
 from receiver.store.budget_rows import BudgetRows
 from receiver.store.compiled_upsert import upsert
 from receiver.store.storm_rows import StormRows
-from receiver.store.tables import approvals, firing_alerts
+from receiver.store.tables import approvals, firing_alerts, models
 from receiver.store.views.act_links import question_of
 from receiver.store.views.budgets import Usages
 from receiver.store.views.restraints import Pasts, approvals_of, read_restraints
@@ -36,10 +36,23 @@ class ApprovalRows:
         return question_of(self._db, link, since)
 
     def asking_models(self, policy: str, limit: int) -> list[str]:
-        """Models about which a rung of this policy asks a human, by name."""
-        f = firing_alerts.c
-        asks = select(f.model).where(f.asks, f.policy == policy).distinct()
-        return list(self._db.scalars(asks.order_by(f.model).limit(limit)))
+        """Models with a question of a rung of this policy that nobody answered, by name.
+
+        Not those that wait for a word that has no answer: they would stay in such a list.
+        """
+        f, asked = firing_alerts.c, approvals.c
+        asks = (
+            select(f.model)
+            .join(models, models.c.name == f.model)
+            .join(approvals, asked.model == f.model)
+            .where(
+                f.asks,
+                f.policy == policy,
+                asked.approved.is_(None),
+                asked.episode_started_at == models.c.episode_started_at,
+            )
+        )
+        return list(self._db.scalars(asks.distinct().order_by(f.model).limit(limit)))
 
     def save_approval(self, approval: Approval) -> None:
         """Write a question or an answer, in place of what was asked before."""

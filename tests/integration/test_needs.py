@@ -1,12 +1,15 @@
 """What needs a human is told in groups: a storm of sixty is one row, in API and page."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
 import pytest
 
+from receiver.core.decisions import Reason
 from receiver.core.models import PauseScope
+from receiver.core.sources import Asking
 from receiver.flows.operator import approvals, controls
 from receiver.flows.operator.acts import Act, Conflict
 from tests.described import DescribedPeer
@@ -194,6 +197,27 @@ class TestRejectAll:
 
         with pytest.raises(Conflict):
             approvals.reject_many(history.store, history.policy_set, ACT, "drift")
+
+    def test_those_who_can_answer_nothing_hide_no_question(self, history, monkeypatch):
+        """A word that is missing asks for a human too, but not for a yes or a no."""
+        monkeypatch.setattr(approvals, "MOST", 10)
+        asking = Asking(frozenset({"main"}))
+        history.policy_set = replace(policy_set(approving()), asking=asking)
+        everything = (history.store, history.policy_set, ACT, PauseScope.EVERYTHING, "")
+        controls.pause(*everything, length=None)
+        history.deliver(*(alert(f"a{number:02}") for number in range(12)))
+        history.clock.pass_(10 * MINUTE)
+        controls.resume(*everything)
+        history.wait(HOUR, 5 * MINUTE)
+        history.deliver(alert("z1"))
+        assert {(one.held_by, one.asks) for one in history.firing("a00")} == {
+            (Reason.UNCONFIRMED, True)
+        }
+
+        approvals.reject_many(history.store, history.policy_set, ACT, "drift")
+
+        [said] = history.log(model="z1", source="operator")
+        assert "is rejected by ops" in said.detail
 
     def test_what_was_answered_is_left_alone(self, history, peer):
         """An approval stands."""

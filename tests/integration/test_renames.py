@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.dispatches import DispatchState
+from receiver.core.matchers import parse_matchers
 from receiver.core.models import PauseScope
 from receiver.core.policy_set import PolicySet
 from receiver.core.renames import renamed
@@ -168,6 +169,25 @@ def test_many_dispatches_are_counted_and_not_all_named(history):
 
     assert "5 dispatches are unfinished there" in told
     assert sum(row.id in told for row in history.dispatches()) == 3
+
+
+def test_those_of_one_target_hide_none_of_another(history):
+    """More than a page of one: the few of the other are told too, and all are counted."""
+    few = replace(DRIFT, name="few", matchers=parse_matchers("alertname=Few"), target="other")
+    both = {"pipeline": PIPELINE, "other": replace(PIPELINE, name="other")}
+    history.policy_set = PolicySet((DRIFT, few), both, "hash")
+    history.deliver(*(alert(f"m{number:03}") for number in range(520)))
+    history.deliver(*(alert(f"x{number}", name="Few") for number in range(5)))
+
+    load(history, DRIFT, targets=(PIPELINE,))
+    (told,) = left_behind(history.store, history.policy_set)
+    assert "target other is not in the configuration, but 5 dispatches" in told
+    load(history, DRIFT, targets=())
+    told = left_behind(history.store, history.policy_set)
+    assert [one.partition(", but ")[2].partition(" are")[0] for one in told] == [
+        "5 dispatches",
+        "520 dispatches",
+    ]
 
 
 def test_one_rename_among_others_is_seen():

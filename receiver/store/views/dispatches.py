@@ -1,25 +1,29 @@
 """Dispatches as they are read: pages, single ones with their history, what is on its way."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import case, select
+from sqlalchemy import case, func, select
 
 from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState
 from receiver.core.run_ends import RunEnd
+from receiver.core.targets import TargetKind
 from receiver.store.column_types import storable
 from receiver.store.compiled_select import columns_of
 from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import attempts, decisions, dispatches, models, run_ends, transitions
 from receiver.store.views.moment import Reads
 from receiver.store.views.needs import NeedGroup, without
-from receiver.store.views.paging import MOST_ROWS, Page, filtered, page_of
+from receiver.store.views.paging import Page, filtered, page_of
 from receiver.store.views.run_ends import run_end_of, run_ends_of
 
 DISPATCH_FILTERS = ("model", "policy", "target", "state")
 
 MOST_MOVING = 1000
+
+MOST_NAMED = 3
+"""Dispatches of one target and place that are told by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,22 @@ class Moving:
     state: str
     attempt: int
     run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The dispatches at one place of a target that are on their way or have a run in progress.
+
+    Attributes:
+        oldest: The ids of a few.
+
+    """
+
+    target: str
+    kind: TargetKind
+    place: Mapping[str, str]
+    count: int
+    oldest: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +177,21 @@ class DispatchReads(Reads):
         rows = self._db.execute(query.order_by(d.id.desc()).limit(MOST_MOVING))
         return tuple(Moving(*row) for row in rows)
 
-    def live(self) -> list[Dispatch]:
-        """Those on their way or with a run in progress, oldest first; no more than a page."""
-        live = dispatches.c.state.in_(sorted(state.value for state in LIVE))
-        query = select(dispatches).where(live).order_by(dispatches.c.id).limit(MOST_ROWS)
-        return [dispatch_of(row) for row in self._db.execute(query)]
+    def unfinished(self) -> list[Unfinished]:
+        """All that is on its way or has a run in progress, counted by target and place."""
+        d = dispatches.c
+        at = (d.target, d.kind, d.place)
+        rank = func.row_number().over(partition_by=at, order_by=d.id)
+        count = func.count().over(partition_by=at)
+        live = d.state.in_(sorted(state.value for state in LIVE))
+        each = select(*at, d.id, count.label("count"), rank.label("rank")).where(live).subquery()
+        named = select(each).where(each.c.rank <= MOST_NAMED).order_by(*each.c)
+        found: list[Unfinished] = []
+        for target, kind, place, id_, count_, rank_ in self._db.execute(named):
+            if rank_ == 1:
+                found.append(Unfinished(target, TargetKind(kind), place, count_, []))
+            found[-1] = replace(found[-1], oldest=[*found[-1].oldest, id_])
+        return found
 
     def live_targets(self) -> set[str]:
         """Targets that have a dispatch on its way or a run in progress."""

@@ -1,11 +1,12 @@
 """The command `dispatches`: lists and shows dispatches, retries or abandons one."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from receiver.cli.client import UsageError
+from receiver.cli.client import ReceiverClient, UsageError
 from receiver.cli.epilog import examples
 from receiver.cli.operator_acts import key_or_new
 from receiver.cli.options import (
@@ -83,11 +84,21 @@ def dispatches(
         return
     path = f"/dispatches/{quote(dispatch_id, safe='')}"
     if not (retry or abandon):
-        show_dispatch(receiver.get(path), output)
+        show_dispatch(_whole(receiver, path), output)
         return
     act = "retry" if retry else "abandon"
     key = key_or_new(idempotency_key)
     show_act(receiver.act(f"{path}/{act}", {"comment": comment}, key), output)
+
+
+def _whole(receiver: ReceiverClient, path: str) -> Mapping[str, Any]:
+    """A dispatch with all of its history, which is long if its target was away for days."""
+    found = receiver.get(path)
+    while found["next_cursor"] is not None:
+        before = receiver.get(path, {"cursor": found["next_cursor"]})
+        steps = {name: [*before[name], *found[name]] for name in ("attempts", "transitions")}
+        found = {**found, **steps, "next_cursor": before["next_cursor"]}
+    return {name: value for name, value in found.items() if name != "next_cursor"}
 
 
 def _check(dispatch_id: str | None, comment: str | None, *, filtered: bool, acts: int) -> None:

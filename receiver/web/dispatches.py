@@ -1,5 +1,6 @@
 """GET /dispatches: the orders to start runs, and what became of each."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -9,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.core.dispatches import Dispatch, DispatchState
+from receiver.core.policies import shown
 from receiver.core.run_ends import RunEnd
 from receiver.store.views.dispatches import DISPATCH_FILTERS, Attempt, Transition
 from receiver.store.views.view import View
 from receiver.web.auth import require_reader
-from receiver.web.params import cursor, filters, limit, only
+from receiver.web.params import bad, cursor, filters, limit, only
 from receiver.web.problems import Problem
 from receiver.web.responses import Encoded, answer, as_json
 from receiver.web.service import Service
@@ -53,24 +55,23 @@ class Dispatches:
         return answer(await run_in_threadpool(read))
 
     async def one(self, request: Request) -> Response:
-        """One dispatch, with every attempt and transition."""
+        """One dispatch, with its attempts and transitions: the last of them, and by cursor all."""
         tenant = require_reader(request, self._service.loaded.tokens).tenant
-        only(request, ())
-        dispatch_id = request.path_params["id"]
+        only(request, ("cursor",))
+        dispatch_id, before = request.path_params["id"], cursor(request, _steps) or (None, None)
 
         def read() -> WholeDispatchJson | None:
             with self._service.store.view(tenant) as view:
                 found = view.dispatches.find(dispatch_id)
                 if found is None:
                     return None
+                tried = view.dispatches.attempts(dispatch_id, before=before[0])
+                moved = view.dispatches.transitions(dispatch_id, before=before[1])
                 return {
                     **dispatches_json(view, [found])[0],
-                    "attempts": [
-                        _attempt_json(one) for one in view.dispatches.attempts(dispatch_id)
-                    ],
-                    "transitions": [
-                        _transition_json(one) for one in view.dispatches.transitions(dispatch_id)
-                    ],
+                    "attempts": [_attempt_json(one) for one in tried],
+                    "transitions": [_transition_json(one) for one in moved],
+                    "next_cursor": _earlier(tried, moved),
                 }
 
         found = await run_in_threadpool(read)
@@ -83,6 +84,20 @@ def dispatches_json(view: View, rows: Sequence[Dispatch]) -> list[DispatchJson]:
     """Dispatches as the lists show them, with what became of their runs."""
     ends = view.dispatches.ends([row.id for row in rows])
     return [{**_stored_json(row), **run_end_json(ends.get(row.id), view.now)} for row in rows]
+
+
+def _earlier(tried: Sequence[Attempt], moved: Sequence[Transition]) -> str | None:
+    """Where what came before is found; both are numbered from 1 on."""
+    first = [steps[0].number if steps else 1 for steps in (tried, moved)]
+    return None if first == [1, 1] else f"{first[0]}-{first[1]}"
+
+
+def _steps(text: str) -> tuple[int, int]:
+    """The numbers that a cursor stands for. Raises `Problem` 400."""
+    found = re.fullmatch("([0-9]{1,9})-([0-9]{1,9})", text)
+    if found is None:
+        raise bad(f"cursor {shown(text)} is not one of ours")
+    return int(found[1]), int(found[2])
 
 
 def _stored_json(row: Dispatch) -> StoredDispatchJson:

@@ -259,10 +259,10 @@ READS: Mapping[str, Operation] = {
     "/dispatches/{id}": Operation(
         "get_dispatch",
         Tag.DISPATCHES,
-        "One dispatch, with every attempt and transition",
+        "One dispatch, with its attempts and transitions",
         {JSON: WholeDispatchJson},
         problems=(400, 404, 503),
-        parameters=(_in_path("id"),),
+        parameters=(_in_path("id"), *_queries(["cursor"], {})),
     ),
     "/policies": Operation(
         "list_policies",

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from sqlalchemy import text
 
+from receiver.store.column_types import to_micros
 from receiver.web import decisions, exports
 from receiver.web.responses import PAGE_BYTES
 from tests.posts import entry, post
@@ -115,6 +117,55 @@ def test_rejections_come_in_pages(peer):
     found = [row for page in pages(peer, "rejections", "rejections") for row in page]
 
     assert [row["body"][-1] for row in found] == ["3", "2", "1", "0"]
+
+
+TRIED = 1300
+"""Attempts of four days without a target."""
+
+
+@pytest.fixture
+def tried(peer, history):
+    """A dispatch whose target was away for long."""
+    peer.post("/webhook", post(entry("42")))
+    (dispatch,) = history.dispatches()
+    row = {"id": dispatch.id, "at": to_micros(history.now()), "detail": "d" * 500}
+    attempt = "INSERT INTO attempts VALUES (:id, :n, :at, :at, 'unavailable', NULL, :detail)"
+    transition = "INSERT INTO transitions VALUES (:id, :n + 1, :at, 'pending', :detail, NULL)"
+    with history.store.begin() as tx:
+        for insert in (attempt, transition):
+            tx._db.execute(text(insert), [{**row, "n": n + 1} for n in range(TRIED)])
+    return dispatch
+
+
+def test_a_dispatch_that_was_tried_for_days_has_all_of_it_in_pages(peer, tried, cli):
+    """The last steps first; the command line has them as one."""
+    path, found = f"/dispatches/{tried.id}", []
+    answer = peer.get(path)
+    while True:
+        assert len(answer.body) <= PAGE_BYTES
+        page = answer.json()
+        found.insert(0, page)
+        if page["next_cursor"] is None:
+            break
+        answer = peer.get(path, {"cursor": page["next_cursor"]})
+    told = json.loads(cli("dispatches", tried.id, "-o", "json", url=peer.url).out)
+
+    for steps, many in (("attempts", TRIED), ("transitions", TRIED + 1)):
+        numbers = [one["number"] for page in found for one in page[steps]]
+        assert numbers == [*range(1, many + 1)]
+        assert [one["number"] for one in told[steps]] == numbers
+    assert "next_cursor" not in told
+    for cursor in ("x", "1-2-3", "-", "1-99999999999999999999"):
+        assert peer.get(path, {"cursor": cursor}).status == 400
+
+
+def test_its_page_shows_the_last_steps(peer, tried, history):
+    """And says how many were before."""
+    (decision,) = history.log(dispatch_id=tried.id)
+    for path in (f"/ui/dispatches/{tried.id}", f"/ui/decisions/{decision.id}"):
+        page = Peer(peer.url).get(path)
+        assert len(page.body) < 250_000
+        assert f"{TRIED - 100} earlier attempts" in page.text
 
 
 def test_the_page_shows_the_beginning_of_a_long_alert(peer):

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Column, Select, case, func, select
 
 from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState
 from receiver.core.run_ends import RunEnd
@@ -15,7 +16,7 @@ from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import attempts, decisions, dispatches, models, run_ends, transitions
 from receiver.store.views.moment import Reads
 from receiver.store.views.needs import NeedGroup, without
-from receiver.store.views.paging import Page, filtered, page_of
+from receiver.store.views.paging import MOST_ROWS, Page, filtered, page_of
 from receiver.store.views.run_ends import run_end_of, run_ends_of
 
 DISPATCH_FILTERS = ("model", "policy", "target", "state")
@@ -127,17 +128,28 @@ class DispatchReads(Reads):
         row = self._db.execute(query).one_or_none()
         return None if row is None else dispatch_of(row)
 
-    def attempts(self, dispatch_id: str) -> Sequence[Attempt]:
-        """Its attempts, first one first."""
-        a = attempts.c
-        query = select(*columns_of(attempts, Attempt)).where(a.dispatch_id == dispatch_id)
-        return [Attempt(*row) for row in self._db.execute(query.order_by(a.number))]
+    def attempts(
+        self, dispatch_id: str, most: int = MOST_ROWS, before: int | None = None
+    ) -> Sequence[Attempt]:
+        """Its last attempts, or the last before that number, first one first."""
+        query = select(*columns_of(attempts, Attempt)).where(attempts.c.dispatch_id == dispatch_id)
+        return [Attempt(*row) for row in self._last(query, attempts.c.number, most, before)]
 
-    def transitions(self, dispatch_id: str) -> Sequence[Transition]:
-        """Its history, first state first."""
+    def transitions(
+        self, dispatch_id: str, most: int = MOST_ROWS, before: int | None = None
+    ) -> Sequence[Transition]:
+        """Its last transitions, or the last before that number, first one first."""
         t = transitions.c
         query = select(*columns_of(transitions, Transition)).where(t.dispatch_id == dispatch_id)
-        return [Transition(*row) for row in self._db.execute(query.order_by(t.number))]
+        return [Transition(*row) for row in self._last(query, t.number, most, before)]
+
+    def _last(
+        self, query: Select[Any], number: Column[int], most: int, before: int | None
+    ) -> list[tuple[Any, ...]]:
+        if before is not None:
+            query = query.where(number < before)
+        rows = self._db.execute(query.order_by(number.desc()).limit(most)).all()
+        return [tuple(row) for row in reversed(rows)]
 
     def ends(self, dispatch_ids: Sequence[str]) -> dict[str, RunEnd]:
         """What became of the runs of these dispatches, by dispatch; at most a page of them."""

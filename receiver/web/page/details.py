@@ -14,11 +14,15 @@ from receiver.store.store import Store
 from receiver.store.views.decisions import StoredDecision, WholeDecision
 from receiver.store.views.dispatches import Attempt, Transition
 from receiver.store.views.rejections import Rejection
+from receiver.store.views.view import View
 from receiver.web.page.annotations import NOTHING, Told, read
 from receiver.web.page.labels import pretty
 
 SHOWN_BODY = 16 * 1024
 SHOWN_ALERT = 64 * 1024
+
+SHOWN_STEPS = 100
+"""Attempts and transitions: while its target is away a dispatch makes one every few minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class ShownDecision:
 
 @dataclass(frozen=True, slots=True)
 class ShownDispatch:
-    """A dispatch with every attempt and transition, and what its run brought."""
+    """A dispatch with its last attempts and transitions, and what its run brought."""
 
     now: datetime
     row: Dispatch
@@ -74,7 +78,7 @@ def decision(store: Store, decision_id: int, tenant: Tenant | None = None) -> Sh
         body = view.decisions.raw_body(row.seen_in)
         config = view.decisions.config(row.config_hash)
         ordered = view.dispatches.find(row.dispatch_id) if row.dispatch_id else None
-        attempts = view.dispatches.attempts(row.dispatch_id) if row.dispatch_id else ()
+        attempts = _attempts(view, row.dispatch_id)
         before, now = view.decisions.before(row), view.now
     alert = None if body is None or row.position is None else raw_alert(body, row.position)
     text = alert if isinstance(alert, str) or alert is None else pretty(alert)
@@ -91,6 +95,10 @@ def decision(store: Store, decision_id: int, tenant: Tenant | None = None) -> Sh
     )
 
 
+def _attempts(view: View, dispatch_id: str | None) -> Sequence[Attempt]:
+    return view.dispatches.attempts(dispatch_id, SHOWN_STEPS) if dispatch_id else ()
+
+
 def _policy(config: str | None, name: str | None) -> Mapping[str, Any] | None:
     policies = json.loads(config).get("policies", []) if config and name else []
     return next((policy for policy in policies if policy.get("name") == name), None)
@@ -105,8 +113,8 @@ def dispatch(store: Store, dispatch_id: str, tenant: Tenant | None = None) -> Sh
         return ShownDispatch(
             now=view.now,
             row=row,
-            attempts=view.dispatches.attempts(row.id),
-            transitions=view.dispatches.transitions(row.id),
+            attempts=_attempts(view, row.id),
+            transitions=view.dispatches.transitions(row.id, SHOWN_STEPS),
             end=view.dispatches.ends([row.id]).get(row.id),
         )
 

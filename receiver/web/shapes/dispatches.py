@@ -83,10 +83,11 @@ class TransitionJson(TypedDict):
 
 
 class WholeDispatchJson(DispatchJson):
-    """A dispatch with every attempt and transition."""
+    """A dispatch with its last attempts and transitions, 500 at most of each; by cursor, all."""
 
     attempts: Sequence[AttemptJson]
     transitions: Sequence[TransitionJson]
+    next_cursor: Cursor
 
 
 class DispatchesJson(TypedDict):

@@ -318,7 +318,12 @@ NAMED = {**COMMENT, "policy": POLICY, "labels": LABELS}
 
 DECISIONS: DecisionsJson = {"decisions": [TRIGGERED], "next_cursor": str(DECISION)}
 DISPATCHES: DispatchesJson = {"dispatches": [RUN], "next_cursor": None}
-WHOLE_DISPATCH: WholeDispatchJson = {**RUN, "attempts": [ATTEMPT], "transitions": [TRANSITION]}
+WHOLE_DISPATCH: WholeDispatchJson = {
+    **RUN,
+    "attempts": [ATTEMPT],
+    "transitions": [TRANSITION],
+    "next_cursor": None,
+}
 STORM: GroupJson = {
     "kind": "storm",
     "policy": POLICY,

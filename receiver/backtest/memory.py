@@ -172,7 +172,7 @@ class Memory:
 
     # What deciding asks.
 
-    def new_id(self, _now: datetime) -> str:
+    def outbox_id(self, _now: datetime) -> str:
         """A dispatch's id: its number."""
         return f"{next(self._numbers):026d}"
 

@@ -1,6 +1,7 @@
 """Ids that sort by time: 26 lower-case characters (a ULID in lower case)."""
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter that reads like a digit."""
@@ -21,3 +22,12 @@ def time_id(now: datetime, entropy: bytes) -> str:
     milliseconds = (now - EPOCH) // MILLISECOND  # exact: a float's may be one too small
     number = milliseconds << 80 | int.from_bytes(entropy[:ENTROPY_BYTES])
     return "".join([PAIRS[number >> shift & 1023] for shift in SHIFTS])
+
+
+def moment_of(text: str) -> datetime | None:
+    """The time that an id begins with, in milliseconds; None if it is none of ours."""
+    try:
+        digits = [ALPHABET.index(letter) for letter in text[: LENGTH - 16]]
+        return EPOCH + MILLISECOND * reduce(lambda number, digit: number << 5 | digit, digits, 0)
+    except (ValueError, OverflowError):
+        return None

@@ -197,7 +197,7 @@ class UnitOfWork:
             return
         self.announcements += [
             Announcement(
-                id=self.tx.new_id(self.now),
+                id=self.tx.outbox_id(self.now),
                 subscriber=subscriber.name,
                 kind=message.kind,
                 model=message.model,
@@ -231,7 +231,7 @@ class UnitOfWork:
         target = self.policy_set.targets[policy.target]
         cooldown = self._grown_cooldown(policy, model)
         dispatch = Dispatch(
-            id=self.tx.new_id(self.now),
+            id=self.tx.outbox_id(self.now),
             model=model.name,
             policy=policy.name,
             target=target.name,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from receiver.core.announcements import Announcement, AnnouncementState, Kind
 from receiver.store.compiled import Compiled, given, moment
@@ -15,6 +15,8 @@ from receiver.store.leases import read_claimed
 from receiver.store.tables import announcements
 
 PENDING = AnnouncementState.PENDING.value
+
+NEWEST_ANNOUNCEMENT = Compiled(select(func.max(announcements.c.id)))
 
 
 class AnnouncementRows:

@@ -186,6 +186,8 @@ OF_ID = given("of_id", dispatches.c.id)
 
 DISPATCH = Compiled(select(*COLUMNS).where(dispatches.c.id == OF_ID), words=WORDS)
 
+NEWEST_DISPATCH = Compiled(select(func.max(dispatches.c.id)))
+
 SAVING = Compiled(
     update(dispatches).where(
         dispatches.c.id == OF_ID, dispatches.c.claim == given("of_claim", dispatches.c.claim)

@@ -10,18 +10,18 @@ from typing import IO, TypeVar
 
 from sqlalchemy import Connection, Engine, func, select, text
 
-from receiver.core.ids import ENTROPY_BYTES, time_id
+from receiver.core.ids import ENTROPY_BYTES, MILLISECOND, moment_of, time_id
 from receiver.core.policies import Policy
 from receiver.core.ports import Clock
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
 from receiver.core.tenants import Tenant
 from receiver.store.advisory_locks import AdvisoryLocks
-from receiver.store.announcement_rows import AnnouncementRows
+from receiver.store.announcement_rows import NEWEST_ANNOUNCEMENT, AnnouncementRows
 from receiver.store.clock_rows import ClockRows
 from receiver.store.compiled import PAST_SQLALCHEMY
 from receiver.store.decision_ids import DecisionIds
-from receiver.store.dispatch_rows import DispatchRows
+from receiver.store.dispatch_rows import NEWEST_DISPATCH, DispatchRows
 from receiver.store.errors import (
     DRIVER_ERRORS,
     BeginAgain,
@@ -84,6 +84,7 @@ class Tx(
         self._db = db
         self._clock = clock
         self._ids = ids
+        self._ordered_last: datetime | None = None
 
     def now(self) -> datetime:
         """The time that deciding uses. Ask for it after the locks are taken."""
@@ -103,8 +104,23 @@ class Tx(
         self._db.rollback()
 
     def new_id(self, now: datetime) -> str:
-        """A fresh id for a dispatch or a notification."""
+        """A fresh id for a notification."""
         return time_id(now, secrets.token_bytes(ENTROPY_BYTES))
+
+    def outbox_id(self, now: datetime) -> str:
+        """A fresh id for a dispatch or an announcement: behind all before it, which lists go by.
+
+        A clock that was ahead has left ids that later ones must not hide behind.
+        """
+        last = self._ordered_last or self._last_ordered() or now
+        self._ordered_last = now if last <= now else last + MILLISECOND
+        return self.new_id(self._ordered_last)
+
+    def _last_ordered(self) -> datetime | None:
+        newest = [
+            statement.value(self._db) for statement in (NEWEST_DISPATCH, NEWEST_ANNOUNCEMENT)
+        ]
+        return max(filter(None, (moment_of(one) for one in newest if one)), default=None)
 
     def decision_id(self, now: datetime) -> int:
         """A fresh id for a decision, larger than all before it."""

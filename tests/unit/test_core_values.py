@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from receiver.core import cooldowns
 from receiver.core.dispatches import next_attempt, next_look
-from receiver.core.ids import time_id
+from receiver.core.ids import EPOCH, moment_of, time_id
 from receiver.core.inputs import fill_inputs, fill_place
 from receiver.core.models import Model
 from receiver.core.policies import NoIdentity, fill, identify, shown, template_parts
@@ -88,6 +88,13 @@ def test_ids_are_26_lower_case_characters_that_sort_by_time(moment, entropy):
     assert first == first.lower()
     assert first.isalnum()
     assert first < later
+    assert moment_of(first) == moment - (moment - EPOCH) % timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("text", ["not one of ours, surely", "z" * 26])
+def test_an_id_that_is_none_of_ours_tells_no_time(text):
+    """A letter that there is not, a year that there is not."""
+    assert moment_of(text) is None
 
 
 @given(moments)

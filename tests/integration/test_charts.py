@@ -60,6 +60,18 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_new(history):
     assert 2.0 in {one.value for one in sampled(history)}
 
 
+def test_a_clock_that_was_far_ahead_hides_no_hour_since(history):
+    """Every id since then is beyond the present, for as long as the clock was."""
+    history.clock.jump(300 * 24 * HOUR)
+    history.deliver(alert("other"))
+    history.clock.jump(-300 * 24 * HOUR)
+    for number in range(20):
+        history.clock.pass_(31 * MINUTE)
+        history.deliver(alert("42", value=float(number)))
+
+    assert [one.value for one in sampled(history)] == [float(number) for number in range(20)]
+
+
 def fill(history, count):
     history.deliver(alert("42", value=0.5))
     with history.store.begin() as tx:

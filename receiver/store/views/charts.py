@@ -1,6 +1,7 @@
 """What a model's chart reads of the log: a few decisions of each slot of time."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +17,23 @@ EACH_SLOT = 4
 SHORT = 300
 """Letters of a name or a sentence: enough to tell series apart, and what an operator did."""
 
-LAST_ID = 2**62
+MOST_AHEAD = 2000
+"""Decisions whose ids are beyond the present; more than a chart shows."""
+
+COLUMNS = (
+    decisions.c.id,
+    decisions.c.decided_at,
+    decisions.c.source,
+    decisions.c.status,
+    func.substr(decisions.c.alertname, 1, SHORT),
+    decisions.c.reason,
+    func.substr(decisions.c.detail, 1, SHORT),
+    decisions.c.value,
+    decisions.c.next_check_at,
+    decisions.c.seen_in,
+    decisions.c.position,
+)
+"""Those of a `PastDecision`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +60,36 @@ class ChartReads(Reads):
         """The newest decisions about a model of each slot since then, oldest first.
 
         One walk along an index for each slot, so that neither a long log nor a busy model makes it
-        longer. An id is never behind its time, and is told apart from it only by a clock that ran
-        ahead: what was decided then is read with the last slot.
+        longer. An id is never behind its time; those that a clock which was ahead has pushed
+        beyond the present are read beside, and told apart by their time.
         """
+        name, now = storable(model), self._moment.now
+        chosen = union_all(*_places(name, begin, now, slot))
         d = decisions.c
-        chosen = union_all(*_places(storable(model), begin, self._moment.now, slot))
-        query = (
-            select(
-                d.id,
-                d.decided_at,
-                d.source,
-                d.status,
-                func.substr(d.alertname, 1, SHORT),
-                d.reason,
-                func.substr(d.detail, 1, SHORT),
-                d.value,
-                d.next_check_at,
-                d.seen_in,
-                d.position,
-            )
-            # Said like this, both engines look each one up by its id.
-            .where(d.id.in_(chosen))
+        ahead = (
+            select(*COLUMNS)
+            .where(d.model == name, d.id >= to_micros(now))
+            .order_by(d.id.desc())
+            .limit(MOST_AHEAD)
         )
-        found = [PastDecision(*row) for row in self._db.execute(query)]
-        return sorted(found, key=lambda one: one.id)
+        # Said like this, both engines look each one up by its id.
+        within = select(*COLUMNS).where(d.id.in_(chosen))
+        rows = [row for query in (ahead, within) for row in self._db.execute(query)]
+        return _newest((PastDecision(*row) for row in rows), begin, slot)
+
+
+def _newest(
+    found: Iterable[PastDecision], begin: datetime, slot: timedelta
+) -> Sequence[PastDecision]:
+    """A few of each slot, by when they were decided; oldest first."""
+    kept: list[PastDecision] = []
+    many: Counter[int] = Counter()
+    for one in sorted(found, key=lambda one: one.id, reverse=True):
+        place = (one.decided_at - begin) // slot
+        many[place] += 1
+        if place >= 0 and many[place] <= EACH_SLOT:
+            kept.append(one)
+    return kept[::-1]
 
 
 def _places(
@@ -76,7 +99,7 @@ def _places(
     width, end = slot // MICROSECOND, to_micros(now)
     slots = select(literal(to_micros(begin), BigInteger).label("low")).cte("slots", recursive=True)
     slots = slots.union_all(select(slots.c.low + width).where(slots.c.low + width < end))
-    high = case((slots.c.low + width >= end, LAST_ID), else_=slots.c.low + width)
+    high = case((slots.c.low + width >= end, end), else_=slots.c.low + width)
     d = decisions.alias("within").c
     newest = (
         select(d.id)

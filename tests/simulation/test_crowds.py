@@ -17,6 +17,7 @@ from receiver.flows.worker import mending, polling, rechecking, releasing
 from receiver.store.model_rows import ModelRows
 from receiver.store.sweep_rows import SweepRows
 from receiver.store.views.holds import HoldReads
+from receiver.store.views.paging import MOST_ROWS
 from tests.simulation.parts import Parts
 from tests.simulation.plans import HOUR, MINUTE, calm
 from tests.simulation.rungs import NONE, Rungs
@@ -33,6 +34,7 @@ BATCHES = {
     "mend": mending.AT_ONCE,
     "poll": polling.AT_ONCE,
     "release": releasing.AT_ONCE,
+    "hours": MOST_ROWS,
     "part": committer.PART,
 }
 """How many each batch holds at most."""
@@ -58,6 +60,7 @@ def fullest(monkeypatch):
     watch(mending, "_mend_models", "mend", lambda given, _done: len(given[2]))
     watch(polling, "_carry", "poll", lambda given, _done: len(given[3]))
     watch(ModelRows, "check_models", "release", lambda given, _done: len(given[1]))
+    watch(HoldReads, "waiting_for_hours", "hours", lambda _given, found: len(found))
     watch(taking_in, "_commit", "part", lambda given, _done: len(given[1][0].matched))
     return most
 

@@ -15,10 +15,11 @@ from receiver.core.sources import Hush, SourceDown
 from receiver.core.times import stamp
 from receiver.sources.alertmanager import AlertmanagerSource
 from receiver.sources.fetching import Upstream
+from receiver.sources.prometheus import PrometheusSource
 from receiver.store.store import Store
 from receiver.wiring import SystemClock
 from tests.asking import AskingHistory, told
-from tests.e2e.alerting import program, running
+from tests.e2e.alerting import Alerting, program, running
 from tests.fakes import FakeTarget, HandClock
 from tests.histories import History
 from tests.processes import ROOT
@@ -190,6 +191,46 @@ def test_without_sources_each_of_them_does(asking, way):
     assert len(history.dispatches()) == 2
     again = history.log(reason="triggered")[-1]
     assert "the alert was last heard of 6h" in again.detail
+
+
+def test_what_fires_while_nobody_of_ours_is_up_is_decided(asking, alertmanager):
+    """Ten minutes without a receiver, and no delivery that reached it: two polls are enough."""
+    history = asking.history
+    asking.wait(2 * MINUTE, step=MINUTE)
+    bad = told("unheard", starts_at=history.now().replace(microsecond=0))
+    fires(asking, alertmanager, bad)
+    history.clock.pass_(10 * MINUTE)
+
+    asking.wait(2 * MINUTE, step=MINUTE)
+
+    [decided] = history.log(model="unheard")
+    assert (decided.source, decided.reason) == ("poll", "triggered")
+
+
+def test_an_alert_that_prometheus_shows_is_not_over(asking, alertmanager, tmp_path):
+    """Alertmanager has lost its data; Prometheus, asked beside it, knows that the alert fires."""
+    history = asking.history
+    with Alerting(tmp_path, "http://127.0.0.1:9/webhook") as alerting:
+        prometheus = PrometheusSource(Upstream(alerting.prometheus))
+        alerting.exporter.scores["objected"] = (0.9, 0.9)
+        eventually(lambda: prometheus.ask().alerts)
+        [shown] = prometheus.ask().alerts
+        asking.prometheus = prometheus
+        asked = replace(history.policy_set.asking, prometheus=True)
+        history.policy_set = replace(history.policy_set, asking=asked)
+        bad = replace(told(), labels=shown.labels, starts_at=shown.starts_at)
+        fires(asking, alertmanager, bad)
+        asking.wait(6 * MINUTE, step=MINUTE)
+        [entry] = history.firing("objected")
+
+        alertmanager.lose_its_data()
+        asking.wait(20 * MINUTE, step=MINUTE)
+        assert [one.fingerprint for one in history.firing("objected")] == [entry.fingerprint]
+
+        alerting.exporter.scores["objected"] = (0.1, 0.9)
+        eventually(lambda: not prometheus.ask().alerts)
+        asking.wait(6 * MINUTE, step=MINUTE)
+        assert history.firing("objected") == []
 
 
 def fires(asking, alertmanager, bad):

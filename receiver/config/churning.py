@@ -37,9 +37,9 @@ RULE = (
 
 KINDS: Mapping[str, str] = {
     MOVES: """
-        container container_id container_name controller_revision_hash endpoint host
+        address container container_id container_name controller_revision_hash endpoint host
         host_name hostname instance instance_id instance_name ip node node_ip node_name
-        nodename pod pod_id pod_ip pod_name pod_template_hash pod_uid podname replica_set
+        node_id nodename pod pod_id pod_ip pod_name pod_template_hash pod_uid podname replica_set
         replicaset replicaset_name scrape_endpoint server_address service_instance_id
         statefulset_io_pod_name target_instance uid
     """,
@@ -66,12 +66,13 @@ KINDS: Mapping[str, str] = {
         session session_id span_id trace trace_id transaction_id
     """,
     TIER: """
-        alert_level alert_severity alertlevel criticality level prio priority sev severity urgency
+        alert_level alert_severity alertlevel criticality level prio priority sev severity
+        severity_level urgency
     """,
     PART: """
         bucket class_id class_label class_name column column_name drift_method
-        drift_metric drift_type feat feature feature_group feature_id feature_name features
-        fold le metric metric_name metric_type percentile quantile
+        drift_metric drift_type feat feature feature_group feature_id feature_name feature_names
+        features fold le metric metric_name metric_type percentile quantile
         response_code split stat statistic stattest status_code test_name
     """,
     RULE: """
@@ -83,6 +84,17 @@ KINDS: Mapping[str, str] = {
 TrustyAI, Evidently, Thanos, Mimir, VictoriaMetrics, OpenTelemetry and published rules."""
 
 CHURNING = {name: happens for happens, names in KINDS.items() for name in names.split()}
+
+ENDINGS: Mapping[str, str] = {
+    MOVES: "ip",
+    REPLICA: "replica",
+    VERSION: "commit digest hash image revision revision_id run_id sha version version_number",
+    REQUEST: "request_id trace_id",
+    TIER: "severity",
+}
+"""Words that say the same of whatever stands before them: `registered_model_version`."""
+
+CHURNING_ENDS = {f"_{end}": happens for happens, ends in ENDINGS.items() for end in ends.split()}
 
 PREFIXES = re.compile(r"(?:exported|label|kubernetes|kubernetes_io|k8s|kube|meta|tag)_+(?=.)")
 """Of one label copied from another: by scraping, kube-state-metrics, relabelling."""
@@ -99,4 +111,5 @@ def what_happens(label: str) -> str | None:
     name = SEPARATORS.sub("_", HUMP.sub("_", label).lower()).strip("_")
     while name not in CHURNING and (prefix := PREFIXES.match(name)):
         name = name[prefix.end() :]
-    return CHURNING.get(name)
+    by_end = (happens for end, happens in CHURNING_ENDS.items() if name.endswith(end))
+    return CHURNING.get(name) or next(by_end, None)

@@ -899,9 +899,16 @@ NO_ENVIRONMENT = (
         ("__replica__ ruler_replica prometheus_replica", "copies of the same alert"),
         ("model_version modelVersion version run_id runId", "with each retraining"),
         ("revision_name mlflow.run_id exported_model_version", "with each retraining"),
-        ("request request_id trace_id", "new for each request"),
-        ("severity priority", "two runs at once"),
-        ("feature feature_name le quantile drift_method", "one bad model would become many"),
+        ("registered_model_version app_kubernetes_io_version git_hash", "with each retraining"),
+        ("model_version_number image_sha container_image dag_run_id", "with each retraining"),
+        ("instance_ip host_ip node_id __address__", "a pod moves"),
+        ("cluster_replica", "copies of the same alert"),
+        ("request request_id trace_id x_request_id", "new for each request"),
+        ("severity priority severity_level page_severity", "two runs at once"),
+        (
+            "feature feature_name feature_names le quantile drift_method",
+            "one bad model would become many",
+        ),
         ("alertgroup rule_name", "names the rule"),
     ],
 )
@@ -919,7 +926,9 @@ def test_a_label_that_makes_models_is_warned_of(load, labels, happens):
         assert happens in warning
 
 
-@pytest.mark.parametrize("label", ["job", "monitor", "user_id", "model_name", "exported_job"])
+@pytest.mark.parametrize(
+    "label", ["job", "monitor", "user_id", "model_name", "exported_job", "ship"]
+)
 def test_a_label_that_a_team_may_call_its_models_by_is_no_danger(load, label):
     """Nobody is warned of what may be right."""
     model = f"{{name: '{{{label}}}', labels: {{{label}: '[A-Za-z0-9._/-]+'}}}}"

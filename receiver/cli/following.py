@@ -6,14 +6,14 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from receiver.cli.client import MOST_ROWS, ReceiverClient
+from receiver.cli.client import ReceiverClient
 from receiver.cli.columns import STYLES, clock, shown
 from receiver.cli.options import Format
 from receiver.cli.output import Screen
 
 LOOK_SECONDS = 1.0
 
-BACK = "2m"
+BACK = "1m"
 """An id is given before its commit: each look goes back further than any commit takes."""
 
 
@@ -23,16 +23,17 @@ def follow_decisions(
     """Print the last ones, then each that comes. Raises `AskError`."""
     screen, told = Screen(), set[int]()
     asked, oldest = dict(query), 0
+    most: int | None = limit
     try:
         while True:
-            page = receiver.page("decisions", asked, MOST_ROWS if told else limit)
-            for row in reversed(page["decisions"]):
+            rows = receiver.page("decisions", asked, most)["decisions"]
+            for row in reversed(rows):
                 if row["id"] not in told and row["id"] >= oldest:
-                    told.add(row["id"])
                     _print(screen, row, output)
             sys.stdout.flush()
+            told = {row["id"] for row in rows}
             oldest = oldest or min(told, default=0)
-            asked = {**query, "since": BACK}
+            asked, most = {**query, "since": BACK}, None  # all of them, in a burst as well
             threading.Event().wait(LOOK_SECONDS)
     except KeyboardInterrupt:
         return

@@ -126,6 +126,10 @@ def test_a_shell_is_answered():
     assert asked("retrain-receiver models --sta") == ["--state"]
 
 
+BURST = 900
+"""More than a page of the API."""
+
+
 def test_the_log_is_followed(served):
     """What is decided meanwhile comes by itself, once; Ctrl-C ends it well."""
     # Whoever runs the tests in the background may have it ignored.
@@ -137,10 +141,14 @@ def test_the_log_is_followed(served):
         first = json.loads(process.stdout.readline())
         done = served.post("/webhook", post(entry("followed"))).json()["decisions"]
         second = json.loads(process.stdout.readline())
+        many = [entry(f"burst-{number}") for number in range(BURST)]
+        burst = served.post("/webhook", post(*many)).json()["decisions"]
+        rest = [json.loads(process.stdout.readline()) for _ in burst]
         process.send_signal(signal.SIGINT)
         process.wait(60)
 
     assert second["id"] == done[0]["id"] > first["id"]
+    assert [one["id"] for one in rest] == sorted(one["id"] for one in burst)
     assert process.returncode == 0
 
 

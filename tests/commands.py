@@ -1,10 +1,16 @@
 """What tests of the command line share: what a command left, and programs that are no receiver."""
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
 import socket
+import struct
+import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -108,3 +114,37 @@ class Peculiar:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def on_terminal(
+    url: str, *command: str, width: int = 90, says: bytes = b"", code: int = 0, **environment: str
+) -> str:
+    """What a command that asks this receiver writes to a terminal of so many columns.
+
+    `says` is what is typed there; `code` is how the command ends.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    without = {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}
+    inherited = {name: value for name, value in os.environ.items() if name not in without}
+    called = [sys.executable, "-m", "receiver", *command, "--server", url]
+    with subprocess.Popen(
+        called,
+        stdin=theirs,
+        stdout=theirs,
+        env={**inherited, "TERM": "xterm-256color", **environment},
+    ) as process:
+        os.close(theirs)
+        os.write(ours, says)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux's way to say that the other side is closed
+                break
+            if not part:
+                break
+            written += part
+    os.close(ours)
+    assert process.returncode == code
+    return written.decode()

@@ -13,7 +13,9 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
+    one_of,
     peer,
+    words,
 )
 from receiver.cli.output import column, moment
 from receiver.cli.reports import show_list
@@ -26,25 +28,31 @@ ANNOUNCEMENTS_EXAMPLES = examples(
 
 ANNOUNCEMENT_TABLE = (
     moment("TIME (UTC)", "at"),
-    column("SUBSCRIBER", "subscriber"),
+    column("SUBSCRIBER", "subscriber", rank=2),
     column("ABOUT", "kind"),
     column("MODEL", "model"),
     column("STATE", "state", style_by="state"),
-    column("TRIES", "tries"),
-    column("DETAIL", "detail", cuts=True),
+    column("TRIES", "tries", rank=3),
+    column("DETAIL", "detail", rank=1, cuts=True),
 )
 
 
 def announcements(
     *,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help=f"One of {', '.join(AnnouncementState)}.")
+        str | None,
+        typer.Option(
+            metavar="STATE",
+            help=one_of(AnnouncementState),
+            autocompletion=words(AnnouncementState),
+        ),
     ] = None,
     subscriber: Annotated[
         str | None, typer.Option(metavar="NAME", help="To this subscriber.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(metavar="KIND", help=f"One of {', '.join(Kind)}.")
+        str | None,
+        typer.Option(metavar="KIND", help=one_of(Kind), autocompletion=words(Kind)),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="Of this model.")] = None,
     limit: Limit = 50,

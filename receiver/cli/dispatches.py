@@ -18,7 +18,9 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
+    one_of,
     peer,
+    words,
 )
 from receiver.cli.output import column, moment
 from receiver.cli.reports import show_act, show_dispatch, show_list
@@ -62,7 +64,10 @@ def dispatches(
     ] = None,
     idempotency_key: Key = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help=f"One of {', '.join(DispatchState)}.")
+        str | None,
+        typer.Option(
+            metavar="STATE", help=one_of(DispatchState), autocompletion=words(DispatchState)
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="Of this model.")] = None,
     policy: Annotated[str | None, typer.Option(metavar="POLICY", help="By this policy.")] = None,

@@ -1,5 +1,6 @@
 """The commands `retrain`, `pause`, `resume`, `release`, `approve`, `reject` and `forget`."""
 
+import sys
 import uuid
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -39,7 +40,10 @@ RELEASE_EXAMPLES = examples(
 )
 FORGET_EXAMPLES = examples("retrain-receiver forget 42 --comment 'the tenant left'")
 APPROVE_EXAMPLES = examples("retrain-receiver approve 42 --comment 'the new data is clean'")
-REJECT_EXAMPLES = examples("retrain-receiver reject 42 --comment 'the sensor was broken'")
+REJECT_EXAMPLES = examples(
+    "retrain-receiver reject 42 --comment 'the sensor was broken'",
+    "retrain-receiver reject --policy model-quality --comment 'the sensor was broken'",
+)
 
 Labels = Annotated[
     list[str] | None,
@@ -134,20 +138,33 @@ def release(
         str | None, typer.Option(metavar="POLICY", help="The policy whose storm holds them.")
     ] = None,
     everything: Everything = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask on a terminal.")] = False,
     idempotency_key: Key = None,
     output: Output = Format.TABLE,
     server: ServerUrl = SERVER,
     token_file: TokenFile = None,
 ) -> None:
-    """Let the models go that a storm holds; says how many runs that may order.
+    """Let the models go that a storm holds; on a terminal asks with the number of runs.
 
     Their pauses, cooldowns and budgets hold them as before.
     """
     if policy is None and not everything:
         raise UsageError("say what to release: --policy POLICY or --everything")
     path = _path("release", None, policy, None, everything=everything)
-    body = _body(comment, policy, None)
-    _act(peer(server, token_file), path, body, idempotency_key, output)
+    body, receiver = _body(comment, policy, None), peer(server, token_file)
+    if not yes and sys.stdin.isatty() and sys.stdout.isatty():
+        typer.confirm(_runs_of_storms(receiver, policy), abort=True)
+    _act(receiver, path, body, idempotency_key, output)
+
+
+def _runs_of_storms(receiver: ReceiverClient, policy: str | None) -> str:
+    """The question before a release, with what it may order."""
+    groups = receiver.get("/models", {"limit": "1"})["groups"]
+    storms = [
+        one for one in groups if one["orders"] is not None and policy in (None, one["policy"])
+    ]
+    held, runs = sum(one["count"] for one in storms), sum(one["orders"] for one in storms)
+    return f"Release {held} models that storms hold? That orders up to {runs} runs."
 
 
 def approve(
@@ -168,9 +185,13 @@ def approve(
 
 
 def reject(
-    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    model: SomeModel = None,
     *,
     comment: Comment,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="POLICY", help="In place of MODEL: all that its rungs ask."),
+    ] = None,
     idempotency_key: Key = None,
     output: Output = Format.TABLE,
     server: ServerUrl = SERVER,
@@ -180,8 +201,10 @@ def reject(
 
     `approve` or `retrain` change that.
     """
-    path = _path("reject", model, None, None, everything=False)
-    _act(peer(server, token_file), path, _body(comment, None, None), idempotency_key, output)
+    if (model is None) == (policy is None):
+        raise UsageError("say what to reject: MODEL, or --policy POLICY for all that is asked")
+    path = _path("reject", model, policy, None, everything=False)
+    _act(peer(server, token_file), path, _body(comment, policy, None), idempotency_key, output)
 
 
 def forget(

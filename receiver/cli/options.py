@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,20 @@ Key = Annotated[
         help="Within 24 hours the same act under the same key is done once.",
     ),
 ]
+
+
+def one_of(words: Iterable[str]) -> str:
+    """An option's help that names its values."""
+    return f"One of {', '.join(words)}."
+
+
+def words(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell offers after an option."""
+
+    def offered(incomplete: str) -> list[str]:
+        return [word for word in map(str, known) if word.startswith(incomplete)]
+
+    return offered
 
 
 def peer(server: str, token_file: Path | None) -> ReceiverClient:

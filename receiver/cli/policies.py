@@ -44,16 +44,16 @@ def _used(limit: Mapping[str, Any]) -> str:
 POLICY_TABLE = (
     column("POLICY", "name"),
     column("MODE", "mode"),
-    column("TARGET", "target"),
+    column("TARGET", "target", rank=3),
     column("MODELS", "models"),
     column("FIRING", "firing"),
-    column("RUNS", "runs"),
-    column("HELPED", "helped"),
-    column("NO EFFECT", "no_effect"),
-    column("REJECTED", "rejected"),
-    column("FAILED", "failed"),
-    Column("RECOVERY", _median),
-    Column("BUDGET", _budget),
+    column("RUNS", "runs", rank=2),
+    column("HELPED", "helped", rank=2),
+    column("NO EFFECT", "no_effect", rank=5),
+    column("REJECTED", "rejected", rank=6),
+    column("FAILED", "failed", rank=4),
+    Column("RECOVERY", _median, rank=7),
+    Column("BUDGET", _budget, rank=1),
 )
 
 POLICY_CSV = (

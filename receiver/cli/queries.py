@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import typer
 
 from receiver.cli.client import MOST_ROWS, ReceiverClient, UsageError
+from receiver.cli.columns import STYLES
 from receiver.cli.epilog import examples
 from receiver.cli.following import follow_decisions
 from receiver.cli.options import (
@@ -20,7 +22,9 @@ from receiver.cli.options import (
     Output,
     ServerUrl,
     TokenFile,
+    one_of,
     peer,
+    words,
 )
 from receiver.cli.output import (
     Column,
@@ -35,6 +39,10 @@ from receiver.cli.output import (
 from receiver.cli.reports import hint_at_more, show_decision, show_explanation, show_list
 from receiver.core.alerts import AlertStatus, Source
 from receiver.core.decisions import Outcome, Reason
+from receiver.core.models import ModelState
+
+FEW = 3
+"""So many models of one kind are told by their rows alone."""
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -102,16 +110,24 @@ def decisions(
         str | None, typer.Option(metavar="HASH", help="About this alert.")
     ] = None,
     status: Annotated[
-        str | None, typer.Option(metavar="STATUS", help=f"The alert's: {', '.join(AlertStatus)}.")
+        str | None,
+        typer.Option(
+            metavar="STATUS",
+            help=f"The alert's: {', '.join(AlertStatus)}.",
+            autocompletion=words(AlertStatus),
+        ),
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(metavar="REASON", help=f"One of {', '.join(Reason)}.")
+        str | None,
+        typer.Option(metavar="REASON", help=one_of(Reason), autocompletion=words(Reason)),
     ] = None,
     outcome: Annotated[
-        str | None, typer.Option(metavar="OUTCOME", help=f"One of {', '.join(Outcome)}.")
+        str | None,
+        typer.Option(metavar="OUTCOME", help=one_of(Outcome), autocompletion=words(Outcome)),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help=f"One of {', '.join(Source)}.")
+        str | None,
+        typer.Option(metavar="SOURCE", help=one_of(Source), autocompletion=words(Source)),
     ] = None,
     dispatch_id: Annotated[
         str | None, typer.Option(metavar="ID", help="About this dispatch.")
@@ -209,7 +225,12 @@ def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
 
 def models(
     *,
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="One of those below.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATE", help="One of those below.", autocompletion=words(ModelState)
+        ),
+    ] = None,
     policy: Annotated[str | None, typer.Option(metavar="POLICY", help="Of this policy.")] = None,
     target: Annotated[
         str | None, typer.Option(metavar="TARGET", help="Of this target's policies.")
@@ -222,7 +243,12 @@ def models(
         typer.Option("--label", metavar="NAME=VALUE", help="With this label; repeat."),
     ] = None,
     sort: Annotated[
-        str | None, typer.Option(metavar="ORDER", help="name, or worst first: worst.")
+        str | None,
+        typer.Option(
+            metavar="ORDER",
+            help="name, or worst first: worst.",
+            autocompletion=words(["name", "worst"]),
+        ),
     ] = None,
     limit: Limit = 50,
     all_: All = False,
@@ -244,7 +270,19 @@ def models(
     }
     query = {name: value for name, value in filters.items() if value is not None}
     page = peer(server, token_file).page("models", query, None if all_ else limit)
+    if output is Format.TABLE:
+        _show_groups(page["groups"])
     show_list(page, "models", output, MODEL_TABLE)
+
+
+def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+    """On a terminal, what many models need a human for in common: a storm in one line."""
+    screen = Screen()
+    many = [group for group in groups if group["count"] > FEW and sys.stdout.isatty()]
+    for group in many:
+        screen.line(f"! {visible(group['detail'])}", STYLES["attention"])
+    if many:
+        screen.line()
 
 
 def explain(

@@ -1,29 +1,27 @@
 """The command line as a person meets it: terminal, help, start."""
 
-import fcntl
 import inspect
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from receiver import __version__
 from receiver.demo.run import run_demo
-from tests.commands import EVIL, Ended
+from tests.commands import EVIL, Ended, on_terminal
 from tests.posts import entry, post
 from tests.serving import NO_AUTH, Served
 
 ACTING = ("retrain", "pause", "resume", "release", "forget", "approve", "reject")
 ASKING = ("decisions", "models", "explain", *ACTING, "dispatches", "policies")
 ASKING = (*ASKING, "announcements", "targets")
+TABLES = ("decisions", "models", "dispatches", "targets", "policies")
+
 COMMANDS = ("serve", "check-config", "demo", "completion", *ASKING)
 
 
@@ -32,7 +30,7 @@ class TestTerminal:
 
     def test_colours(self, served):
         """A terminal gets colours, unless NO_COLOR asks for none."""
-        plain, coloured = on_terminal(served, NO_COLOR="1"), on_terminal(served)
+        plain, coloured = (on_terminal(served.url, "decisions", NO_COLOR=no) for no in ("1", ""))
 
         assert re.search(r"\x1b\[[0-9;]*3[0-9]", coloured)
         assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain)
@@ -40,17 +38,18 @@ class TestTerminal:
 
     def test_wide_text_is_cut(self, served):
         """No line is longer than the terminal, and a cut is visible."""
-        lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in on_terminal(served).splitlines()]
+        written = on_terminal(served.url, "decisions")
+        lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in written.splitlines()]
 
         assert max(map(len, lines)) <= WIDTH
         assert any("…" in line for line in lines)
         assert not any(EVIL[:4] in line or "\u202e" in line for line in lines)
 
-    @pytest.mark.parametrize("command", ["decisions", "models", "dispatches", "targets"])
+    @pytest.mark.parametrize("command", TABLES)
     @pytest.mark.parametrize("width", [80, 60])
     def test_tables_fit(self, served, command, width):
         """Nothing is cut but details: ids and states stay whole, other columns are left out."""
-        written = on_terminal(served, command, width=width)
+        written = on_terminal(served.url, command, width=width)
         lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in written.splitlines()]
 
         table = [line for line in lines if not line.startswith("pipeline: ")]
@@ -58,10 +57,10 @@ class TestTerminal:
         for name, value in whole(served, command):
             assert value in written, name
 
-    @pytest.mark.parametrize("command", ["decisions", "models", "dispatches", "targets"])
+    @pytest.mark.parametrize("command", TABLES)
     def test_a_narrow_terminal_gets_blocks(self, served, command):
         """One record per block, with every field; lines run over rather than lose something."""
-        written = on_terminal(served, command, width=50)
+        written = on_terminal(served.url, command, width=50)
 
         assert "…" not in written
         for name, value in whole(served, command):
@@ -124,6 +123,9 @@ def test_a_shell_is_answered():
 
     assert asked("retrain-receiver mod") == ["models"]
     assert asked("retrain-receiver models --sta") == ["--state"]
+    assert asked("retrain-receiver models --state wa") == ["waiting"]
+    assert asked("retrain-receiver decisions --outcome h") == ["hold"]
+    assert asked("retrain-receiver dispatches --state pa") == ["parked"]
 
 
 BURST = 900
@@ -229,6 +231,7 @@ WHOLE = {
     "models": ("model", "state"),
     "dispatches": ("id", "state"),
     "targets": ("name", "state"),
+    "policies": ("name", "mode"),
 }
 """What people paste, and what they look for first."""
 
@@ -236,30 +239,3 @@ WHOLE = {
 def whole(served: Served, command: str) -> list[tuple[str, str]]:
     rows = served.get(f"/{command}").json()[command]
     return [(name, str(row[name])) for row in rows for name in WHOLE[command] if name != "state"]
-
-
-def on_terminal(
-    served: Served, command: str = "decisions", *, width: int = 90, **environment: str
-) -> str:
-    """What a command writes to a terminal of so many columns."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    without = {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}
-    inherited = {name: value for name, value in os.environ.items() if name not in without}
-    called = [sys.executable, "-m", "receiver", command, "--server", served.url]
-    with subprocess.Popen(
-        called, stdout=theirs, env={**inherited, "TERM": "xterm-256color", **environment}
-    ) as process:
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # Linux's way to say that the other side is closed
-                break
-            if not part:
-                break
-            written += part
-    os.close(ours)
-    assert process.returncode == 0
-    return written.decode()

@@ -12,6 +12,7 @@ from receiver.core.models import PauseScope
 from receiver.core.sources import Asking
 from receiver.flows.operator import approvals, controls
 from receiver.flows.operator.acts import Act, Conflict
+from tests.commands import on_terminal
 from tests.described import DescribedPeer
 from tests.examples import alert, policy_set, resolved
 from tests.fakes import refused, unavailable
@@ -227,6 +228,40 @@ class TestRejectAll:
         done = peer.post("/reject", {**WHY, "policy": "stormy"})
 
         assert done.json()["detail"].startswith("what 4 models")
+
+
+class TestCommandLine:
+    """The same on a terminal."""
+
+    def test_a_storm_is_one_line(self, history, peer):
+        """Above the table; a pipe gets the table alone."""
+        strike(history, 5)
+
+        shown = on_terminal(peer.url, "models")
+        assert "! 5 models of policy stormy began to fire together" in shown
+        assert shown.index("5 models") < shown.index("m000")
+
+    def test_a_release_asks_with_the_number_of_runs(self, history, peer):
+        """A no changes nothing; a yes, or --yes, lets them go."""
+        strike(history, 5)
+        release = ("release", "--policy", "stormy", "--comment", "the data is right")
+
+        asked = on_terminal(peer.url, *release, says=b"n\n", code=1)
+        assert "Release 5 models that storms hold? That orders up to 5 runs." in asked
+        assert history.log(source="operator") == []
+        on_terminal(peer.url, *release, says=b"y\n")
+        assert "5 models, 5 runs at most" in history.log(source="operator")[0].detail
+        assert "Release" not in on_terminal(peer.url, *release, "--yes")
+
+    def test_all_that_a_policy_asks_is_rejected(self, history, peer, cli):
+        """As the page's button does; one of both must be named."""
+        strike(history, 5)
+        why = ("--comment", "the sensor was broken")
+
+        done = cli("reject", "--policy", "stormy", *why, url=peer.url)
+        assert "what 5 models of policy stormy asked is rejected" in done.out
+        for wrong in ((), ("m000", "--policy", "stormy")):
+            assert cli("reject", *wrong, *why, url=peer.url).code == 2
 
 
 class TestPage:

@@ -62,7 +62,7 @@ def webhook(folder: Path, rounds: int, seconds: int) -> Iterator[Measure]:
 
     ours, floor = statistics.median(rates["ours"]), statistics.median(rates["floor"])
     what = f"webhook, 1 alert, {CONNECTIONS} connections ({ours:.0f}/s) ÷ floor ({floor:.0f}/s)"
-    yield Measure.at_least(what, ratio("ours", "floor"), 0.35)
+    yield Measure.at_least(what, ratio("ours", "floor"), 0.25)
     yield Measure.at_least("same ÷ naive", ratio("ours", "naive"), 10)
     shared = ratio("postgres", "floor")
     yield Measure("same on PostgreSQL ÷ floor", f"{shared:.2f}", "none", reached=True)

@@ -31,6 +31,7 @@ from receiver.cli.upstream import (
     number_or_none,
     prometheus_at,
 )
+from receiver.core.models import POLLED
 from receiver.core.times import parse_time
 
 CHECK_DRIFT_EXAMPLES = examples(
@@ -38,9 +39,6 @@ CHECK_DRIFT_EXAMPLES = examples(
     "retrain-receiver check-drift --threshold 'HighDrift: max by (user_id) (drift_share) > 0.5'",
     "retrain-receiver check-drift --dry-run      what would be decided; nothing is stored",
 )
-
-MARK = "retrain_poll"
-"""Labels the alerts that `check-drift` posts: it resolves only these."""
 
 AT_ONCE = 1000
 """Alerts in one notification; ten thousand models make ten."""
@@ -123,7 +121,7 @@ def _ours(receiver: ReceiverClient, alertnames: set[str]) -> dict[str, Mapping[s
         alert["fingerprint"]: alert
         for model in receiver.page("models", {}, None)["models"]
         for alert in _firing_alerts(receiver, model)
-        if MARK in alert["labels"] and alert["alertname"] in alertnames
+        if POLLED in alert["labels"] and alert["alertname"] in alertnames
     }
 
 
@@ -156,7 +154,7 @@ def _find(
     for threshold, samples in measured:
         for sample in samples:
             now = max(now or sample.at, sample.at)
-            labels = {**sample.labels, **extra, "alertname": threshold.alertname, MARK: "true"}
+            labels = {**sample.labels, **extra, "alertname": threshold.alertname, POLLED: "true"}
             fingerprint = fingerprint_of(labels)
             if math.isnan(sample.value):
                 over.pop(fingerprint, None)

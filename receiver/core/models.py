@@ -8,6 +8,9 @@ from enum import StrEnum
 from receiver.core.claims import Claim, claimed
 from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 
+POLLED = "retrain_poll"
+"""Labels the alerts that `check-drift` posts: it resolves only these."""
+
 
 class PauseScope(StrEnum):
     """What an operator's pause holds back."""
@@ -154,6 +157,16 @@ class FiringAlert:
 
     confirmed_by: str | None = None
     held_since: datetime | None = None
+
+    def was_polled_as(self, alert: "FiringAlert") -> bool:
+        """Whether `check-drift` found by itself what this alert says.
+
+        It has another fingerprint then: labels of the rule are missing, and a mark is added.
+        """
+        if POLLED not in self.labels or POLLED in alert.labels:
+            return False
+        measured = {name: value for name, value in self.labels.items() if name != POLLED}
+        return measured.items() <= alert.labels.items()
 
     def counts(self, now: datetime) -> bool:
         """Whether it is evidence, now, that the model needs retraining."""

@@ -58,10 +58,9 @@ def decide_alert(
     decision = _decision(unit, matched, finding, origin)
     match finding.reason:
         case Reason.UNMATCHED | Reason.INVALID | Reason.RESOLVED:
-            others = _leave(unit, matched, origin)
-            if others:
-                detail = f"{decision.detail}, but {others} still says that it fires"
-                decision = replace(decision, detail=detail)
+            besides = _leave(unit, matched, origin)
+            if besides:
+                decision = replace(decision, detail=decision.detail + besides)
         case Reason.DUPLICATE:
             _confirm(unit, matched, finding, origin)
         case Reason.TRIGGERED:
@@ -159,7 +158,7 @@ def _decision(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Orig
 def _leave(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
     """Take the alert out of its set if it ended, or if no policy names its model now.
 
-    Who still says that it fires; empty if nobody does.
+    What the decision's sentence says besides; mostly nothing.
     """
     if matched.alert.status is AlertStatus.RESOLVED:
         return _resolve(unit, matched, origin)
@@ -298,10 +297,11 @@ def _ask(
 def _resolve(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
     """End what this Alertmanager said, whatever policy matches now (`receiver.core.claims`).
 
-    Who still says that the alert fires; empty if nobody does.
+    What the decision's sentence says besides: who still says that it fires, or what else ended.
     """
     alert, entry = matched.alert, unit.entry(matched.alert.fingerprint)
-    ended = (alert.starts_at, alert.ends_at or unit.now, origin.url)
+    ended_at = alert.ends_at or unit.now
+    ended = (alert.starts_at, ended_at, origin.url)
     left: tuple[Claim, ...] = ()
     if entry is not None and origin.told_by is None:  # else all that knew it said that it ended
         left = tuple(claim for claim in entry.said if not claim.ends_with(*ended))
@@ -314,11 +314,29 @@ def _resolve(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
     if left and entry is not None:
         unit.keep(entry.said_by(left))
     elif entry is not None:
-        unit.drop(alert.fingerprint)
-        run = helping_run(unit.models[entry.model], entry)
-        if run is not None and not unit.alerts_of(entry.model):
-            unit.recovers(entry.model, run)
-    return ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
+        return _end(unit, entry, ended_at)
+    others = ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
+    return f", but {others} still says that it fires" if others else ""
+
+
+def _end(unit: UnitOfWork, entry: FiringAlert, ended_at: datetime) -> str:
+    """Take an alert out of its set, with what `check-drift` had found of it by itself.
+
+    Nobody else may ever end that: whoever asks by hand asks once. What is still true is found
+    again by the next check.
+    """
+    unit.drop(entry.fingerprint)
+    polled = [
+        one
+        for one in unit.alerts_of(entry.model)
+        if one.was_polled_as(entry) and one.starts_at <= ended_at
+    ]
+    for one in polled:
+        unit.drop(one.fingerprint)
+    run = helping_run(unit.models[entry.model], entry)
+    if run is not None and not unit.alerts_of(entry.model):
+        unit.recovers(entry.model, run)
+    return ", and what check-drift found of it ended too" if polled else ""
 
 
 def _confirm(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) -> None:

@@ -92,6 +92,35 @@ def test_a_resolved_alert_without_a_beginning_still_ends_its_alert(history):
     assert history.firing() == []
 
 
+def test_what_check_drift_found_ends_with_alertmanagers_alert(history):
+    """Whoever checked once by hand leaves no ghost: no second run of a model that is healthy."""
+    polled = {"namespace": "models", "retrain_poll": "true"}
+    told = {"namespace": "models", "severity": "warning"}
+    history.deliver(alert(fingerprint="polled", **polled), alert(**told))
+    history.deliver(alert("43", fingerprint="another-models", **polled))
+    history.deliver(alert(name="LowModelR2", fingerprint="another-alerts", **polled))
+    history.deliver(alert(fingerprint="elsewhere", **{**polled, "namespace": "other"}))
+    later = history.now() + MINUTE
+    history.deliver(alert(fingerprint="found-later", starts_at=later, **polled))
+
+    (decision,) = history.deliver(resolved(ends_at=history.now(), **told))
+
+    assert decision.detail.endswith("what check-drift found of it ended too")
+    left = {"another-alerts", "elsewhere", "found-later"}
+    assert {one.fingerprint for one in history.firing()} == left
+    assert [one.fingerprint for one in history.firing("43")] == ["another-models"]
+
+
+def test_a_check_that_ends_its_own_alert_ends_no_other(history):
+    """What Alertmanager says is ended by Alertmanager."""
+    polled = {"fingerprint": "polled", "retrain_poll": "true"}
+    history.deliver(alert(**polled), alert())
+
+    history.deliver(resolved(ends_at=history.now(), **polled))
+
+    assert [entry.fingerprint for entry in history.firing()] == ["HighModelMAE-42"]
+
+
 def test_a_late_resolve_does_not_take_out_a_newer_firing(history):
     """An entry that began after the resolve's end fires on."""
     history.deliver(alert(starts_at=NOON))

@@ -1,6 +1,6 @@
 """Lets one tenant's live data drift, and shows what that does to its model.
 
-    python examples/drift.py --workdir DIR --user user01 --level high
+    python examples/drift.py --workdir DIR --user user01 --drift-level high
 
 `low`, `medium` and `high` can be repaired by a retraining; `none` ends a drift; after `lost`
 prices depend on nothing, and no training helps.
@@ -32,7 +32,7 @@ def read(exporter: str, user_id: str) -> dict[str, float]:
     found = {}
     for name, inner, value in SAMPLE.findall(text):
         labels = dict(LABEL.findall(inner))
-        if labels.get("user_id") == user_id and labels.get("status", "ok") == "ok":
+        if labels.get("user_id") == user_id and labels.get("status", "success") == "success":
             found[name] = float(value)
     return found
 
@@ -65,7 +65,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--user", required=True, metavar="USER_ID")
-    parser.add_argument("--level", required=True, choices=[*LEVELS, LOST])
+    levels = [*LEVELS, LOST]
+    parser.add_argument("--drift-level", "--level", dest="level", required=True, choices=levels)
     parser.add_argument("--exporter", default="http://127.0.0.1:9102", metavar="URL")
     parser.add_argument("--window", type=int, default=1000, metavar="PREDICTIONS")
     parser.add_argument("--wait", type=float, default=120, metavar="SECONDS")

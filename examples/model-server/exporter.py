@@ -68,7 +68,7 @@ class Evaluation:
         self._r2 = metrics.r2.labels(user_id)
         self._evaluated = metrics.evaluated.labels(user_id)
         self._count = {
-            status: metrics.predictions.labels(user_id, status) for status in ("ok", "error")
+            status: metrics.predictions.labels(user_id, status) for status in ("success", "error")
         }
 
     def look(self) -> None:
@@ -82,7 +82,7 @@ class Evaluation:
         if entry.get("status") == "error":
             self._count["error"].inc()
         elif "predictions" in entry:
-            self._count["ok"].inc(len(entry["predictions"]))
+            self._count["success"].inc(len(entry["predictions"]))
             self._waiting[entry["id"]] = entry["predictions"]
             if len(self._waiting) > MOST_WAITING:
                 self._waiting.popitem(last=False)

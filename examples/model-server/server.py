@@ -6,8 +6,10 @@ A model is `DIR/models/NAME/model.joblib`, where KServe's own scikit-learn serve
 file is picked up at the next request. Whoever may write there may run code here: joblib's files
 are programs.
 
-Besides KServe's routes there is `POST /v1/models/NAME:feedback` with `{"id", "actual"}`: what came
-true of the request whose `X-Request-Id` was that.
+Besides KServe's routes there are two. `POST /v1/models/NAME:feedback` with `{"id", "actual"}`:
+what came true of the request whose `X-Request-Id` was that. `POST /predict` with `{"features":
+[number, ...], "user_id": NAME}`: for clients that ask about one thing at a time; the only model
+that is served need not be named.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import math
 import re
 import time
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,7 +114,7 @@ class ModelServer(ThreadingHTTPServer):
 
 
 class Requests(BaseHTTPRequestHandler):
-    """KServe's v1 protocol."""
+    """KServe's v1 protocol, and `/predict`."""
 
     protocol_version = "HTTP/1.1"
     server: ModelServer
@@ -140,17 +143,54 @@ class Requests(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "at most 1 MiB"})
             return
         text = self.rfile.read(int(size))
+        if self.path == "/predict":
+            self._predict_one(text)
+            return
         served = self.server.served(route[1]) if route else None
         if route is None or route[2] is None or served is None:
             self._answer(HTTPStatus.NOT_FOUND, {"error": "there is no such model"})
             return
+        verb = self._predict if route[2] == "predict" else self._learn
+        self._attempt(served, lambda: verb(served, json.loads(text)))
+
+    def _attempt(self, served: Served, do: Callable[[], None]) -> None:
+        """Do what a request asks; one that can't be done is logged and answered 400."""
         try:
-            body = json.loads(text)
-            self._predict(served, body) if route[2] == "predict" else self._learn(served, body)
+            do()
         except (BadRequest, ValueError, RecursionError) as error:
             self._log(served, status="error")
-            said = str(error) if isinstance(error, BadRequest) else "the body is not JSON"
-            self._answer(HTTPStatus.BAD_REQUEST, {"error": said})
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": _said(error)})
+
+    def _predict_one(self, text: bytes) -> None:
+        """Predict for one instance: it goes the same way, and into the same log."""
+        try:
+            body = json.loads(text)
+            served = self.server.served(self._named(body))
+        except (BadRequest, ValueError, RecursionError) as error:
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": _said(error)})
+            return
+        if served is None:
+            self._answer(HTTPStatus.NOT_FOUND, {"error": "there is no such model"})
+            return
+        self._attempt(served, lambda: self._answer_one(served, body))
+
+    def _named(self, body: Any) -> str:
+        """Which model a body for `/predict` asks."""
+        match body:
+            case {"features": _, "user_id": str(name)}:
+                return name
+            case {"features": _} if len(names := self.server.names()) == 1:
+                return names[0]
+            case {"features": _}:
+                raise BadRequest("several models are served here: say which with user_id")
+        raise BadRequest('the body must be {"features": [number, ...], "user_id": "..."}')
+
+    def _answer_one(self, served: Served, body: Any) -> None:
+        instances = [body["features"]]
+        predictions = served.predict({"instances": instances})
+        self._log(served, status="ok", instances=instances, predictions=predictions)
+        answer = {"user_id": served.name, "prediction": predictions[0]}
+        self._answer(HTTPStatus.OK, answer)
 
     def _predict(self, served: Served, body: Any) -> None:
         predictions = served.predict(body)
@@ -194,6 +234,10 @@ class Requests(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Stay silent: the serving log says it."""
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, BadRequest) else "the body is not JSON"
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ class Serving:
         self._recent = Recent(workdir / "recent" / f"{user_id}.csv", WINDOW)
         self._mae = metrics.mae.labels(user_id)
         self._r2 = metrics.r2.labels(user_id)
-        self._ok = metrics.predictions.labels(user_id, "ok")
+        self._success = metrics.predictions.labels(user_id, "success")
         self._error = metrics.predictions.labels(user_id, "error")
         self._export()
 
@@ -83,7 +83,7 @@ class Serving:
                 self._error.inc()
                 continue
             self._window.add(observed[TARGET], self._model.predict(observed))
-            self._ok.inc()
+            self._success.inc()
         self._recent.save()
         self._export()
 

@@ -134,7 +134,7 @@ def test_metrics_are_exported_under_their_names(server, peer, tmp_path):
 
     exported = peer.ask("/metrics").decode()
 
-    assert 'model_prediction_total{status="ok",user_id="42"} 10.0' in exported
+    assert 'model_prediction_total{status="success",user_id="42"} 10.0' in exported
     assert 'model_prediction_total{status="error",user_id="43"} 10.0' in exported
     assert 'model_mae_score{user_id="42"} NaN' in exported
     assert 'model_r2_score{user_id="43"} NaN' in exported

@@ -75,7 +75,7 @@ class Shop:
         """Run `examples/drift.py`; what it says."""
         return run(
             *(sys.executable, EXAMPLES / "drift.py", "--workdir", self.workdir),
-            *("--user", user_id, "--level", level, "--exporter", self.exporter.url),
+            *("--user", user_id, "--drift-level", level, "--exporter", self.exporter.url),
             *("--window", str(self.window), "--wait", str(GENEROUS)),
         )
 

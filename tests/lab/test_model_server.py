@@ -56,6 +56,11 @@ class TestServer:
             ("/v1/models/user01:predict", {"instances": [["a"] * 5]}, 400),
             ("/v1/models/user01:feedback", {"id": "x", "actual": ["dear"]}, 400),
             ("/v1/models/user01:predict", b" " * (1024 * 1024 + 1), 413),
+            ("/predict", {"features": FLAT}, 400),
+            ("/predict", {"features": FLAT, "user_id": "nobody"}, 404),
+            ("/predict", {"features": FLAT[1:], "user_id": "user01"}, 400),
+            ("/predict", {"instances": [FLAT]}, 400),
+            ("/predict", b"{", 400),
         ],
     )
     def test_what_is_wrong_is_refused(self, shop, path, body, status):
@@ -65,6 +70,18 @@ class TestServer:
         assert answer.status == status
         assert answer.json()["error"]
         assert shop.server.get("/").status == 200
+
+    def test_one_flat_is_asked_about_by_its_features(self, shop):
+        """`/predict` says of one what KServe's protocol says of a list, and it is counted."""
+        before = shop.metrics("user17").get("model_prediction_total success", 0)
+        asked = {"features": [1.0] * 5, "user_id": "user17"}
+        answer = shop.server.post("/predict", asked).json()
+
+        (same,) = shop.predict("user17", [[1.0] * 5]).json()["predictions"]
+        assert answer == {"user_id": "user17", "prediction": same}
+        eventually(
+            lambda: shop.metrics("user17").get("model_prediction_total success") == before + 2
+        )
 
     def test_a_new_model_is_served_without_a_restart(self, shop):
         """The file is swapped, and the next answer is the new model's."""
@@ -99,7 +116,7 @@ class TestExporter:
         assert found["model_r2_score"] == pytest.approx(
             1 - len(actual) * 0.25 / sum((each - mean) ** 2 for each in actual)
         )
-        assert found["model_prediction_total ok"] == 40
+        assert found["model_prediction_total success"] == 40
         assert found["model_last_eval_timestamp_seconds"] > 1.7e9
 
     def test_it_needs_little_memory_and_no_scikit_learn(self, shop):
@@ -110,7 +127,9 @@ class TestExporter:
                 predictions = shop.predict(user, [FLAT] * 200, **name).json()["predictions"]
                 told = {"id": name["X-Request-Id"], "actual": predictions}
                 shop.server.post(f"/v1/models/{user}:feedback", told)
-        eventually(lambda: shop.metrics(USERS[-1]).get("model_prediction_total ok", 0) >= 1600)
+        eventually(
+            lambda: shop.metrics(USERS[-1]).get("model_prediction_total success", 0) >= 1600
+        )
         process = Path("/proc", str(shop.processes["exporter"].pid))
         resident = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
 
@@ -143,7 +162,7 @@ def test_drift_is_as_large_as_it_says(tmp_path):
     need_kfp_environment()
     with Shop(tmp_path, "user01", window=1000) as shop:
         shop.sell()
-        eventually(lambda: shop.metrics("user01").get("model_prediction_total ok", 0) >= 1500)
+        eventually(lambda: shop.metrics("user01").get("model_prediction_total success", 0) >= 1500)
         said = shop.drift("user01", "high")
         calm = shop.drift("user01", "none")
 
@@ -152,6 +171,16 @@ def test_drift_is_as_large_as_it_says(tmp_path):
     assert -25 <= r2 <= -5
     assert "above 0.45: its alert fires" in said
     assert calm.count("not ") == 2
+
+
+def test_the_only_model_need_not_be_named(tmp_path):
+    """As the first clients ask: the features and nothing else."""
+    need_kfp_environment()
+    with Shop(tmp_path, "user01") as shop:
+        answer = shop.server.post("/predict", {"features": FLAT}).json()
+
+    assert answer["user_id"] == "user01"
+    assert answer["prediction"] == pytest.approx(2.0, abs=0.1)
 
 
 def test_drift_compares_with_the_thresholds_of_the_rules():

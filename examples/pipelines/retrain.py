@@ -28,14 +28,23 @@ component = dsl.component(
 
 @component
 def train(
-    user_id: str, workdir: str, challenger: Output[Model], held_out: Output[Dataset]
+    user_id: str,
+    workdir: str,
+    n_estimators: int,
+    max_depth: int,
+    challenger: Output[Model],
+    held_out: Output[Dataset],
 ) -> None:
-    """Fit a challenger on the newest requests whose truth is known; hold out every third."""
+    """Fit a challenger on the newest requests whose truth is known; hold out every third.
+
+    With `n_estimators` it is a forest of so many trees, else a linear model.
+    """
     import json
     import re
     from pathlib import Path
 
     import joblib
+    from sklearn.ensemble import RandomForestRegressor
     from sklearn.linear_model import Ridge
 
     newest, least = 600, 90
@@ -60,7 +69,10 @@ def train(
     seen = [pair for number, pair in enumerate(sold) if number % 3]
     unseen = sold[::3]
 
-    fitted = Ridge(alpha=1.0).fit([row for row, _ in seen], [actual for _, actual in seen])
+    model = Ridge(alpha=1.0)
+    if n_estimators:
+        model = RandomForestRegressor(n_estimators, max_depth=max_depth or None, random_state=0)
+    fitted = model.fit([row for row, _ in seen], [actual for _, actual in seen])
     with Path(challenger.path).open("wb") as file:
         joblib.dump(fitted, file)
     challenger.metadata["framework"] = "scikit-learn"
@@ -74,6 +86,7 @@ def evaluate(
     workdir: str,
     dispatch_id: str,
     mlflow_uri: str,
+    run_name: str,
     challenger: Input[Model],
     held_out: Input[Dataset],
     evaluation: Output[Artifact],
@@ -111,7 +124,7 @@ def evaluate(
 
         mlflow.set_tracking_uri(mlflow_uri)
         mlflow.set_experiment(f"retrain-{user_id}")
-        with mlflow.start_run(run_name=dispatch_id or None):
+        with mlflow.start_run(run_name=run_name or dispatch_id or None):
             mlflow.set_tag("dispatch_id", dispatch_id)
             for name, score in scores.items():
                 mlflow.log_metrics({f"{name}_{key}": value for key, value in score.items()})
@@ -148,10 +161,13 @@ def deploy(
 
     folder = Path(workdir) / "models" / user_id
     folder.mkdir(parents=True, exist_ok=True)
-    # Whoever loads it finds the old model or the new one, whole.
-    scratch = folder / "model.writing"
+    # Whoever loads it finds the old model or the new one, whole. The old one can be gone back to.
+    scratch, served = folder / "model.writing", folder / "model.joblib"
+    if served.exists():
+        shutil.copyfile(served, scratch)
+        scratch.replace(folder / "model.previous.joblib")
     shutil.copyfile(challenger.path, scratch)
-    scratch.replace(folder / "model.joblib")
+    scratch.replace(served)
     origin = {
         "dispatch_id": dispatch_id,
         "drift_score": drift_score,
@@ -211,17 +227,23 @@ def retrain(
     workdir: str = "/mnt/models",
     serving_namespace: str = "",
     mlflow_uri: str = "",
+    run_name: str = "",
+    n_estimators: int = 0,
+    max_depth: int = 0,
 ) -> Outputs:
     """One retraining of one model.
 
     The receiver leaves out a number that it does not have, so `drift_score` has a default.
     """
-    trained = train(user_id=user_id, workdir=workdir)
+    trained = train(
+        user_id=user_id, workdir=workdir, n_estimators=n_estimators, max_depth=max_depth
+    )
     evaluated = evaluate(
         user_id=user_id,
         workdir=workdir,
         dispatch_id=dispatch_id,
         mlflow_uri=mlflow_uri,
+        run_name=run_name,
         challenger=trained.outputs["challenger"],
         held_out=trained.outputs["held_out"],
     )

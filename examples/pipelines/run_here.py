@@ -1,8 +1,9 @@
 """Runs `retrain.yaml` on this machine as a step of a workflow; needs the kfp SDK.
 
 What the run is told comes in environment variables, never in a command line: USER_ID, DRIFT_SCORE
-and DISPATCH_ID by the workflow, MODELS_DIR and SERVING_NAMESPACE by the runner. What it reports
-goes to GITHUB_OUTPUT as `report`.
+and DISPATCH_ID by the workflow, MODELS_DIR, SERVING_NAMESPACE and MLFLOW_URI by the runner. Who
+trains by hand may set N_ESTIMATORS, MAX_DEPTH and RUN_NAME. What it reports goes to GITHUB_OUTPUT
+as `report`.
 """
 
 import os
@@ -22,6 +23,10 @@ def main() -> None:
         "dispatch_id": os.environ["DISPATCH_ID"],
         "workdir": os.environ.get("MODELS_DIR", "/mnt/models"),
         "serving_namespace": os.environ.get("SERVING_NAMESPACE", ""),
+        "mlflow_uri": os.environ.get("MLFLOW_URI", ""),
+        "run_name": os.environ.get("RUN_NAME", ""),
+        "n_estimators": int(os.environ.get("N_ESTIMATORS") or 0),
+        "max_depth": int(os.environ.get("MAX_DEPTH") or 0),
     }
     # The receiver leaves out a number that it does not have.
     score = os.environ.get("DRIFT_SCORE", "")

@@ -55,7 +55,7 @@ def pods():
     for each in THINGS:
         if each["kind"] == "CronJob":
             yield each["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-        elif each["kind"] == "Job":
+        elif each["kind"] in {"Job", "Deployment"}:
             yield each["spec"]["template"]["spec"]
 
 
@@ -129,6 +129,33 @@ def test_the_cron_jobs_arguments_are_the_commands(tmp_path):
     said = CliRunner().invoke(app, [*arguments, "--token-file", str(tmp_path / "token")])
 
     assert "127.0.0.1:1 is unreachable" in str(said.exception)
+
+
+def test_without_kserve_the_same_pod_serves():
+    """The Deployment is the InferenceService's pod, under the name that KServe would give it."""
+    deployment, service = yaml.load_all((FOLDER / "serving.yaml").read_text(), StrictLoader)
+    scaled = yaml.safe_load((FOLDER / "serving-hpa.yaml").read_text())["spec"]["scaleTargetRef"]
+    pod = deployment["spec"]["template"]
+
+    assert pod["spec"] == predictor_as_pod()["spec"]
+    assert deployment["metadata"]["name"] == scaled["name"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert pod["metadata"]["annotations"] == SERVICE["spec"]["predictor"]["annotations"]
+
+
+def test_mlflow_is_as_new_as_its_client_and_answers_to_its_names():
+    """The image's tag is the locked client's; every name of its Service is allowed."""
+    things = [*yaml.load_all((FOLDER / "mlflow.yaml").read_text(), StrictLoader)]
+    (deployment,) = [each for each in things if each["kind"] == "Deployment"]
+    (container,) = containers(deployment["spec"]["template"]["spec"])
+    lock = (EXAMPLES / "pipelines" / "requirements-mlflow.txt").read_text()
+    client = re.search(r"^mlflow-skinny==(\S+)", lock, re.MULTILINE)
+    (allowed,) = [arg for arg in container["args"] if arg.startswith("--allowed-hosts=")]
+
+    assert client is not None
+    assert container["image"].endswith(f":v{client[1]}")
+    hosts = allowed.partition("=")[2].split(",")
+    assert {"mlflow:5000", "mlflow.training:5000", "localhost:5000"} <= {*hosts}
 
 
 def test_the_smoke_script_is_bash_and_names_what_is_there():

@@ -1,6 +1,7 @@
 """examples/pipelines: the compiled pipeline retrains, refuses and reports."""
 
 import json
+import subprocess
 import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +18,7 @@ from tests.peers.kfp import KfpPeer
 
 SOURCE = EXAMPLES / "pipelines" / "retrain.py"
 COMPILED = SOURCE.with_suffix(".yaml")
+ROLL_BACK = SOURCE.with_name("roll_back.py")
 
 RUN = """
 import json, sys
@@ -99,6 +101,44 @@ def test_a_better_model_is_deployed_and_the_next_one_is_not(shop):
     assert origin(shop, "user01")["drift_score"] == 0.62
 
 
+def test_a_forest_is_trained_when_it_is_asked_for(shop):
+    """As many trees as it was told, which lose against a line here, and are not deployed."""
+    sell(shop, "none")
+    challenger = shop / "challenger"
+    files = {"challenger": challenger, "held_out": shop / "held-out"}
+    ran = call("train", files, workdir=str(shop), user_id="user01", n_estimators=7, max_depth=3)
+    assert ran.returncode == 0, ran.stderr
+    trees = "m = __import__('joblib').load(__import__('sys').argv[1]); print(len(m), m.max_depth)"
+
+    assert run(PYTHON, "-c", trees, challenger).split() == ["7", "3"]
+    assert parse_report(retrain(shop, n_estimators=7)).verdict == "rejected"
+
+
+def test_a_deploy_can_be_taken_back(shop):
+    """The model that was replaced is served again, and a second time the new one."""
+    served = shop / "models" / "user01" / "model.joblib"
+    first = served.read_bytes()
+    sell(shop, "high")
+    retrain(shop)
+    second = served.read_bytes()
+    assert second != first
+    back = ("env", f"MODELS_DIR={shop}", "USER_ID=user01", sys.executable, ROLL_BACK)
+
+    run(*back)
+    assert served.read_bytes() == first
+
+    run(*back)
+    assert served.read_bytes() == second
+    nobody = subprocess.run(
+        ["env", f"MODELS_DIR={shop}", "USER_ID=user02", sys.executable, ROLL_BACK],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert nobody.returncode == 1
+    assert "no model of user02 before" in nobody.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [({}, "are needed"), ({"user_id": "../user01"}, "is no name of a model")],
@@ -106,7 +146,8 @@ def test_a_better_model_is_deployed_and_the_next_one_is_not(shop):
 def test_too_little_or_a_path_is_refused(shop, arguments, said):
     """A run without data fails and says so; a name never leads out of the folder."""
     files = {"challenger": shop / "challenger", "held_out": shop / "held-out"}
-    ran = call("train", files, **{"workdir": str(shop), "user_id": "user01", **arguments})
+    given = {"workdir": str(shop), "user_id": "user01", "n_estimators": 0, "max_depth": 0}
+    ran = call("train", files, **{**given, **arguments})
 
     assert ran.returncode != 0
     assert said in ran.stderr

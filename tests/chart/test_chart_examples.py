@@ -1,6 +1,7 @@
 """The GitOps example installs what it says: its names fit each other and the chart."""
 
 import re
+from fnmatch import fnmatch
 
 import pytest
 import yaml
@@ -93,3 +94,70 @@ def test_every_secret_that_is_named_is_among_the_placeholders(environment):
                     assert keys <= known[home, part["secret"]["name"]]
 
     assert wanted == set(known)
+
+
+def project(environment):
+    """What Applications of an environment may do."""
+    found = yaml.safe_load_all((FOLDER / "projects.yaml").read_text())
+    (spec,) = [each["spec"] for each in found if each["metadata"]["name"] == environment]
+    return spec
+
+
+def allows(spec, namespace):
+    """Whether a project lets its Applications into a namespace."""
+    return any(fnmatch(namespace, each["namespace"]) for each in spec["destinations"])
+
+
+def stack(environment):
+    """The Application of kube-prometheus-stack."""
+    return yaml.safe_load((FOLDER / f"stack-{environment}.yaml").read_text())
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_project_allows_what_is_installed_and_not_the_other_environment(environment):
+    """Every namespace, every source, and of what is in no namespace each kind."""
+    spec = project(environment)
+    home = application(environment)["spec"]["destination"]["namespace"]
+    made = installed(environment)
+    sources = [*application(environment)["spec"]["sources"], stack(environment)["spec"]["source"]]
+    other = ENVIRONMENTS[1 - ENVIRONMENTS.index(environment)]
+
+    assert application(environment)["spec"]["project"] == environment
+    assert stack(environment)["spec"]["project"] == environment
+    assert {source["repoURL"] for source in sources} <= {*spec["sourceRepos"]}
+    assert not of_kind(made, "ClusterRole", "ClusterRoleBinding", "Namespace")
+    namespaces = {each["metadata"].get("namespace", home) for each in made}
+    namespaces |= {namespace for namespace, _ in sealed(environment)}
+    namespaces |= {f"monitoring-{environment}", "kube-system"}
+    assert [one for one in namespaces if not allows(spec, one)] == []
+    assert not any(allows(spec, f"{one}-{other}") for one in ("monitoring", "retrain", "models"))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_stack_takes_what_the_receiver_brings_and_nothing_of_the_other(environment):
+    """Release, namespaces of AlertmanagerConfig and dashboards, whom its operator looks after."""
+    app = stack(environment)
+    values = app["spec"]["source"]["helm"]["valuesObject"]
+    made = installed(environment)
+    home = application(environment)["spec"]["destination"]["namespace"]
+    (config,) = of_kind(made, "AlertmanagerConfig")
+    alertmanager = values["alertmanager"]["alertmanagerSpec"]
+    taken = alertmanager["alertmanagerConfigNamespaceSelector"]["matchLabels"]
+    searched = values["grafana"]["sidecar"]["dashboards"]["searchNamespace"]
+    operator = values["prometheusOperator"]
+
+    assert app["metadata"]["name"] == app["spec"]["destination"]["namespace"]
+    assert app["metadata"]["name"] == f"monitoring-{environment}"
+    assert [*taken.values()] == [config["metadata"].get("namespace", home)]
+    assert home in searched
+    assert all(operator[name] == [app["metadata"]["name"]] for name in operator)
+
+
+def test_the_definitions_are_installed_once():
+    """By an Application of their own, whose project may."""
+    app = yaml.safe_load((FOLDER / "stack-crds.yaml").read_text())
+    allowed = project(app["spec"]["project"])["clusterResourceWhitelist"]
+
+    assert "CustomResourceDefinition" in {each["kind"] for each in allowed}
+    assert all(stack(one)["spec"]["source"]["helm"]["skipCrds"] for one in ENVIRONMENTS)
+    assert "prune" not in app["spec"]["syncPolicy"]["automated"]

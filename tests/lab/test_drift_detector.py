@@ -8,6 +8,8 @@ import json
 import os
 import re
 import subprocess
+import sys
+from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -21,6 +23,18 @@ from tests.serving import Peer
 from tests.waiting import GENEROUS, eventually, free_port
 
 FOLDER = EXAMPLES / "drift-detector"
+
+ASKED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from live import City
+from request_log import RequestLog
+log = RequestLog(Path(sys.argv[2]) / "logs", "user01")
+flats, prices = City("user01", seed=sys.argv[3]).draw(1000, sys.argv[3])
+log.add(at=time.time(), id="1", status="ok", instances=flats, predictions=prices)
+"""
+"""A thousand flats are asked about."""
 
 
 def environment(name):
@@ -78,9 +92,40 @@ def test_evidently_sees_the_drift_without_any_truth(tmp_path):
         detector.terminate()
         detector.wait(GENEROUS)
 
-    limit = float(re.findall(r"> ([\d.]+)", (FOLDER / "rules.yaml").read_text())[0])
+    limit = limit_of_the_rule()
     assert found.keys() == {"income", "rooms", "age", "distance", "crime"}
     assert {column for column, score in found.items() if score > limit} == {"age"}
+
+
+@pytest.mark.timeout(900)
+def test_it_looks_once_for_cron_and_tells_alertmanager(tmp_path):
+    """The same drift, without a process that stays; the reference outlives the log."""
+    python = environment("drift-detector")
+    need_kfp_environment()
+    run(PYTHON, SERVER / "first_models.py", "--workdir", tmp_path, "user01", "user02")
+    run(sys.executable, "-c", ASKED, SERVER, tmp_path, "none")
+    detector = (python, FOLDER / "detector.py", "--workdir", tmp_path, "--once")
+    calm = run(*detector)
+    (tmp_path / "logs" / "user01.jsonl").unlink()
+    run(sys.executable, "-c", ASKED, SERVER, tmp_path, "high")
+    with alertmanager(tmp_path) as peer:
+        drifted = run(*detector, "--alertmanager", peer.url)
+        (told,) = eventually(lambda: peer.get("/api/v2/alerts").json())
+
+    assert "user01: too few requests yet" in calm
+    assert "user02: too few requests yet" in drifted
+    scores_said = {name: float(score) for name, score in re.findall(r"(\w+)=([\d.]+)", drifted)}
+    assert {column for column, score in scores_said.items() if score > limit_of_the_rule()} == {
+        "age"
+    }
+    rule = yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"][0]["rules"][0]
+    assert told["labels"] == {"alertname": rule["alert"], "user_id": "user01", **rule["labels"]}
+    assert float(told["annotations"]["value"]) > limit_of_the_rule()
+
+
+def test_its_limit_is_that_of_the_rule():
+    """Whoever looks once and whoever stays say the same."""
+    assert f"LIMIT = {limit_of_the_rule()}\n" in (FOLDER / "detector.py").read_text()
 
 
 def test_the_pipeline_logs_to_mlflow(tmp_path):
@@ -95,6 +140,7 @@ def test_the_pipeline_logs_to_mlflow(tmp_path):
         "workdir": str(tmp_path),
         "dispatch_id": "01abc",
         "mlflow_uri": f"file://{tmp_path}/mlruns",
+        "run_name": "experiment-1",
         "files": {
             "challenger": model,
             "held_out": str(tmp_path / "held-out"),
@@ -112,6 +158,45 @@ def test_the_pipeline_logs_to_mlflow(tmp_path):
     tags = [file.read_text() for file in (tmp_path / "mlruns").rglob("tags/dispatch_id")]
     assert logged.keys() == {"champion_mae", "challenger_mae"}
     assert tags == ["01abc"]
+    names = (tmp_path / "mlruns").rglob("tags/mlflow.runName")
+    assert [file.read_text() for file in names] == ["experiment-1"]
+
+
+def limit_of_the_rule():
+    """Above which ModelDataDrift fires."""
+    return float(re.findall(r"> ([\d.]+)", (FOLDER / "rules.yaml").read_text())[0])
+
+
+@contextmanager
+def alertmanager(folder):
+    """A real one, which tells nobody."""
+    binary = program("prometheus-alertmanager", "alertmanager")
+    (folder / "alertmanager.yaml").write_text(
+        "route: {receiver: none}\nreceivers: [{name: none}]\n"
+    )
+    peer = Peer(f"http://127.0.0.1:{free_port()}")
+    place = f"--web.listen-address={peer.url.removeprefix('http://')}"
+    with (folder / "alertmanager.log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, "--config.file=alertmanager.yaml", place, "--cluster.listen-address="],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        eventually(lambda: answers(peer))
+        yield peer
+    finally:
+        process.terminate()
+        process.wait(GENEROUS)
+
+
+def answers(peer):
+    """Whether somebody listens there."""
+    try:
+        return peer.get("/-/ready").status == 200
+    except OSError:
+        return False
 
 
 def scores(peer):

@@ -48,7 +48,7 @@ demo: .venv/.installed .venv-kfp/.installed ## watch an alert become one retrain
 lab: .venv/.installed .venv-kfp/.installed ## five tenants: two recover after one run each, a third is given up
 	@$(BIN)/python examples/lab/lab.py $(ARGS)
 
-example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed ## evidently and MLflow for their examples and tests (minutes)
+example-environments: .tools/drift-detector/.installed .tools/mlflow/.installed .tools/github-tests/.installed .tools/notebooks/.installed ## evidently, MLflow, a team's tests and Jupyter, for examples and their tests (minutes)
 
 newest-alertmanager: .tools/alertmanager ## build it from the Go module proxy, for the tests that ask a real one (Go 1.26)
 
@@ -57,11 +57,13 @@ newest-alertmanager: .tools/alertmanager ## build it from the Go module proxy, f
 
 .tools/drift-detector/.installed: examples/drift-detector/requirements.txt
 .tools/mlflow/.installed: examples/pipelines/requirements-mlflow.txt
+.tools/github-tests/.installed: examples/github/tests/requirements.txt
+.tools/notebooks/.installed: examples/notebooks/requirements.txt
 .tools/ansible-rulebook/.installed: requirements/peers.txt
 .tools/docs/.installed: requirements/docs.txt
 # openapi-python-client wants an older typer than the service's.
 .tools/openapi-client/.installed: requirements/openapi-client.txt
-.tools/drift-detector/.installed .tools/mlflow/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed .tools/docs/.installed:
+.tools/drift-detector/.installed .tools/mlflow/.installed .tools/github-tests/.installed .tools/notebooks/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed .tools/docs/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -145,9 +147,11 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements-exporter.in -o examples/model-server/requirements-exporter.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/drift-detector/requirements.in -o examples/drift-detector/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/pipelines/requirements-mlflow.in -c requirements/kfp-local.txt -o examples/pipelines/requirements-mlflow.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/github/tests/requirements.in -c requirements/kfp-local.txt -o examples/github/tests/requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/notebooks/requirements.in -o examples/notebooks/requirements.txt
 	cp requirements/kfp-local.txt examples/pipelines/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/fuzz.in -c requirements/runtime.txt -o requirements/fuzz.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q pyproject.toml requirements/mutants.in --extra postgresql -c requirements/dev.txt -o requirements/mutants.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-kfp .venv-fuzz .venv-mutants mutants .tools .demo .lab .image site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kfp .venv-fuzz .venv-mutants mutants .tools .demo .lab .lab-* .image site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,8 +5,6 @@ any more, and after two runs a hold says that a human must look. Exit code 0 onl
 """
 
 import argparse
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,67 +12,43 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from receiver.demo import workspace
-from receiver.demo.asking import DemoError, NoAnswerError, Peer, ReceiverPeer
+from receiver.demo.asking import DemoError, NoAnswerError
 from receiver.demo.children import Children
 from receiver.demo.evaluation import Quality
 from receiver.demo.screen import Steps
-from receiver.demo.transports import Monitoring
 
-EXAMPLES = Path(__file__).resolve().parents[1]
-SERVER = EXAMPLES / "model-server"
-sys.path.insert(0, str(SERVER))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "model-server")]
 
 from live import set_level
+from world import TENANTS, World
 
-TENANTS = ("user01", "user02", "user03", "user04", "user05")
 REPAIRABLE = ("user01", "user02")
 LOST = "user03"
 DRIFTS = {"user01": "high", "user02": "high", "user03": "lost"}
 
-WINDOW = "600"
 STEPS = 8
 ENDED = {"succeeded", "failed", "cancelled", "refused", "parked", "superseded", "abandoned"}
-
-
-class Exporter(Peer):
-    """The example's exporter."""
-
-    def quality(self, user_id: str) -> Quality:
-        """How good a model is now."""
-        found = {
-            sample.name: sample.value
-            for family in text_string_to_metric_families(self.ask("/metrics").decode())
-            for sample in family.samples
-            if sample.labels.get("user_id") == user_id
-        }
-        if "model_mae_score" not in found:
-            raise NoAnswerError(f"the exporter says nothing of {user_id} yet")
-        return Quality(found["model_mae_score"], found["model_r2_score"])
 
 
 class Lab:
     """The story, step by step. Each waits for what should happen and says what it saw."""
 
-    def __init__(self, folder: Path, children: Children, programs: tuple[str, str]) -> None:
-        self._folder = folder
-        self._data = folder / "data"
-        self._children = children
-        self._python = str(workspace.pipeline_python())
-        self._server = Peer(workspace.free_port())
-        self._exporter = Exporter(workspace.free_port())
-        self._receiver = ReceiverPeer(workspace.free_port())
-        # It asks no more of the model server than where its metrics are.
-        self._monitoring = Monitoring(programs, children, folder, self._exporter, self._receiver)  # type: ignore[arg-type]
-        self._seen: dict[str, list[Quality]] = {tenant: [] for tenant in TENANTS}
+    def __init__(self, folder: Path, children: Children) -> None:
         self.screen = Steps(STEPS, children.check)
+        self._world = World(folder, children, self.screen)
+        self._exporter = self._world.exporter
+        self._receiver = self._world.receiver
+        self._monitoring = self._world.monitoring
+        self._seen: dict[str, list[Quality]] = {tenant: [] for tenant in TENANTS}
 
     def play(self) -> None:
         """Play it from the empty folder to the hold that asks for a human."""
-        self._serve()
-        self._watch()
+        self._world.serve()
+        self._remember()
+        self._world.watch()
         self._examine()
         self._drift()
         self._await_runs()
@@ -95,49 +69,12 @@ class Lab:
         held = self._model(LOST)["explain"]
         return "\n".join([*lines, "", f"{LOST} is held by {held['holds']}: {held['detail']}"])
 
-    def _serve(self) -> None:
-        self._program("first_models", self._python, *TENANTS, may_end=True)
-        self.screen.wait(
-            "the first models", lambda: self._children.ended("first_models") or None, within=120
-        )
-        self._program("server", self._python, "--listen", f"127.0.0.1:{self._server.port}")
-        self.screen.wait("the model server", lambda: self._server.ask("/"), within=60)
-        place = ("--listen", f"127.0.0.1:{self._exporter.port}", "--window", WINDOW)
-        self._program("exporter", sys.executable, *place)
-        self._program("traffic", sys.executable, "--server", self._server.url, *TENANTS)
-        self._all_good()
-        self._remember()
-        self.screen.done(f"{len(TENANTS)} tenants are served over KServe's v1 protocol, and good")
-
-    def _watch(self) -> None:
-        config = self._folder / "receiver.yaml"
-        text = (EXAMPLES / "lab" / "receiver.yaml").read_text(encoding="utf-8")
-        fills = {
-            "PYTHON": self._python,
-            "WORKDIR": str(self._data),
-            "ALERTMANAGER": self._monitoring.alertmanager,
-        }
-        for name, value in fills.items():
-            text = text.replace(name, json.dumps(value), 2)
-        config.write_text(_without_comments(text), encoding="utf-8")
-        shutil.copyfile(EXAMPLES / "pipelines" / "retrain.yaml", self._folder / "retrain.yaml")
-        listen = f"127.0.0.1:{self._receiver.port}"
-        serve = [sys.executable, "-m", "receiver", "serve", "--config", str(config)]
-        self._children.start("receiver", [*serve, "--listen", listen])
-        self.screen.wait("the receiver", lambda: self._receiver.ask("/-/ready"), within=60)
-        self._monitoring.start()
-        self.screen.wait(
-            "Prometheus to see the models", lambda: self._monitoring.ready() or None, within=60
-        )
-        self.screen.done("Prometheus, Alertmanager and the receiver watch them")
-
     def _examine(self) -> None:
-        urls = self._monitoring.urls
         command = [
             *(sys.executable, "-m", "receiver", "doctor", "--server", self._receiver.url),
-            *("--prometheus", urls["Prometheus"].removesuffix("/alerts")),
-            *("--alertmanager", urls["Alertmanager"].removesuffix("/#/alerts")),
-            *("--config", str(self._folder / "receiver.yaml")),
+            *("--prometheus", self._world.prometheus),
+            *("--alertmanager", str(self._monitoring.alertmanager)),
+            *("--config", str(self._world.config)),
         ]
 
         def examined() -> str | None:
@@ -156,7 +93,7 @@ class Lab:
 
     def _drift(self) -> None:
         for tenant, level in DRIFTS.items():
-            set_level(self._data, tenant, level)
+            set_level(self._world.data, tenant, level)
             self.screen.say(f"the prices of {tenant} drift: {level}", mark="!", style="yellow")
 
         def fire() -> bool | None:
@@ -225,19 +162,6 @@ class Lab:
             raise DemoError("; ".join(wrong))
         self.screen.done("nobody else was touched")
 
-    def _program(self, name: str, python: str, *arguments: str, may_end: bool = False) -> None:
-        # -P is not for these: they find their neighbours beside them.
-        command = [python, str(SERVER / f"{name}.py"), "--workdir", str(self._data), *arguments]
-        self._children.start(name, command, may_end=may_end)
-
-    def _all_good(self) -> None:
-        def good() -> bool | None:
-            found = {tenant: self._exporter.quality(tenant) for tenant in TENANTS}
-            self.screen.note(", ".join(f"{each}: {quality}" for each, quality in found.items()))
-            return all(quality.good for quality in found.values()) or None
-
-        self.screen.wait("good metrics of all", good, within=120)
-
     def _remember(self) -> None:
         for tenant in TENANTS:
             self._seen[tenant].append(self._exporter.quality(tenant))
@@ -257,7 +181,7 @@ class Lab:
 
 def _wanted(tenant: str) -> int:
     """How many runs a tenant should have had."""
-    policy = yaml.safe_load((EXAMPLES / "lab" / "receiver.yaml").read_text(encoding="utf-8"))
+    policy = yaml.safe_load((HERE / "receiver.yaml").read_text(encoding="utf-8"))
     attempts = int(policy["policies"][0]["attempts"])
     return attempts if tenant == LOST else int(tenant in DRIFTS)
 
@@ -270,18 +194,6 @@ def _run(dispatch: Mapping[str, Any]) -> str:
     return " and ".join(str(word).replace("_", " ") for word in words)
 
 
-def _without_comments(text: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
-
-
-def _programs() -> tuple[str, str]:
-    prometheus = shutil.which("prometheus")
-    alertmanager = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    if prometheus is None or alertmanager is None:
-        raise DemoError("the lab needs Prometheus (2.42 or newer) and Alertmanager on the PATH")
-    return prometheus, alertmanager
-
-
 def main() -> int:
     """Play it, and report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -291,7 +203,7 @@ def main() -> int:
     folder = parser.parse_args().dir.absolute()
     try:
         with workspace.own_folder(folder), Children(folder) as children:
-            lab = Lab(folder, children, _programs())
+            lab = Lab(folder, children)
             with lab.screen:
                 lab.play()
             print(f"\n{lab.report()}")

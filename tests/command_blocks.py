@@ -69,8 +69,14 @@ class Ran:
 
 
 def pages() -> list[Path]:
-    """The README, CONTRIBUTING and all of docs/."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """The READMEs, CONTRIBUTING and all of docs/."""
+    top = ("README.md", "README.ko.md", "CONTRIBUTING.md")
+    return [*(ROOT / name for name in top), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def is_translated(page: Path) -> bool:
+    """Whether it is another page in another language, whose blocks it repeats."""
+    return page.name.endswith(".ko.md")
 
 
 def blocks(page: Path) -> list[Block]:

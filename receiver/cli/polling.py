@@ -86,9 +86,10 @@ def check_drift(
 ) -> None:
     """Ask Prometheus once which models are bad; the receiver decides about each.
 
-    For where no Alertmanager is, as a CronJob: what is found goes down the same ladder (source
-    `poll`, role operator), and what an earlier check found and this one does not is reported
-    resolved. A number that is NaN says nothing: neither is done.
+    For where no Alertmanager is, or beside one, as a CronJob or once by hand: what is found goes
+    down the same ladder (source `poll`, role operator), and what an earlier check found and this
+    one does not is reported resolved; so it is when Alertmanager's own alert ends. A number that
+    is NaN says nothing: neither is done.
 
     Exit code 1 if an alert matches no policy or does not name its model.
     """

@@ -172,6 +172,10 @@ class LinkEnd(StrEnum):
     USED = "it was used: a link works once, and those of the same message end with it"
     POLICY_GONE = "the policy that asked is gone, or nobody of this channel is told of it any more"
     FORGOTTEN = "the model was forgotten"
+    CLOCK_SET_BACK = (
+        "the clock of the receiver was set back since it was sent: answer on the page, or from "
+        "the command line"
+    )
     OVER = "what it was about is over: the episode ended, or nothing asks any more"
     ASKED_ANEW = "another question was asked since: its message has links of its own"
     ANSWERED = "it was answered otherwise, or a run was ordered since"
@@ -211,11 +215,16 @@ def end_of(
     rung, asked_at = (None, None) if asked is None else (asked.rung, asked.asked_at)
     answered = asked is not None and (asked.approved, asked.dispatch_id) != (None, None)
     of_a_storm = link.act is LinkAct.RELEASE
+    # What asks anew, or begins again, does so later: only a clock that was ahead dates it back.
+    set_back = (began is not None and began < link.episode_started_at) or (
+        asked_at is not None and asked_at < link.asked_at
+    )
     ladder = (
         (LinkEnd.EXPIRED, link.expires_at <= now),
         (LinkEnd.USED, question.used),
         (LinkEnd.POLICY_GONE, link.policy not in policies),
         (LinkEnd.FORGOTTEN, model is None),
+        (LinkEnd.CLOCK_SET_BACK, set_back),
         (LinkEnd.OVER, began != link.episode_started_at or not question.fires or asked is None),
         (LinkEnd.ASKED_ANEW, (rung, asked_at) != (link.rung, link.asked_at)),
         (LinkEnd.ANSWERED, answered),

@@ -20,9 +20,10 @@ from datetime import UTC, datetime, timedelta
 from receiver.core.cooldowns import LONGEST_GROWN
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import LIVE, LONGEST_WAIT, Dispatch, DispatchState
-from receiver.core.models import FiringAlert, Model
+from receiver.core.models import FiringAlert, Model, Pause
 from receiver.core.policies import Policy
 from receiver.core.runs import SOONEST_POLL
+from receiver.core.sources import HUMAN_AFTER
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """No receiver ran before: a clock without a battery shows such times until it is set."""
@@ -38,9 +39,6 @@ LONGEST_ASKED = timedelta(hours=24)
 
 LONGEST_CLOSED = timedelta(days=8)
 """A window opens once a week at least; a change of the clocks is between."""
-
-LONGEST_UNCONFIRMED = timedelta(hours=1)
-"""An alert that nobody confirms is asked about again far sooner."""
 
 USUAL = Policy("", (), "", {}, "")
 """For a configuration without policies: the defaults."""
@@ -85,7 +83,7 @@ def spans_of(policies: Iterable[Policy]) -> Spans:
         approval=max(approval, storm, budget),
         held={
             Reason.WINDOW.value: LONGEST_CLOSED,
-            Reason.UNCONFIRMED.value: LONGEST_UNCONFIRMED,
+            Reason.UNCONFIRMED.value: HUMAN_AFTER,
             Reason.STORM.value: storm,
             Reason.BUDGET.value: max(budget, approval),
             Reason.APPROVAL.value: approval,
@@ -132,27 +130,43 @@ def mend_model(model: Model, now: datetime, spans: Spans, taken: timedelta) -> M
 def mend_alert(entry: FiringAlert, now: datetime, spans: Spans) -> FiringAlert:
     """An entry of a firing set, likewise."""
     held = spans.held.get(entry.held_by or "")  # None: others' word, such as a silence's end
+    claims = entry.claims
+    if claims is not None:
+        claims = tuple(replace(one, said_at=past(one.said_at, now) or now) for one in claims)
     return replace(
         entry,
+        claims=claims,
         confirmed_at=past(entry.confirmed_at, now) or now,
         expires_at=min(entry.expires_at, now + spans.expiry),
         stale_until=cut(entry.stale_until, now, spans.dedup),
         held_until=cut(entry.held_until, now, held) if held is not None else entry.held_until,
+        held_since=past(entry.held_since, now),
     )
 
 
-def mend_dispatch(dispatch: Dispatch, now: datetime) -> Dispatch:
+def mend_pause(pause: Pause, now: datetime) -> Pause:
+    """A pause, likewise: one that a clock that was ahead began holds for its whole length anew."""
+    if pause.since <= now + SLACK:
+        return pause
+    until = None if pause.until is None else now + (pause.until - pause.since)
+    return replace(pause, since=now, until=until)
+
+
+def mend_dispatch(dispatch: Dispatch, now: datetime, longest: timedelta) -> Dispatch:
     """A dispatch, likewise: what goes on is looked after within its own rule again.
 
     To ask or look earlier than planned does no harm. A call that may be under way keeps a whole
-    lease: nobody takes it for dead.
+    lease: nobody takes it for dead. The cooldown that it may give back is cut to the `longest`
+    that its model's may be.
     """
     return replace(
         dispatch,
         created_at=past(dispatch.created_at, now) or now,
         sent_at=past(dispatch.sent_at, now),
         doubt_since=past(dispatch.doubt_since, now),
+        missing_since=past(dispatch.missing_since, now),
         failing_since=past(dispatch.failing_since, now),
+        cooldown_before=cut(dispatch.cooldown_before, now, longest),
         ended_at=past(dispatch.ended_at, now),
         due_at=_due(dispatch, now),
     )

@@ -144,9 +144,10 @@ class FiringAlert:
             self, claims=claims, confirmed_at=now, confirmed_by=None, expires_at=expires_at
         )
 
-    def said_by(self, claims: tuple[Claim, ...]) -> "FiringAlert":
+    def said_by(self, claims: tuple[Claim, ...], now: datetime) -> "FiringAlert":
         """The same, as far as these still say that it fires."""
-        said_at = max(claim.said_at for claim in claims)
+        # One may have said so to a clock that was ahead.
+        said_at = min(max(claim.said_at for claim in claims), now)
         return replace(
             self,
             claims=claims,

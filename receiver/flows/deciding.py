@@ -312,7 +312,7 @@ def _resolve(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
     if matched.policy is not None:
         _remember(unit, alert, matched.policy, lambda known: replace(known, resolved_at=unit.now))
     if left and entry is not None:
-        unit.keep(entry.said_by(left))
+        unit.keep(entry.said_by(left, unit.now))
     elif entry is not None:
         return _end(unit, entry, ended_at)
     others = ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})

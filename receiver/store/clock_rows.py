@@ -1,11 +1,12 @@
 """Finds and cuts stored moments that only a clock that was ahead can have written."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Table,
     and_,
@@ -13,11 +14,13 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     tuple_,
     union,
     update,
 )
 
+from receiver.core.announcements import WAITS, AnnouncementState
 from receiver.core.deadlines import LEASE, SLACK, Spans, spans_of
 from receiver.core.dispatches import LIVE, Dispatch
 from receiver.store.compiled import Compiled, moment
@@ -32,7 +35,9 @@ from receiver.store.tables import (
     firing_alerts,
     models,
     notifications,
+    pauses,
     run_ends,
+    sightings,
     sources,
     storm_releases,
     targets,
@@ -42,22 +47,29 @@ from receiver.store.views.moment import Reads
 LONGEST_READ = timedelta(hours=1)
 """The longest wait for the next try to read a report."""
 
-LONGEST_TRY = timedelta(hours=24)
-"""The longest wait for the next try to tell a subscriber, and how long answers are kept."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A column whose moments may lie so far ahead, and where a later one is put instead."""
+    """A column whose moments may lie so far ahead, and where a later one is put instead.
+
+    Attributes:
+        of: The rows that it is said of.
+
+    """
 
     column: Column[datetime]
     within: timedelta
     to: timedelta
+    of: ColumnElement[bool] = field(default_factory=true)
 
     @property
     def table(self) -> Table:
         """Whose column it is."""
         return self.column.table
+
+    def later_than(self, bound: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+        """Whether a row's moment lies further ahead than this."""
+        return and_(self.of, self.column > bound)
 
 
 def moments(spans: Spans) -> Iterator[Ahead]:
@@ -66,11 +78,14 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         notifications.c.received_at,
         answers.c.answered_at,
         deliveries.c.decided_at,
+        deliveries.c.resolved_at,
+        sightings.c.missed_since,
         costs.c.ordered_at,
         storm_releases.c.released_at,
         run_ends.c.created_at,
         run_ends.c.ended_at,
         run_ends.c.recovered_at,
+        run_ends.c.confirmed_at,
         approvals.c.asked_at,
         approvals.c.answered_at,
         sources.c.asked_at,
@@ -81,6 +96,7 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         targets.c.failed_at,
         targets.c.announced_at,
         targets.c.answered_at,
+        announcements.c.ended_at,
     )
     yield from (Ahead(column, SLACK, timedelta(0)) for column in has_happened)
     for column, span in (
@@ -94,8 +110,21 @@ def moments(spans: Spans) -> Iterator[Ahead]:
     yield Ahead(run_ends.c.rerun_due_at, LONGEST_READ, timedelta(0))
     yield Ahead(sources.c.due_at, LONGEST_READ, timedelta(0))
     yield Ahead(sources.c.leased_until, LEASE + SLACK, LEASE)
-    yield Ahead(announcements.c.due_at, LONGEST_TRY, LONGEST_TRY)
+    yield from _tries()
     yield Ahead(announcements.c.at, SLACK, timedelta(0))
+
+
+def _tries() -> Iterator[Ahead]:
+    """The next try to tell a subscriber, by how many there were. Its wish for later is not kept.
+
+    Nobody knows which of them wait and which are being sent: each keeps a whole lease.
+    """
+    tries, last = announcements.c.tries, len(WAITS)
+    waits = announcements.c.state == AnnouncementState.PENDING.value
+    for number, wait in enumerate(WAITS, start=1):
+        so_many = tries <= 1 if number == 1 else tries == number
+        so_many = tries >= last if number == last else so_many
+        yield Ahead(announcements.c.due_at, max(wait, LEASE), LEASE, and_(waits, so_many))
 
 
 class ClockRows:
@@ -132,7 +161,7 @@ class ClockRows:
         key = table.primary_key.columns
         late = (
             select(*key)
-            .where(ahead.column > now + ahead.within)
+            .where(ahead.later_than(now + ahead.within))
             .order_by(*key)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -147,7 +176,16 @@ class ClockRows:
         return len(rows)
 
 
-MENDED = ("created_at", "sent_at", "doubt_since", "failing_since", "ended_at", "due_at")
+MENDED = (
+    "created_at",
+    "sent_at",
+    "doubt_since",
+    "missing_since",
+    "failing_since",
+    "ended_at",
+    "due_at",
+    "cooldown_before",
+)
 """The moments of a dispatch that a clock of ours wrote."""
 
 
@@ -167,10 +205,23 @@ class AheadReads(Reads):
         )
         return sorted(names)
 
-    def dispatches(self) -> list[str]:
+    def pauses(self) -> bool:
+        """Whether a pause began so."""
+        return bool(PAUSES.rows(self._db, happened=self._moment.now + SLACK))
+
+    def checks(self) -> list[str]:
+        """Models that fire, are decided later than now, and that nothing holds until then.
+
+        They were due at once by a clock that was ahead.
+        """
+        return CHECKS.column(self._db, happened=self._moment.now + SLACK)
+
+    def dispatches(self, spans: Spans) -> list[str]:
         """Dispatches that have such a moment."""
         now = self._moment.now
-        return DISPATCHES.column(self._db, happened=now + SLACK, leased=now + LEASE)
+        return DISPATCHES.column(
+            self._db, happened=now + SLACK, leased=now + LEASE, cools=now + spans.cooldown
+        )
 
     def columns(self, spans: Spans) -> list[Ahead]:
         """Other columns that have one."""
@@ -199,12 +250,34 @@ def _models() -> Compiled:
     of_alerts = select(each.model).where(
         or_(
             each.confirmed_at > moment("happened"),
+            each.held_since > moment("happened"),
             each.expires_at > moment("expires"),
             each.stale_until > moment("is_stale"),
             *held,
         )
     )
     return Compiled(union(of_models, of_alerts))
+
+
+def _checks() -> Compiled:
+    """What `receiver.core.models.next_check` takes a model's next check from is left alone."""
+    mine, alert, pause = models.c, firing_alerts.c, pauses.c
+    check = mine.next_check_at
+    of_model = (mine.cooldown_until, mine.backoff_until, mine.observed_until)
+    return Compiled(
+        select(mine.name)
+        .where(
+            check > moment("happened"),
+            *(or_(until.is_(None), until != check) for until in of_model),
+            ~exists().where(pause.until == check),
+            exists().where(alert.model == mine.name),
+            ~exists().where(
+                alert.model == mine.name,
+                or_(alert.held_until == check, alert.stale_until == check),
+            ),
+        )
+        .order_by(mine.name)
+    )
 
 
 def _dispatches() -> Compiled:
@@ -214,11 +287,13 @@ def _dispatches() -> Compiled:
         each.created_at,
         each.sent_at,
         each.doubt_since,
+        each.missing_since,
         each.failing_since,
         each.ended_at,
     )
     is_ahead = or_(
         and_(live, each.due_at > moment("leased")),
+        and_(live, each.cooldown_before > moment("cools")),
         *(column > moment("happened") for column in happened),
     )
     return Compiled(select(each.id).where(is_ahead))
@@ -228,8 +303,10 @@ def _columns() -> Compiled:
     """Whether each of `moments` has one, in their order: one statement instead of thirty."""
     asked = enumerate(moments(spans_of(())))
     return Compiled(
-        select(*(exists().where(one.column > moment(f"bound_{place}")) for place, one in asked))
+        select(*(exists().where(one.later_than(moment(f"bound_{place}"))) for place, one in asked))
     )
 
 
-MODELS, DISPATCHES, COLUMNS = _models(), _dispatches(), _columns()
+MODELS, CHECKS, DISPATCHES, COLUMNS = _models(), _checks(), _dispatches(), _columns()
+
+PAUSES = Compiled(select(pauses.c.name).where(pauses.c.since > moment("happened")).limit(1))

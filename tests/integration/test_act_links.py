@@ -21,6 +21,7 @@ from receiver.flows.worker.retention import Ages, forget
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.web.service import Loaded
 from receiver.wiring import loaded
+from tests.clocks import sets_ahead, sets_back
 from tests.posts import entry, post
 from tests.serving import host, serve
 
@@ -360,6 +361,21 @@ def test_a_question_that_is_asked_anew(world):
     gone(world, old, LinkEnd.EXPIRED)
     gone(world, long, LinkEnd.ASKED_ANEW)
     assert world.press(world.token()).status == 200
+
+
+def test_a_link_of_a_clock_that_was_ahead(world):
+    """It says what happened, and where the question can be answered all the same."""
+    world.asks("43")
+    sets_ahead(world.history, 2 * HOUR)
+    world.asks()
+    token, other = world.token(), world.links()["reject"]
+    sets_back(world.history, 2 * HOUR)
+    world.asks(starts_at=world.history.now().isoformat())
+
+    gone(world, token, LinkEnd.CLOCK_SET_BACK)
+    gone(world, seal(signing_key(SECRET), other), LinkEnd.CLOCK_SET_BACK)
+    world.operate("/models/42/approve")
+    assert world.approval().approved
 
 
 def test_an_episode_that_is_over(world):

@@ -21,6 +21,7 @@ from receiver.flows.worker.loops import Lane, LaneKind, LaneName, Setup, Worker
 from receiver.flows.worker.mending import LEAST_STEP, StepWatch
 from receiver.flows.worker.retention import Ages, JumpWatch, forget
 from receiver.store.tables import deliveries, notifications
+from tests.clocks import sets_back
 from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.fakes import NOON, HandClock, Killed, cut_before_accepting, killed_after, refused
 from tests.restrained import approving, window
@@ -45,9 +46,7 @@ def ahead(request, history):
 
 def back(history):
     """The timer looks every second."""
-    history.clock.jump(-history.ahead)
-    history.clock.pass_(timedelta(seconds=1))
-    history.tick()
+    sets_back(history, history.ahead)
 
 
 def settled(history):

@@ -243,6 +243,10 @@ def rows():
     anew = replace(ASKED, asked_at=NOON + MICROSECOND)
     yield LINK, replace(OPEN, approval=anew), NOON, LinkEnd.ASKED_ANEW
     yield LINK, replace(OPEN, approval=replace(ASKED, rung="exhausted")), NOON, LinkEnd.ASKED_ANEW
+    dated = replace(ASKED, asked_at=ASKED.asked_at - MICROSECOND)
+    yield LINK, replace(OPEN, approval=dated), NOON, LinkEnd.CLOCK_SET_BACK
+    before = replace(OPEN.model, episode_started_at=BEGAN - MICROSECOND)
+    yield LINK, replace(OPEN, model=before), NOON, LinkEnd.CLOCK_SET_BACK
     for said in (replace(ASKED, approved=True), replace(ASKED, approved=False)):
         yield LINK, replace(OPEN, approval=said), NOON, answered
     yield LINK, replace(OPEN, approval=ASKED.used_by("01")), NOON, answered

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.core.budgets import Counted, Limit, Scope
+from receiver.core.claims import Claim
 from receiver.core.cooldowns import LONGEST_GROWN
 from receiver.core.deadlines import (
     LEASE,
@@ -17,11 +18,13 @@ from receiver.core.deadlines import (
     mend_alert,
     mend_dispatch,
     mend_model,
+    mend_pause,
     spans_of,
 )
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState
-from receiver.core.models import FiringAlert, Model
+from receiver.core.models import FiringAlert, Model, Pause, PauseScope
 from receiver.core.runs import LATEST_POLL, SOONEST_POLL
+from receiver.core.sources import HUMAN_AFTER
 from receiver.core.targets import TargetKind
 from tests.examples import DRIFT
 from tests.fakes import NOON
@@ -132,13 +135,14 @@ def test_what_the_rules_write_themselves_is_left_alone():
 
     assert mend_model(model, NOON, SPANS, taken=30 * DAY) == model
     assert mend_alert(ENTRY, NOON, SPANS) == ENTRY
-    assert mend_dispatch(DISPATCH, NOON) == DISPATCH
+    assert mend_dispatch(DISPATCH, NOON, SPANS.cooldown) == DISPATCH
 
 
 @pytest.mark.parametrize(
     ("rung", "most"),
     [
         ("window", 8 * DAY),
+        ("unconfirmed", HUMAN_AFTER),
         ("storm", STORM.calm),
         ("budget", 3 * DAY),
         ("approval", DAY),
@@ -167,6 +171,42 @@ def test_an_alert_is_confirmed_now_at_most_and_expires_in_time():
     assert mended.stale_until == NOON + DRIFT.dedup_window
 
 
+def test_whoever_says_that_it_fires_said_so_now_at_most():
+    """Each cluster's last word, and since when a rung holds it."""
+    said = (Claim("a", NOON, NOON + DAY), Claim("b", NOON, NOON - DAY))
+    entry = replace(ENTRY, claims=said, held_by="unconfirmed", held_since=NOON + DAY)
+
+    mended = mend_alert(entry, NOON, SPANS)
+
+    assert [claim.said_at for claim in mended.claims] == [NOON, NOON - DAY]
+    assert mended.held_since == NOON
+
+
+@given(began=spans, length=st.none() | spans, back=spans)
+def test_a_pause_ends_within_its_own_length(began, length, back):
+    """Begun by any clock; it is never put off, and is not cut twice."""
+    since = NOON - 200 * DAY + began
+    pause = Pause(PauseScope.EVERYTHING, "", since, length and since + length, "ana", "")
+
+    mended = mend_pause(pause, NOON)
+
+    assert mended.since <= NOON + SLACK
+    assert (mended.until is None) == (length is None or not length)
+    if mended.until is not None:
+        assert mended.until - mended.since == length
+        assert mended.until <= pause.until
+    assert mend_pause(mended, NOON) == mend_pause(mended, NOON + back) == mended
+
+
+def test_what_a_dispatch_may_give_back_is_within_the_longest_cooldown():
+    """And its target has not known its run for no longer than until now."""
+    dispatch = replace(DISPATCH, missing_since=NOON + DAY, cooldown_before=NOON + 300 * DAY)
+
+    mended = mend_dispatch(dispatch, NOON, 30 * HOUR)
+
+    assert (mended.missing_since, mended.cooldown_before) == (NOON, NOON + 30 * HOUR)
+
+
 @given(
     state=st.sampled_from(sorted(DispatchState)),
     attempt=st.integers(0, 3),
@@ -177,7 +217,7 @@ def test_a_live_dispatch_is_looked_after_soon(state, attempt, ahead, sent):
     """Whatever the clock wrote, its next step comes within the rule of its state."""
     dispatch = replace(DISPATCH, state=state, attempt=attempt, due_at=NOON + ahead, sent_at=sent)
 
-    mended = mend_dispatch(dispatch, NOON)
+    mended = mend_dispatch(dispatch, NOON, SPANS.cooldown)
 
     asked = state is DispatchState.PENDING and attempt > 0
     assert mended.due_at <= dispatch.due_at
@@ -201,7 +241,7 @@ def test_looks_come_at_once_and_calls_keep_their_lease(state, wait):
     """To ask once more is harmless; to take a call for dead that goes on is not."""
     dispatch = replace(DISPATCH, state=state, due_at=NOON + 300 * DAY)
 
-    assert mend_dispatch(dispatch, NOON).due_at == NOON + wait
+    assert mend_dispatch(dispatch, NOON, SPANS.cooldown).due_at == NOON + wait
 
 
 @pytest.mark.parametrize("ahead", [NOTHING, 2 * HOUR, 300 * DAY])
@@ -210,7 +250,7 @@ def test_a_wait_that_the_target_asked_for_is_kept(ahead):
     sent_at = NOON + ahead
     dispatch = replace(DISPATCH, attempt=1, sent_at=sent_at, due_at=sent_at + HOUR)
 
-    assert mend_dispatch(dispatch, NOON).due_at == NOON + HOUR
+    assert mend_dispatch(dispatch, NOON, SPANS.cooldown).due_at == NOON + HOUR
 
 
 def test_the_longest_spans_are_those_of_all_policies_or_the_defaults():

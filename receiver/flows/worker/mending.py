@@ -6,31 +6,37 @@ from datetime import datetime, timedelta
 
 from receiver.core.alerts import Source
 from receiver.core.deadlines import (
+    LEASE,
     SLACK,
     Spans,
     is_believable,
     mend_alert,
     mend_dispatch,
     mend_model,
+    mend_pause,
     spans_of,
 )
 from receiver.core.decisions import Decision, Reason
 from receiver.core.durations import show_duration
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock
+from receiver.core.sweeps import Sweep
 from receiver.core.times import clock_time
 from receiver.flows.intake.counting import count_one
 from receiver.flows.unit_of_work import UnitOfWork
+from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.clock_rows import Ahead
 from receiver.store.store import Store
+from receiver.store.views.view import View
 from receiver.telemetry import clock_steps_back, log
 
 LEAST_STEP = timedelta(seconds=1)
 """A smaller step is none: the clock is slowed down and sped up all the time."""
 
 AGAIN = timedelta(minutes=1)
-"""How often is looked while the log has decisions of a time that is still to come: a call that
-was under way when the clock was set writes down what it was told before."""
+"""How often is looked for the length of a lease after a step back, and while the log has decisions
+of a time that is still to come: a call that was under way when the clock was set writes down what
+it was told before."""
 
 AT_ONCE = 200
 """Models or rows in one transaction: intake hardly waits."""
@@ -48,6 +54,7 @@ class StepWatch:
     _began: datetime | None = None
     _looked: timedelta = timedelta(0)
     _newest: datetime | None = None
+    _calls_until: timedelta = timedelta(0)
     _is_due: bool = False
 
     def step_back(self, asked: timedelta, now: datetime, newest: datetime) -> timedelta | None:
@@ -62,11 +69,15 @@ class StepWatch:
         ahead = max(newest - now, timedelta(0))
         back = ahead if self._began is None else self._began - (now - elapsed)
         is_due = self._began is None or back > LEAST_STEP
+        if self._began is not None and is_due:
+            self._calls_until = elapsed + LEASE
         self._began = now - elapsed
         if ahead > SLACK:
             unseen = self._newest is None or newest > self._newest + SLACK
             back = max(back, ahead) if unseen else back
-            is_due = is_due or unseen or elapsed - self._looked >= AGAIN
+            is_due = is_due or unseen
+        if ahead > SLACK or self._looked < self._calls_until:
+            is_due = is_due or elapsed - self._looked >= AGAIN
         self._is_due |= is_due  # also if the store failed last time
         if not self._is_due:
             return None
@@ -76,6 +87,29 @@ class StepWatch:
     def done(self) -> None:
         """What lay too far ahead was mended."""
         self._is_due = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What lies too far ahead, by these spans.
+
+    Attributes:
+        pauses: Whether one began so.
+        checks: Models that would be decided too late.
+
+    """
+
+    spans: Spans
+    dispatches: Sequence[str]
+    models: Sequence[str]
+    columns: Sequence[Ahead]
+    pauses: bool
+    checks: Sequence[str]
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether every moment is where it belongs."""
+        return not (self.dispatches or self.models or self.columns or self.pauses or self.checks)
 
 
 def mend(store: Store, policy_set: PolicySet, watch: StepWatch) -> None:
@@ -89,36 +123,60 @@ def mend(store: Store, policy_set: PolicySet, watch: StepWatch) -> None:
         if not is_believable(now):
             watch.done()
             return
-        spans = spans_of(policy_set.policies)
-        ids, names = view.ahead.dispatches(), view.ahead.models(spans)
-        columns = view.ahead.columns(spans)
+        found = _find(view, spans_of(policy_set.policies))
     if back > SLACK:
         clock_steps_back.inc()
         log().warning("clock_went_back", seconds=round(back.total_seconds(), 1))
-    for few in _batches(ids):
-        _mend_dispatches(store, policy_set, few)
-    for few in _batches(names):
-        _mend_models(store, policy_set, few, spans)
-    for column in columns:
-        _mend_column(store, column)
+    _mend_all(store, policy_set, found)
     watch.done()
-    if not (ids or names or columns):
+    if found.is_nothing:
         return
-    log().warning("moments_mended", dispatches=len(ids), models=len(names))
+    models = len({*found.models, *found.checks})
+    log().warning("moments_mended", dispatches=len(found.dispatches), models=models)
     if back > SLACK:
         _note(store, policy_set, back)
+
+
+def _find(view: View, spans: Spans) -> _Found:
+    ahead = view.ahead
+    return _Found(
+        spans,
+        dispatches=ahead.dispatches(spans),
+        models=ahead.models(spans),
+        columns=ahead.columns(spans),
+        pauses=ahead.pauses(),
+        checks=ahead.checks(),
+    )
+
+
+def _mend_all(store: Store, policy_set: PolicySet, found: _Found) -> None:
+    if found.pauses:
+        _mend_pauses(store)
+    for few in _batches(found.checks):
+        with store.begin() as tx:
+            tx.make_due(few, tx.now())
+    for column in found.columns:
+        _mend_column(store, column)
+    for few in _batches(found.dispatches):
+        _mend_dispatches(store, policy_set, few, found.spans)
+    for few in _batches(found.models):
+        _mend_models(store, policy_set, few, found.spans)
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE))
 
 
-def _mend_dispatches(store: Store, policy_set: PolicySet, ids: Sequence[str]) -> None:
+def _mend_dispatches(
+    store: Store, policy_set: PolicySet, ids: Sequence[str], spans: Spans
+) -> None:
     with store.begin() as tx:
         locked = {dispatch.model for dispatch in tx.dispatches_of(ids)}
         unit = UnitOfWork(tx, policy_set, models=locked)
+        taken = tx.longest_taken(locked)
         for dispatch in tx.dispatches_of(ids):  # read again, behind the locks
-            tx.mend_dispatch(mend_dispatch(dispatch, unit.now))
+            longest = max(spans.cooldown, taken[dispatch.model])
+            tx.mend_dispatch(mend_dispatch(dispatch, unit.now, longest))
 
 
 def _mend_models(store: Store, policy_set: PolicySet, names: Sequence[str], spans: Spans) -> None:
@@ -132,6 +190,18 @@ def _mend_models(store: Store, policy_set: PolicySet, names: Sequence[str], span
             took = taken.get(name, timedelta(0))
             unit.update(mend_model(unit.models[name], unit.now, spans, took))
         unit.save()
+
+
+def _mend_pauses(store: Store) -> None:
+    """Nothing is decided meanwhile; the timer finds anew when the holds end that they are."""
+    with store.begin() as tx:
+        tx.take_advisory_lock(AdvisoryLock.PAUSE)
+        now = tx.now()
+        for pause in tx.pauses():
+            mended = mend_pause(pause, now)
+            if mended != pause:
+                tx.save_pause(mended)
+        tx.begin_sweep(Sweep.LOOK)
 
 
 def _mend_column(store: Store, column: Ahead) -> None:

@@ -214,7 +214,7 @@ class AheadReads(Reads):
 
         They were due at once by a clock that was ahead.
         """
-        return CHECKS.column(self._db, happened=self._moment.now + SLACK)
+        return sorted(CHECKS.column(self._db, happened=self._moment.now + SLACK))
 
     def dispatches(self, spans: Spans) -> list[str]:
         """Dispatches that have such a moment."""
@@ -265,8 +265,7 @@ def _checks() -> Compiled:
     check = mine.next_check_at
     of_model = (mine.cooldown_until, mine.backoff_until, mine.observed_until)
     return Compiled(
-        select(mine.name)
-        .where(
+        select(mine.name).where(
             check > moment("happened"),
             *(or_(until.is_(None), until != check) for until in of_model),
             ~exists().where(pause.until == check),
@@ -276,7 +275,6 @@ def _checks() -> Compiled:
                 or_(alert.held_until == check, alert.stale_until == check),
             ),
         )
-        .order_by(mine.name)
     )
 
 

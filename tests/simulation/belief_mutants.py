@@ -14,7 +14,7 @@ from receiver.core.sources import SourceRecord
 from receiver.core.storms import Storm
 from receiver.flows.intake import taking_in
 from receiver.flows.operator import controls
-from receiver.flows.worker import loops, polling, rechecking
+from receiver.flows.worker import loops, mending, polling, rechecking
 from receiver.store.views.holds import HoldReads
 from tests.simulation.parts import Parts, Step
 from tests.simulation.plans import HOUR, Plan, calm
@@ -76,6 +76,17 @@ def deadline_trusted(patch: Patch) -> Parts:
     """What a clock that was ahead has stored stays as it is."""
     patch.setattr(loops, "mend", lambda _store, _policy_set, _watch: None)
     return Parts()
+
+
+def pause_trusted(patch: Patch) -> Parts:
+    """A pause holds until a clock that was ahead said that it ends."""
+    patch.setattr(mending, "mend_pause", lambda pause, _now: pause)
+    return Parts()
+
+
+def of_pauses_ahead(seed: int) -> Plan:
+    """Operators pause and resume while the clock is ahead now and then."""
+    return calm(seed, models=4, ends=8 * HOUR, acts=60, aheads=4)
 
 
 def limit_that_starves(patch: Patch) -> Parts:

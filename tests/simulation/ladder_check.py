@@ -125,6 +125,7 @@ class Follower:
         self._hearsay.jumped = note.at
         if note.data < 0:
             self._right_for = 0.0
+            self._pauses.may_be_cut(note.wall)
             for model in self._models.values():
                 model.may_be_cut(note.wall + self._longest_hold(model))
 
@@ -207,6 +208,10 @@ class Follower:
         for row in rows["releases"]:
             at = self._restraint.released.get(row["policy"], row["released_at"])
             self._restraint.released[row["policy"]] = min(at, row["released_at"])
+        for row in rows["pauses"]:
+            if not self._pauses.mended(row):
+                said = f"a pause of {row['scope']} {row['name']} was cut below its own length"
+                self._found.add("G9", note, said)
         self._mended_deliveries(note, rows["deliveries"])
         self._count_anew()
 
@@ -381,10 +386,9 @@ class Follower:
             return
         act = self._acts[row["comment"]]
         if act.what == "pause":
-            end = None if act.length is None else note.wall + act.length
-            self._pauses.begins(act.scope, act.subject, end)
+            self._pauses.begins(act.scope, act.subject, act.length, note.wall)
         elif act.what == "resume":
-            self._pauses.until.pop((act.scope, act.subject), None)
+            self._pauses.ends(act.scope, act.subject)
         elif act.what == "release":
             self._release(act, row)
         elif act.what in {"approve", "reject"}:
@@ -498,6 +502,7 @@ class Follower:
         if self._right_for < MENDED_WITHIN <= self._right_for + seconds:
             # By the clock as it went on until then: it may be set at that very moment.
             wall = before.wall + timedelta(seconds=seconds)
+            self._pauses.is_cut(wall)
             for model in self._models.values():
                 model.is_cut(wall + self._longest_hold(model))
         self._right_for += seconds

@@ -386,18 +386,53 @@ class Pauses:
     """Operators' holds: until when, None for `until resumed`.
 
     Attributes:
+        lengths: For how long each was ordered, if it was ordered with an end.
+        least: Before this none may end, whatever clocks did since.
         over: Those whose end a clock has shown. Retention forgets them sooner or later, and a
             clock that is set back does not bring back what is forgotten.
 
     """
 
     until: dict[tuple[PauseScope, str], datetime | None] = field(default_factory=dict)
+    lengths: dict[tuple[PauseScope, str], timedelta] = field(default_factory=dict)
+    least: dict[tuple[PauseScope, str], datetime] = field(default_factory=dict)
     over: set[tuple[PauseScope, str]] = field(default_factory=set)
 
-    def begins(self, scope: PauseScope, name: str, end: datetime | None) -> None:
+    def begins(
+        self, scope: PauseScope, name: str, length: timedelta | None, now: datetime
+    ) -> None:
         """An operator pauses."""
-        self.until[scope, name] = end
-        self.over.discard((scope, name))
+        key = (scope, name)
+        self.ends(scope, name)
+        self.over.discard(key)
+        self.until[key] = None
+        if length is not None:
+            self.until[key] = self.least[key] = now + length
+            self.lengths[key] = length
+
+    def ends(self, scope: PauseScope, name: str) -> None:
+        """An operator resumes."""
+        for known in (self.until, self.lengths, self.least):
+            known.pop((scope, name), None)
+
+    def may_be_cut(self, now: datetime) -> None:
+        """A clock that was ahead was set back: each may end after its own length from now on."""
+        for key, length in self.lengths.items():
+            self.least[key] = min(self.least[key], now + length)
+
+    def is_cut(self, now: datetime) -> None:
+        """None holds for longer than its own length, counted from now."""
+        for key, length in self.lengths.items():
+            self.until[key] = earlier(self.until[key], now + length)
+
+    def mended(self, row: Row) -> bool:
+        """It ends no later than it was mended to. Whether it may end so early."""
+        key = (PauseScope(row["scope"]), row["name"])
+        if key not in self.lengths or row["until"] is None:
+            return True
+        self.until[key] = earlier(self.until[key], row["until"])
+        # An act is heard of a moment after it was done.
+        return bool(row["until"] > self.least[key] - MINUTE)
 
     def passes(self, now: datetime) -> None:
         """A clock shows this time."""
@@ -419,7 +454,12 @@ class Pauses:
         """A renamed policy is paused like the one before it."""
         before = [name for scope, name in self.until if scope is PauseScope.POLICY]
         name = max((one for one in before if f"policy {one}," in comment), key=len)
-        self.begins(PauseScope.POLICY, heir, self.until[PauseScope.POLICY, name])
+        old, new = (PauseScope.POLICY, name), (PauseScope.POLICY, heir)
+        self.ends(*new)
+        self.over.discard(new)
+        self.until[new] = self.until[old]
+        if old in self.lengths:
+            self.lengths[new], self.least[new] = self.lengths[old], self.least[old]
 
     def end(self, model: str, policy: Policy) -> datetime | None:
         """When the last of them ends; None if one never does."""

@@ -29,7 +29,9 @@ from tests.simulation.belief_mutants import (
     empty_listing_believed,
     in_a_storm,
     limit_that_starves,
+    of_pauses_ahead,
     of_two_budgets,
+    pause_trusted,
     resume_releases,
     silenced_ignored,
     unconfirmed_ignored,
@@ -306,6 +308,7 @@ FIRST = {
 
 PLANS = {
     limit_that_starves: of_two_budgets,
+    pause_trusted: of_pauses_ahead,
     resume_releases: in_a_storm,
     retrained_on_resolved: without_tokens,
 }
@@ -338,6 +341,7 @@ MUTANTS = tuple(
         untold_ignored,
         asks_nobody,
         deadline_trusted,
+        pause_trusted,
         limit_that_starves,
         resume_releases,
     )

@@ -81,6 +81,7 @@ FROM models""",
 SELECT fingerprint, expires_at, stale_until, held_by, held_until FROM firing_alerts""",
     "dispatches": "SELECT id, created_at, sent_at, ended_at, cooldown_before FROM dispatches",
     "approvals": "SELECT model, episode_started_at, expires_at FROM approvals",
+    "pauses": "SELECT scope, name, until FROM pauses",
     "releases": "SELECT policy, released_at FROM storm_releases",
     "deliveries": "SELECT fingerprint, starts_at, decided_at FROM deliveries",
 }
@@ -105,6 +106,7 @@ INSTANTS = {
     "sent_at",
     "stale_until",
     "starts_at",
+    "until",
 }
 
 

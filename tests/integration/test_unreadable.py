@@ -14,9 +14,10 @@ from receiver.flows.worker.loops import Setup, Worker
 from receiver.flows.worker.retention import Ages
 from receiver.store.column_types import to_micros
 from receiver.store.errors import UnreadableRow
+from tests.clocks import sets_ahead, sets_back
 from tests.examples import DRIFT, alert
 
-SECOND = timedelta(seconds=1)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 FAR = 9 * 10**18
 """Microseconds: no calendar goes so far."""
@@ -138,3 +139,26 @@ def test_an_unreadable_model_does_not_block_the_others(history, table):
 
     assert {row.model for row in history.dispatches(state="pending")} == {"2"}
     assert history.store.run(lambda tx: tx._db.scalar(text(NEXT_CHECK))) > to_micros(history.now())
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("models", "labels = '{'"),
+        ("firing_alerts", "labels = '{'"),
+        ("dispatches", "inputs = '[[['"),
+        ("dispatches", f"created_at = {FAR}"),
+    ],
+)
+def test_an_unreadable_row_does_not_keep_others_from_being_mended(history, table, change):
+    """A clock that was ahead has written both."""
+    history.tick()
+    sets_ahead(history, DAY)
+    both_due(history)
+    spoil(history, table, change, where="name = '1'" if table == "models" else "model = '1'")
+
+    sets_back(history, DAY)
+
+    assert history.model("2").cooldown_until <= history.now() + DRIFT.cooldown
+    (other,) = history.dispatches(model="2")
+    assert other.created_at <= history.now()

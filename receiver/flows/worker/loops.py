@@ -12,6 +12,7 @@ from receiver.core.policy_set import PolicySet
 from receiver.core.ports import AlertSource, Announcer, Clock, Dispatcher
 from receiver.flows.sweeping import sweep_next
 from receiver.flows.worker.announcing import announce_next
+from receiver.flows.worker.bugs import unless_bug
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.flows.worker.following import follow_next
 from receiver.flows.worker.mending import StepWatch, mend
@@ -135,19 +136,6 @@ class Lane:
         log().exception("worker_error", loop=str(self.name))
         worker_errors.labels(self.name.kind.value).inc()
         return False
-
-
-def unless_bug(step: Callable[[], T], otherwise: Callable[[], T]) -> T:
-    """Do this; `otherwise` answers for a bug in it, which must not stop the other rows.
-
-    Raises `StoreUnavailable`: then the others can't be done either.
-    """
-    try:
-        return step()
-    except StoreUnavailable:
-        raise
-    except Exception:  # noqa: BLE001  whoever answers for it logs and counts it, or looks closer
-        return otherwise()
 
 
 class Worker:

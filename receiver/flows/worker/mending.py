@@ -1,8 +1,9 @@
 """Mends what a clock that was ahead has stored: every deadline is within its own rule again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from receiver.core.alerts import Source
 from receiver.core.deadlines import (
@@ -24,11 +25,12 @@ from receiver.core.sweeps import Sweep
 from receiver.core.times import clock_time
 from receiver.flows.intake.counting import count_one
 from receiver.flows.unit_of_work import UnitOfWork
+from receiver.flows.worker.bugs import unless_bug
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.clock_rows import Ahead
 from receiver.store.store import Store
 from receiver.store.views.view import View
-from receiver.telemetry import clock_steps_back, log
+from receiver.telemetry import clock_steps_back, log, worker_errors
 
 LEAST_STEP = timedelta(seconds=1)
 """A smaller step is none: the clock is slowed down and sped up all the time."""
@@ -157,10 +159,25 @@ def _mend_all(store: Store, policy_set: PolicySet, found: _Found) -> None:
             tx.make_due(few, tx.now())
     for column in found.columns:
         _mend_column(store, column)
-    for few in _batches(found.dispatches):
-        _mend_dispatches(store, policy_set, few, found.spans)
-    for few in _batches(found.models):
-        _mend_models(store, policy_set, few, found.spans)
+    _mend_each(found.dispatches, lambda ids: _mend_dispatches(store, policy_set, ids, found.spans))
+    _mend_each(found.models, lambda names: _mend_models(store, policy_set, names, found.spans))
+
+
+def _mend_each(names: Sequence[str], mend_few: Callable[[Sequence[str]], None]) -> None:
+    """In batches; where one meets a row that can't be read, each by itself."""
+    for few in _batches(names):
+        unless_bug(partial(mend_few, few), partial(_mend_one_by_one, few, mend_few))
+
+
+def _mend_one_by_one(names: Sequence[str], mend_few: Callable[[Sequence[str]], None]) -> None:
+    for name in names:
+        unless_bug(partial(mend_few, [name]), partial(_leave, name))
+
+
+def _leave(name: str) -> None:
+    """Tell of a row that can't be mended; it stays as it is until the clock is set again."""
+    log().exception("mend_failed", row=name)
+    worker_errors.labels("clock").inc()
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -64,6 +64,15 @@ class ReplayUnit(UnitOfWork):
     def keep(self, entry: FiringAlert) -> None:
         """Put an entry into its model's set."""
         super().keep(entry)
+        self._note(entry)
+
+    def renew(self, entry: FiringAlert) -> None:
+        """Put a confirmed entry in place of what it was."""
+        super().renew(entry)
+        self._note(entry)
+
+    def _note(self, entry: FiringAlert) -> None:
+        """Remember whether the entry waits."""
         if entry.held_by in SHARED:
             self.waiting[entry.fingerprint] = entry
         else:

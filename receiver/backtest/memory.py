@@ -323,9 +323,11 @@ class Memory:
     def remove_firing(self, _fingerprints: object) -> None:
         """The unit of work keeps the sets."""
 
-    def save_firing(self, entries: Iterable[FiringAlert]) -> None:
+    def save_firing(self, _entries: object) -> None:
         """The unit of work keeps the sets."""
-        del entries
+
+    def renew_firing(self, _entries: object) -> None:
+        """The unit of work keeps the sets."""
 
 
 def _price(one: Ordered, policy: Policy) -> None:

@@ -216,7 +216,7 @@ def _join(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origin) 
         # copy: in another cluster the alert has been firing for longer.
         earlier = None if finding.reason is Reason.STALE else alert.starts_at
         if known and earlier and known.may_fire_at(origin.url, earlier):
-            unit.keep(known.confirmed(origin.url, earlier, unit.now, policy.alert_expiry))
+            unit.renew(known.confirmed(origin.url, earlier, unit.now, policy.alert_expiry))
         return
     claims = known.claims if known is not None else None
     if origin.source is not Source.TIMER:
@@ -349,7 +349,10 @@ def _confirm(unit: UnitOfWork, matched: Matched, finding: Finding, origin: Origi
     delivery = unit.delivery(alert)
     if entry is not None and entry.starts_at == alert.starts_at:
         confirmed = entry.confirmed(origin.url, entry.starts_at, unit.now, policy.alert_expiry)
-        unit.keep(confirmed.freed() if entry.held_by == UNCONFIRMED else confirmed)
+        if entry.held_by == UNCONFIRMED:
+            unit.keep(confirmed.freed())
+        else:
+            unit.renew(confirmed)
         unit.confirms(entry.model)
     elif delivery is not None and delivery.resolved_at is None and not alert.is_test:
         _join(unit, matched, finding, origin)

@@ -84,6 +84,7 @@ class UnitOfWork:
         self._confirmed: set[str] = set()
         self._touched: set[str] = set()
         self._kept: set[str] = set()
+        self._renewed: set[str] = set()
         self._dropped: set[str] = set()
         self._remembered: set[tuple[str, datetime]] = set()
         # A reload makes a check due; until it is made, the entries still say what the old
@@ -163,6 +164,15 @@ class UnitOfWork:
         self._dropped.discard(entry.fingerprint)
         self._touched.add(entry.model)
 
+    def renew(self, entry: FiringAlert) -> None:
+        """The same for one that was confirmed, of which nothing else has changed: most have not.
+
+        To write only that takes half as long as to write it whole.
+        """
+        self._place(entry)
+        self._renewed.add(entry.fingerprint)
+        self._touched.add(entry.model)
+
     def drop(self, fingerprint: str) -> None:
         """Take an alert out of its set."""
         home = self._homes.pop(fingerprint)
@@ -170,6 +180,7 @@ class UnitOfWork:
         self._pasts.storms.changed()
         self._dropped.add(fingerprint)
         self._kept.discard(fingerprint)
+        self._renewed.discard(fingerprint)
         model = self.models[home]
         self.update(model if self._sets[home] else replace(model, emptied_at=self.now))
 
@@ -323,14 +334,13 @@ class UnitOfWork:
     def _write_models(self) -> None:
         """Write the models and their firing sets as they stand now."""
         self.tx.remove_firing(self._dropped)
-        self.tx.save_firing(
-            self._sets[self._homes[fingerprint]][fingerprint] for fingerprint in self._kept
-        )
+        self.tx.save_firing(self._placed(self._kept))
+        self.tx.renew_firing(self._placed(self._renewed - self._kept))
         checked = [self._checked(name) for name in sorted(self._touched)]
         changed = [model for model in checked if model != self._stored[model.name]]
         self.tx.save_models(changed)
         self._stored.update((model.name, model) for model in changed)
-        self._dropped, self._kept, self._touched = set(), set(), set()
+        self._dropped, self._kept, self._renewed, self._touched = set(), set(), set(), set()
 
     def _checked(self, name: str) -> Model:
         model = self.models[name]
@@ -341,6 +351,9 @@ class UnitOfWork:
         if due != model.next_check_at:
             self.models[name] = replace(model, next_check_at=due)
         return self.models[name]
+
+    def _placed(self, fingerprints: Collection[str]) -> list[FiringAlert]:
+        return [self._sets[self._homes[name]][name] for name in fingerprints]
 
     def _place(self, entry: FiringAlert) -> None:
         self._sets[entry.model][entry.fingerprint] = entry

@@ -69,6 +69,20 @@ class Writing:
         return f"{sql} ON CONFLICT ({', '.join(self._key)}) DO UPDATE SET {changes}"
 
 
+class Changing(Writing):
+    """An UPDATE of some columns of rows that are there, found by their key."""
+
+    def __init__(self, table: Table, key: Key, columns: Sequence[str]) -> None:
+        super().__init__(table, key, columns=(*columns, *key))
+        self._changed = columns
+
+    def _statement(self, dialect: Dialect) -> str:
+        mark = "?" if dialect.name == "sqlite" else "%s"
+        changes = ", ".join(f"{name} = {mark}" for name in self._changed)
+        found = " AND ".join(f"{name} = {mark}" for name in self._key)
+        return f"UPDATE {self._table.name} SET {changes} WHERE {found}"  # noqa: S608
+
+
 def insert_into(db: Connection, table: Table) -> Any:
     """An INSERT of the connection's engine."""
     return sqlite.insert(table) if db.dialect.name == "sqlite" else postgresql.insert(table)

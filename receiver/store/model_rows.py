@@ -14,7 +14,7 @@ from receiver.store.bounded_columns import NO_LABELS, columns_within_bounds
 from receiver.store.column_types import storable
 from receiver.store.compiled import Compiled
 from receiver.store.compiled_select import ReadingChosen, chunks, columns_of
-from receiver.store.compiled_upsert import Writing, insert_into
+from receiver.store.compiled_upsert import Changing, Writing, insert_into
 from receiver.store.errors import BeginAgain
 from receiver.store.tables import (
     approvals,
@@ -112,6 +112,10 @@ class ModelRows:
     def save_firing(self, alerts: Iterable[FiringAlert]) -> None:
         """Write entries of firing sets."""
         SAVING_FIRING.write(self._db, alerts)
+
+    def renew_firing(self, alerts: Iterable[FiringAlert]) -> None:
+        """Write of entries who confirmed them, and until when that holds; they are there."""
+        RENEWING_FIRING.write(self._db, alerts)
 
     def remove_firing(self, fingerprints: Collection[str]) -> None:
         """Take entries out of their sets."""
@@ -215,6 +219,9 @@ def _saved(model: Model) -> list[Any]:
 
 
 SAVING_FIRING = Writing(firing_alerts, ("fingerprint",))
+RENEWING_FIRING = Changing(
+    firing_alerts, ("fingerprint",), ("claims", "confirmed_at", "confirmed_by", "expires_at")
+)
 SAVING_DELIVERIES = Writing(deliveries, ("fingerprint", "starts_at"))
 SAVING_PAUSE = Writing(pauses, ("scope", "name"))
 SAVING_MODELS = Writing(models, ("name",), columns=(*_REMEMBERED, "dispatch_id"), take=_saved)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from receiver.core.alerts import AlertStatus
+from receiver.core.decisions import Reason
 from receiver.core.regexes import Regex
 from receiver.flows.intake.taking_in import arrive, take_in
 from tests.examples import DRIFT, alert, notification, policy_set, resolved
@@ -148,6 +149,22 @@ def test_a_sender_that_changes_its_url_fills_no_row(history):
     assert len(entry.claims) == 8
     assert entry.claims[0].url.startswith("http://am-19/")
     assert all(len(claim.url) == 200 for claim in entry.claims)
+
+
+def test_a_repeat_confirms_its_entry_and_changes_nothing_else_of_it(history):
+    """What is stored of it is what was carried forward."""
+    told(history, DEV, alert(starts_at=NOON))
+    told(history, PROD, alert(starts_at=NOON + MINUTE))
+    (before,) = history.firing()
+    history.clock.pass_(MINUTE)
+
+    (repeat,) = told(history, PROD, alert(starts_at=NOON + MINUTE))
+
+    assert repeat.reason is Reason.DUPLICATE
+    now = history.now()
+    confirmed = before.confirmed(PROD, NOON + MINUTE, now, DRIFT.alert_expiry)
+    assert confirmed.confirmed_at == now > before.confirmed_at
+    assert history.firing() == [confirmed]
 
 
 def test_a_late_copy_of_an_earlier_firing_says_nothing(history):

@@ -272,8 +272,9 @@ def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: List
         expires_at=confirmed_at + policy.alert_expiry if policy else entry.expires_at,
     )
     if _is_freed(entry, before.quiet, after.quiet):
-        confirmed = confirmed.freed()
-    unit.keep(confirmed)
+        unit.keep(confirmed.freed())
+    else:
+        unit.renew(confirmed)
     unit.confirms(entry.model)
     return now
 

@@ -139,13 +139,9 @@ class Memory:
     def take_advisory_lock(self, *_lock: object, **_shared: object) -> None:
         """Nobody else is here."""
 
-    def homes_of(self, _fingerprints: Collection[str]) -> dict[str, str]:
-        """Nothing fires yet."""
-        return {}
-
-    def lock_models(self, _names: Collection[str]) -> dict[str, Model]:
-        """All models of the replay."""
-        return self.models
+    def lock_with_sets(self, *_asked: object) -> tuple[dict[str, Model], list[FiringAlert]]:
+        """All models of the replay; nothing fires yet."""
+        return self.models, []
 
     def now(self) -> datetime:
         """The replay's time."""
@@ -158,13 +154,6 @@ class Memory:
     def pasts(self, _models: object, _now: datetime) -> MemoryPasts:
         """Nothing is read ahead."""
         return self._pasts
-
-    def firing_sets(self, _names: object) -> list[FiringAlert]:
-        """Nothing fires yet."""
-        return []
-
-    def require_homeless(self, _fingerprints: object) -> None:
-        """Nothing fires yet."""
 
     def deliveries(self, *_asked: object) -> dict[tuple[str, datetime], Delivery]:
         """Nothing was delivered yet."""

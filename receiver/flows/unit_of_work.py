@@ -58,8 +58,8 @@ class UnitOfWork:
         self.tx = tx
         self.policy_set = policy_set
         tx.take_advisory_lock(AdvisoryLock.PAUSE, shared=True)
-        homes = tx.homes_of(fingerprints)
-        self.models: dict[str, Model] = tx.lock_models({*models, *homes.values()})
+        self.models: dict[str, Model]
+        self.models, entries = tx.lock_with_sets(models, fingerprints)
         self._stored = dict(self.models)
         self.now: datetime = tx.now()
         self._usages = tx.usages(self.now)
@@ -73,9 +73,8 @@ class UnitOfWork:
         self._dispatches: list[Dispatch] = []
         self._sets: dict[str, dict[str, FiringAlert]] = {name: {} for name in self.models}
         self._homes: dict[str, str] = {}
-        for entry in tx.firing_sets(self.models):
+        for entry in entries:
             self._place(entry)
-        tx.require_homeless(set(fingerprints) - self._homes.keys())
         self._deliveries = tx.deliveries(fingerprints, self.now)
         asked = policy_set.asking is not None
         self._sightings = tx.sightings(fingerprints) if asked else {}

@@ -49,18 +49,33 @@ class ModelRows:
 
     _db: Connection
 
-    def homes_of(self, fingerprints: Collection[str]) -> dict[str, str]:
-        """The model whose firing set holds each of these alerts."""
-        return dict(HOMES.chosen(self._db, fingerprints))
+    def lock_with_sets(
+        self, names: Collection[str], fingerprints: Collection[str]
+    ) -> tuple[dict[str, Model], list[FiringAlert]]:
+        """Lock these models, and those whose firing sets hold one of these alerts; and their sets.
 
-    def require_homeless(self, fingerprints: Collection[str]) -> None:
-        """Raise `BeginAgain` if one of these alerts is in a set now: it came there meanwhile.
-
-        A model that is not locked yet would have to be locked out of order, and two transactions
-        could then wait for each other.
+        Raises `BeginAgain` if an alert came meanwhile into the set of a model that is not locked:
+        it would have to be locked out of order, and two transactions could wait for each other.
         """
-        if self._db.dialect.name != "sqlite" and self.homes_of(fingerprints):
+        if self._db.dialect.name == "sqlite":
+            return self._models_with_sets(names, fingerprints)
+        locked = self.lock_models({*names, *self._homes_of(fingerprints)})
+        entries = self.firing_sets(locked)
+        if self._homes_of(_without(entries, fingerprints)):
             raise BeginAgain("an alert moved to another model meanwhile")
+        return locked, entries
+
+    def _models_with_sets(
+        self, names: Collection[str], fingerprints: Collection[str]
+    ) -> tuple[dict[str, Model], list[FiringAlert]]:
+        """The same where nobody else writes: nearly all alerts are in the sets of these models."""
+        entries = self.firing_sets(names)
+        others = self._homes_of(_without(entries, fingerprints))
+        return self.lock_models({*names, *others}), entries + self.firing_sets(others)
+
+    def _homes_of(self, fingerprints: Collection[str]) -> set[str]:
+        """The models whose firing sets hold these alerts."""
+        return {model for (model,) in HOMES.chosen(self._db, fingerprints)}
 
     def lock_models(self, names: Collection[str]) -> dict[str, Model]:
         """Make missing rows and lock all, in sorted order; read them after that.
@@ -194,9 +209,7 @@ LATEST_AT = len(REMEMBERED)
 
 LOCKING = select(models.c.name).order_by(models.c.name).with_for_update()
 
-HOMES = ReadingChosen(
-    select(firing_alerts.c.fingerprint, firing_alerts.c.model), firing_alerts.c.fingerprint
-)
+HOMES = ReadingChosen(select(firing_alerts.c.model), firing_alerts.c.fingerprint)
 NAMES = ReadingChosen(select(models.c.name), models.c.name)
 LOCK = ReadingChosen(LOCKING, models.c.name)
 MODELS_NAMED = ReadingChosen(
@@ -225,6 +238,10 @@ RENEWING_FIRING = Changing(
 SAVING_DELIVERIES = Writing(deliveries, ("fingerprint", "starts_at"))
 SAVING_PAUSE = Writing(pauses, ("scope", "name"))
 SAVING_MODELS = Writing(models, ("name",), columns=(*_REMEMBERED, "dispatch_id"), take=_saved)
+
+
+def _without(entries: Iterable[FiringAlert], fingerprints: Collection[str]) -> set[str]:
+    return set(fingerprints) - {entry.fingerprint for entry in entries}
 
 
 def models_named(db: Connection, names: Collection[str]) -> dict[str, Model]:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 UNITS = {
     "w": timedelta(weeks=1),
@@ -47,6 +48,7 @@ def format_duration(span: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+@lru_cache(1024)  # alerts that one notification brought are told the same
 def show_duration(span: timedelta) -> str:
     """Write a duration for a sentence, in at most two units: `2d4h`, `3h12m`, `12m30s`, `45s`.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator
@@ -13,11 +14,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
+REMEMBERED = 1024
+"""Moments whose conversion is remembered: what one commit wrote says the same few again and again,
+and to look one up takes a fifth of the time."""
+
+
+@lru_cache(REMEMBERED)
 def to_micros(moment: datetime) -> int:
     """Microseconds since 1970 in UTC."""
     return (moment - EPOCH) // MICROSECOND
 
 
+@lru_cache(REMEMBERED)
 def from_micros(micros: int) -> datetime:
     """The opposite of `to_micros`."""
     return EPOCH + timedelta(microseconds=micros)

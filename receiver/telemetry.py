@@ -260,6 +260,7 @@ def set_up_logging(*, stream: Any = None) -> None:
         else structlog.processors.JSONRenderer(serializer=lambda line, **_: encode(line))
     )
     stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    writer = structlog.WriteLogger(stream)  # one for all lines: each would make its own
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -272,7 +273,7 @@ def set_up_logging(*, stream: Any = None) -> None:
             else structlog.processors.StackInfoRenderer(),
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=lambda *_names: writer,
         cache_logger_on_first_use=True,
     )
     # What libraries say through `logging` becomes lines of the same form.

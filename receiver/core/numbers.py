@@ -24,16 +24,18 @@ MOST_NUMBERS = 16
 
 def numbers_of(annotations: Mapping[str, str]) -> Mapping[str, str]:
     """The annotation `value`, and some others that are numbers."""
-    names = [name for name, text in annotations.items() if name != VALUE and _may_be_number(text)]
-    kept = [name for name in names if read_number(annotations[name]) is not None]
+    kept = [
+        name
+        for name, text in annotations.items()
+        # Sentences, which nearly all annotations are, are spared the closer look.
+        if text[:1] in BEGINS_NUMBER
+        and name != VALUE
+        and len(text) <= LONGEST_NUMBER
+        and read_number(text) is not None
+    ]
     if VALUE in annotations:
         return {name: annotations[name] for name in (VALUE, *kept[:MOST_NUMBERS])}
     return {name: annotations[name] for name in kept[:MOST_NUMBERS]} if kept else NOTHING
-
-
-def _may_be_number(text: str) -> bool:
-    """Spare sentences, which nearly all annotations are, the closer look."""
-    return text[:1] in BEGINS_NUMBER and len(text) <= LONGEST_NUMBER
 
 
 def read_number(text: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TypeAlias
 
 BEGINNING = 0xCBF29CE484222325
 PRIME = 0x100000001B3
@@ -9,19 +10,30 @@ MASK = 0xFFFFFFFFFFFFFFFF
 
 REMEMBERED = 8192
 LONGEST = 128
+REMEMBERED_SETS = 2048
+LONGEST_SET = 1024
 """What is remembered is bounded: strangers' values must not fill the memory."""
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values, sorted."""
 
 
 def fingerprint_of(labels: Mapping[str, str]) -> str:
-    """The fingerprint of an alert with these labels.
+    """The fingerprint of an alert with these labels; most alerts are repeated."""
+    length = sum(map(len, labels)) + sum(map(len, labels.values()))
+    hashed = _remembered_hash if length <= LONGEST_SET else _hash
+    return hashed(tuple(sorted(labels.items())))
+
+
+def _hash(labels: Labels) -> str:
+    """The hash of these labels.
 
     The same names and values come again and again, and a byte costs as much as a look-up. FNV only
     ever changes the lowest byte of its state before it multiplies, so what a label does to a state
     depends on that byte alone: `state * PRIME ** length`, plus what the label makes of the byte.
     """
     state = BEGINNING
-    for name in sorted(labels):
-        value = labels[name]
+    for name, value in labels:
         low = state & 0xFF
         short = len(name) + len(value) <= LONGEST
         factor, added = (_remembered if short else _effect)(name, value, low)
@@ -39,4 +51,5 @@ def _effect(name: str, value: str, low: int) -> tuple[int, int]:
     return pow(PRIME, len(text), MASK + 1), state
 
 
+_remembered_hash = lru_cache(REMEMBERED_SETS)(_hash)
 _remembered = lru_cache(REMEMBERED)(_effect)

@@ -56,9 +56,9 @@ def claimed(
 ) -> tuple[Claim, ...]:
     """The claims after this Alertmanager's newest word, the newest first."""
     made = Claim(url, starts_at, now)
+    if len(claims) == 1 and claims[0].url == url:  # nearly always
+        return (made,)
     before = {claim.starts_at for claim in claims if claim.url == url}
     others = [c for c in claims if c.url != url and c.starts_at not in before - {starts_at}]
-    if not others:  # nearly always
-        return (made,)
     others.sort(key=lambda claim: claim.said_at, reverse=True)
     return (made, *others[: MOST_CLAIMS - 1])

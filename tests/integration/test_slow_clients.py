@@ -61,6 +61,20 @@ def test_a_connection_with_unfinished_headers_is_closed(hosted, begin):
         assert all_of(connection) == b""
 
 
+@pytest.mark.parametrize("begin", [b"P", b"POST /webhook HTTP/1.1\r\nHost: x\r\n"])
+def test_so_is_one_whose_later_request_has_unfinished_headers(hosted, begin):
+    """Whoever was patient once may be slow the next time."""
+    with connect(hosted) as connection:
+        connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        said = b""
+        while not said.endswith(b"healthy\n"):
+            said += connection.recv(65536)
+
+        connection.sendall(begin)
+
+        assert all_of(connection) == b""
+
+
 def test_headers_without_end_are_hung_up_on(hosted):
     """They would fill the memory."""
     with connect(hosted) as connection:

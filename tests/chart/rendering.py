@@ -55,11 +55,18 @@ class Said:
     err: str
 
 
-def helm(which: str, *arguments: str | Path, values: str | None = None) -> Said:
-    """Run one of the helms; `values` is read as one more values file."""
+def helm(
+    which: str, *arguments: str | Path, values: str | None = None, kubeconfig: Path | None = None
+) -> Said:
+    """Run one of the helms; `values` is read as one more values file.
+
+    Without `kubeconfig` no cluster is asked: what is rendered may not depend on one.
+    """
     command = [tool(which), *arguments, *(["-f", "-"] if values is not None else [])]
-    # No kubeconfig: what is rendered may not depend on a cluster.
     environment = {**os.environ, "KUBECONFIG": os.devnull, "HELM_NO_PLUGINS": "1"}
+    if kubeconfig is not None:
+        # What the server has is remembered by its address, and a port may be another's next time.
+        environment |= {"KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": str(kubeconfig.parent)}
     done = subprocess.run(
         command, input=values, capture_output=True, text=True, env=environment, check=False
     )

@@ -6,6 +6,7 @@ RETRAIN_POSTGRES_IMAGE one of PostgreSQL.
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,10 +98,15 @@ def image() -> list[str]:
     return ["--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}"]
 
 
+def fresh_namespace(which: str) -> str:
+    """A name that no test had before, in whatever process: the last one's may still be going."""
+    return f"retrain-test-{which}-{secrets.token_hex(4)}"
+
+
 @pytest.fixture(params=HELMS)
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A fresh namespace with tokens, gone afterwards."""
-    made = Cluster(request.param, f"retrain-test-{request.param}-{os.getpid()}")
+    """A fresh namespace with tokens, gone afterwards; nothing is shared with another test."""
+    made = Cluster(request.param, fresh_namespace(request.param))
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     secret = {
         "apiVersion": "v1",
@@ -179,6 +185,7 @@ def postgresql() -> list[dict[str, Any]]:
         "env": [
             {"name": "POSTGRES_PASSWORD", "value": "retrain"},
             {"name": "PGDATA", "value": "/data/db"},
+            {"name": "POSTGRES_INITDB_ARGS", "value": "--encoding=UTF8"},
         ],
         "ports": [{"containerPort": 5432}],
         "securityContext": LOCKED,

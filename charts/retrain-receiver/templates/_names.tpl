@@ -17,6 +17,11 @@ app.kubernetes.io/name: {{ include "retrain-receiver.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The store that the pods share. Helm can leave the other store's pods behind; no Service may lead to both. */}}
+{{- define "retrain-receiver.storeLabel" -}}
+retrain-receiver/store: {{ include "retrain-receiver.postgresql" . | empty | ternary "sqlite" "postgresql" }}
+{{- end }}
+
 {{/* Labels of an object: (dict "root" $ "labels" MORE). The selector's names win, then MORE, then commonLabels. */}}
 {{- define "retrain-receiver.labels" -}}
 {{- $standard := dict "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
@@ -59,6 +64,11 @@ annotations:
 
 {{- define "retrain-receiver.postgresql" -}}
 {{- if eq "postgresql" (((.Values.database).type) | default "sqlite") }}true{{ end -}}
+{{- end }}
+
+{{/* The claim of SQLite's file. */}}
+{{- define "retrain-receiver.claimName" -}}
+{{- ((.Values.persistence).existingClaim) | default (printf "%s-data" (include "retrain-receiver.fullname" .)) -}}
 {{- end }}
 
 {{/* How many pods there are at least. */}}

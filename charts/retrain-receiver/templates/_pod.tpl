@@ -6,6 +6,7 @@
 metadata:
   labels:
     {{- include "retrain-receiver.labels" (dict "root" . "labels" .Values.podLabels) | nindent 4 }}
+    {{- include "retrain-receiver.storeLabel" . | nindent 4 }}
   annotations:
     {{- /* A changed configuration is a new pod; changed secrets are read again by the running one. */}}
     {{- $checksum := print (include "retrain-receiver.config" .) (toYaml .Values.pipelines) | sha256sum }}
@@ -80,7 +81,7 @@ spec:
     - name: data
       {{- if $persistence.enabled }}
       persistentVolumeClaim:
-        claimName: {{ $persistence.existingClaim | default (printf "%s-data" (include "retrain-receiver.fullname" .)) }}
+        claimName: {{ include "retrain-receiver.claimName" . }}
       {{- else }}
       emptyDir: {sizeLimit: {{ $persistence.size | default "1Gi" | quote }}}
       {{- end }}

@@ -57,6 +57,9 @@
 {{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance") -}}
 {{- fail (printf "%s may not set %s, which selectors use: set nameOverride instead" $value $label) -}}
 {{- end -}}
+{{- if eq $label "retrain-receiver/store" -}}
+{{- fail (printf "%s may not set %s, which the Service's selector uses: set database.type instead" $value $label) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

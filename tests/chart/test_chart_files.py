@@ -39,6 +39,24 @@ def test_the_charts_rules_are_the_repositorys(which):
     assert specs == sources
 
 
+def test_the_chart_names_files_that_are_there():
+    """Comments and texts of the chart lead to files of the repository that are still there."""
+    made = {CHART / "files"}
+    texts = [
+        path.read_text()
+        for path in CHART.rglob("*")
+        if path.is_file() and not made & {*path.parents}
+    ]
+    named = {
+        name.rstrip(".")
+        for text in texts
+        for name in re.findall(r"\b(?:docs|examples|scripts|tests)/[\w./-]*\w", text)
+    }
+
+    assert "tests/chart/test_chart_files.py" in named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_an_alert_can_be_left_out():
     """Somebody has thresholds of their own."""
     (source,) = [path for path in RULES if path.stem == "model-quality"]

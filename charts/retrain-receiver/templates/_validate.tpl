@@ -52,6 +52,7 @@
 {{- fail "github.appId without an installation: set github.installationId" -}}
 {{- end -}}
 {{- include "retrain-receiver.validateTokens" . -}}
+{{- include "retrain-receiver.validateAction" . -}}
 {{- range $value := list "commonLabels" "podLabels" -}}
 {{- range $label, $_ := index $.Values $value | default dict -}}
 {{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance") -}}

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,15 +142,53 @@ def test_two_stores_never_stand_behind_one_service(cluster):
     } == {"StatefulSet": False, "Deployment": True}
 
 
+PROFILE = {"app.kubernetes.io/part-of": "kubeflow-profile"}
+SELECTING = """
+kubeflow:
+  rbac:
+    create: true
+    namespaces: [cara]
+    namespaceSelector: {matchLabels: {app.kubernetes.io/part-of: kubeflow-profile, team: ml}}
+"""
+
+
+def namespace(name: str, going: str | None = None, **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "labels": PROFILE | labels}
+    if going is not None:
+        metadata |= {"deletionTimestamp": going}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def test_labelled_namespaces_get_a_role_each(cluster):
+    """Those with all the labels; a new one with the next upgrade, an old one loses its own."""
+    for each in (namespace("anna", team="ml"), namespace("bela", team="ml"), namespace("dora")):
+        cluster.peer.put(each)
+    cluster.peer.put(namespace("eve", going="2026-11-30T12:00:00Z", team="ml"))
+    cluster.upgrade(values=SELECTING)
+    first = bound(cluster)
+    cluster.peer.put(namespace("dora", team="ml"))
+    cluster.peer.put(namespace("bela"))
+    cluster.upgrade("--reuse-values")
+
+    assert first == ["anna", "bela", "cara"]
+    assert bound(cluster) == ["anna", "cara", "dora"]
+
+
+def bound(cluster: Cluster) -> list[str]:
+    """The namespaces in which the service account has a Role and a RoleBinding to it."""
+    roles = [each["metadata"]["namespace"] for each in cluster.peer.of_kind("Role")]
+    bindings = [each["metadata"]["namespace"] for each in cluster.peer.of_kind("RoleBinding")]
+    assert sorted(roles) == sorted(bindings)
+    return sorted(roles)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_cluster_changes_nothing_that_no_value_asks_for(name, peer, tmp_path):
     """With a cluster to be asked the same objects are rendered as without one, as by Argo CD."""
-    profile = {"app.kubernetes.io/part-of": "kubeflow-profile"}
-    peer.put(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "anna", "labels": profile}}
-    )
+    peer.put(namespace("anna"))
     said = run_helm(
         *("helm4", "template", RELEASE, CHART, "-n", NAMESPACE, "--dry-run=server"),
+        "--disable-openapi-validation",
         *("-f", CHART / "ci" / f"{name}-values.yaml"),
         kubeconfig=peer.kubeconfig(tmp_path),
     )

@@ -267,6 +267,22 @@ def test_the_receiver_listens_where_the_service_reaches_it(name, host, own):
     assert environment["RETRAIN_RECEIVER_URL"] == f"http://{own}:{port}"
 
 
+@pytest.mark.parametrize("which", HELMS)
+def test_a_range_of_namespaces_is_each_of_them(which):
+    """Twenty tenants need not be typed; zeros at the front stay, and none comes twice."""
+    values = """
+    kubeflow: {rbac: {create: true, namespaces: ["user{08..11}", user08, anna, "a{9..10}-x"]}}
+    """
+    made = rendered(which, values=values)
+    found = [
+        [each["metadata"]["namespace"] for each in of_kind(made, kind)]
+        for kind in ("Role", "RoleBinding")
+    ]
+
+    names = ["user08", "user09", "user10", "user11", "anna", "a9-x", "a10-x"]
+    assert found == [names, names]
+
+
 def test_large_numbers_stay_whole():
     """Helm's numbers are floats; 78901234 must not become 7.8901234e+07."""
     config = yaml.safe_load(receiver_yaml(case("helm3", "github-app")))
@@ -276,7 +292,7 @@ def test_large_numbers_stay_whole():
 
 
 NEEDED = ("enabled", "create", "type", "existingSecret", "installationId", "appId")
-NEEDED_TOO = ("hosts", "hostnames", "parentRefs", "namespaces")
+NEEDED_TOO = ("namespaceSelector", "hosts", "hostnames", "parentRefs", "namespaces")
 
 
 def test_a_key_that_an_older_release_lacks_breaks_nothing():
@@ -309,6 +325,15 @@ CONTRADICTIONS = [
     ("httpRoute: {enabled: true, parentRefs: [{name: x}]}", "set httpRoute.hostnames"),
     ("httpRoute: {enabled: true, hostnames: [x]}", "set httpRoute.parentRefs"),
     ("kubeflow: {rbac: {create: true}}", "set kubeflow.rbac.namespaces"),
+    ('kubeflow: {rbac: {create: true, namespaces: ["a{1-3}"]}}', "set names, or ranges"),
+    ('kubeflow: {rbac: {create: true, namespaces: ["a{3..1}"]}}', "set a range that counts"),
+    ('kubeflow: {rbac: {create: true, namespaces: ["a{1..1001}"]}}', "at most 1000 names"),
+    ("kubeflow: {rbac: {create: true, namespaces: [Anna]}}", "set names, or ranges"),
+    (
+        "kubeflow: {rbac: {create: true, namespaces: [anna], "
+        "namespaceSelector: {matchLabels: {a: b}}}}",
+        "set kubeflow.rbac.namespaces instead",
+    ),
     ("github: {appId: 1}", "set github.installationId"),
     ("serviceMonitor: {enabled: true}", "set auth.existingSecret"),
     ("alertmanagerConfig: {enabled: true}", "set auth.existingSecret"),

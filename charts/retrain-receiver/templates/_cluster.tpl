@@ -5,3 +5,17 @@
 {{- $claim := lookup "v1" "PersistentVolumeClaim" .Release.Namespace (include "retrain-receiver.claimName" .) -}}
 {{- if eq .Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $claim) }}true{{ end -}}
 {{- end }}
+
+{{/* The namespaces with all of these labels, as a JSON list: (dict "labels" LABELS). Those that are going away are none. */}}
+{{- define "retrain-receiver.namespacesLabelled" -}}
+{{- $found := list -}}
+{{- range (lookup "v1" "Namespace" "" "").items -}}
+{{- $has := .metadata.labels | default dict -}}
+{{- $fits := not .metadata.deletionTimestamp -}}
+{{- range $label, $value := $.labels -}}
+{{- if ne $value (index $has $label | default "") -}}{{- $fits = false -}}{{- end -}}
+{{- end -}}
+{{- if $fits -}}{{- $found = append $found .metadata.name -}}{{- end -}}
+{{- end -}}
+{{- $found | sortAlpha | toJson -}}
+{{- end }}

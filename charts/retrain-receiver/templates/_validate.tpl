@@ -45,8 +45,9 @@
 {{- fail "httpRoute.enabled without a gateway: set httpRoute.parentRefs" -}}
 {{- end -}}
 {{- end -}}
-{{- if and (((.Values.kubeflow).rbac).create) (not (((.Values.kubeflow).rbac).namespaces)) -}}
-{{- fail "kubeflow.rbac.create without namespaces: set kubeflow.rbac.namespaces" -}}
+{{- $rbac := ((.Values.kubeflow).rbac) | default dict -}}
+{{- if and $rbac.create (not (or $rbac.namespaces (($rbac.namespaceSelector).matchLabels))) -}}
+{{- fail "kubeflow.rbac.create without namespaces: set kubeflow.rbac.namespaces or kubeflow.rbac.namespaceSelector" -}}
 {{- end -}}
 {{- if and ((.Values.github).appId) (not ((.Values.github).installationId)) -}}
 {{- fail "github.appId without an installation: set github.installationId" -}}

@@ -15,6 +15,7 @@ helm upgrade --install --namespace retrain --values receiver-values.yaml --wait 
 helm test --namespace retrain retrain
 
 kubectl apply --filename check-drift.yaml --filename clean-up.yaml --filename serving-hpa.yaml
+! kubectl get namespace kubeflow >/dev/null 2>&1 || kubectl apply --filename network-policies.yaml
 kubectl --namespace retrain delete job smoke --ignore-not-found
 kubectl --namespace retrain create job smoke --from=cronjob/check-drift
 kubectl --namespace retrain wait --for condition=Complete --timeout 5m job/smoke

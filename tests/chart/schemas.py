@@ -15,6 +15,7 @@ from cloudcoil.models.prometheus_operator import v1, v1alpha1
 
 VERSIONS = tuple(f"1.{minor}" for minor in range(25, 38))
 OPERATOR = {
+    ("monitoring.coreos.com/v1", "PodMonitor"): v1.PodMonitor,
     ("monitoring.coreos.com/v1", "ServiceMonitor"): v1.ServiceMonitor,
     ("monitoring.coreos.com/v1", "PrometheusRule"): v1.PrometheusRule,
     ("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"): v1alpha1.AlertmanagerConfig,
@@ -72,6 +73,59 @@ HTTP_ROUTE = closed(
     ),
 )
 
+TEXTS = {"type": "array", "minItems": 1, "items": TEXT}
+# What Istio 1.22 says of the fields that the examples use.
+ISTIO = {
+    "AuthorizationPolicy": closed(
+        ["selector", "action", "rules"],
+        selector=closed(["matchLabels"], matchLabels={"type": "object"}),
+        action={"enum": ["ALLOW", "DENY"]},
+        rules={
+            "type": "array",
+            "items": closed(
+                ["from"],
+                **{
+                    "from": {
+                        "type": "array",
+                        "items": closed(["source"], source=closed([], principals=TEXTS)),
+                    }
+                },
+                to={
+                    "type": "array",
+                    "items": closed(
+                        ["operation"], operation=closed([], methods=TEXTS, paths=TEXTS)
+                    ),
+                },
+            ),
+        },
+    ),
+    "VirtualService": closed(
+        ["hosts", "http"],
+        exportTo=TEXTS,
+        hosts=TEXTS,
+        http={
+            "type": "array",
+            "items": closed(
+                ["route"],
+                route={
+                    "type": "array",
+                    "items": closed(
+                        ["destination"],
+                        destination=closed(
+                            ["host"], host=TEXT, port=closed(["number"], number=NUMBER)
+                        ),
+                    ),
+                },
+                retries=closed(["attempts"], attempts={"type": "integer", "minimum": 0}),
+            ),
+        },
+    ),
+}
+OURS = {"HTTPRoute": HTTP_ROUTE} | {
+    kind: {"properties": {"apiVersion": {"enum": [f"{group}.istio.io/v1"]}, "spec": ISTIO[kind]}}
+    for kind, group in (("AuthorizationPolicy", "security"), ("VirtualService", "networking"))
+}
+
 
 def complaints(thing: dict[str, Any]) -> Iterator[str]:
     """Say what is wrong with one object."""
@@ -85,8 +139,8 @@ def complaints(thing: dict[str, Any]) -> Iterator[str]:
             # Unknown fields are dropped without a word: what comes back must be what went in.
             back = made.model_dump(by_alias=True, exclude_unset=True, mode="json")
             yield from differences(thing, back)
-    elif thing["kind"] == "HTTPRoute":
-        for error in jsonschema.Draft7Validator(HTTP_ROUTE).iter_errors(thing):
+    elif thing["kind"] in OURS:
+        for error in jsonschema.Draft7Validator(OURS[thing["kind"]]).iter_errors(thing):
             yield f"{error.json_path}: {error.message}"
     else:
         for version in VERSIONS:

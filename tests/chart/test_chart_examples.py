@@ -1,6 +1,7 @@
 """The GitOps example installs what it says: its names fit each other and the chart."""
 
 import re
+import subprocess
 from fnmatch import fnmatch
 
 import pytest
@@ -14,7 +15,7 @@ from tests.chart.test_chart_config import laid_out
 
 FOLDER = ROOT / "examples" / "argocd"
 ENVIRONMENTS = ("dev", "prod")
-SECRET_NAMES = re.compile(r"name: (retrain-receiver-(?:auth|webhook|github|database))\b")
+SECRET_NAMES = re.compile(r"[nN]ame: (retrain-receiver-(?:auth|webhook|github|database|tls))\b")
 
 
 def application(environment):
@@ -161,3 +162,35 @@ def test_the_definitions_are_installed_once():
     assert "CustomResourceDefinition" in {each["kind"] for each in allowed}
     assert all(stack(one)["spec"]["source"]["helm"]["skipCrds"] for one in ENVIRONMENTS)
     assert "prune" not in app["spec"]["syncPolicy"]["automated"]
+
+
+def test_people_reach_dev_by_tls_under_one_name(tmp_path):
+    """Ingress, links and the README's certificate say one name, which no public CA signs."""
+    (ingress,) = of_kind(installed("dev"), "Ingress")
+    values = yaml.safe_load((FOLDER / "dev" / "values.yaml").read_text())
+    (rule,), (tls,) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+    command = re.search(r"openssl req (?:.*\\\n)*.*", (FOLDER / "README.md").read_text())
+    assert command is not None
+    subprocess.run(["bash", "-c", command[0]], cwd=tmp_path, check=True, capture_output=True)
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", tmp_path / "tls.crt", "-noout", "-ext", "subjectAltName"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    host = rule["host"]
+    assert host.endswith(".local")
+    assert tls == {"secretName": "retrain-receiver-tls", "hosts": [host]}
+    assert values["config"]["server"]["external_url"] == f"https://{host}"
+    assert f"DNS:{host}" in shown.stdout
+
+
+def test_the_ingress_controller_of_dev_may_come_in():
+    """The network policy would otherwise shut out the way that the Ingress opens."""
+    (policy,) = of_kind(installed("dev"), "NetworkPolicy")
+    peers = [peer for rule in policy["spec"]["ingress"] for peer in rule["from"]]
+
+    assert {"kubernetes.io/metadata.name": "ingress-nginx"} in [
+        peer.get("namespaceSelector", {}).get("matchLabels") for peer in peers
+    ]

@@ -443,6 +443,34 @@ def test_notes_of_a_complete_installation_warn_of_nothing():
     assert "deployment/" in told
 
 
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ("persistence: {storageClassName: nfs-monitoring}", True),
+        ("persistence: {storageClassName: managed-NFS-storage}", True),
+        ("persistence: {storageClassName: efs-sc}", True),
+        ("persistence: {storageClassName: azurefile-csi}", True),
+        ("persistence: {storageClassName: local-path}", False),
+        ("persistence: {storageClassName: chiefs}", False),
+        ("persistence: {storageClassName: nfs, existingClaim: mine}", False),
+        ("persistence: {storageClassName: nfs, enabled: false}", False),
+        (
+            "{persistence: {storageClassName: nfs}, "
+            "config: {storage: {network_filesystem: true}}}",
+            False,
+        ),
+        (
+            "{persistence: {storageClassName: nfs}, "
+            "database: {type: postgresql, existingSecret: x}}",
+            False,
+        ),
+    ],
+)
+def test_notes_warn_of_a_class_that_is_named_after_a_network_filesystem(values, warned):
+    """The receiver would refuse to start there; the installer learns it before."""
+    assert ("sounds like NFS" in notes(values)) is warned
+
+
 SILENT = "networkPolicy: {enabled: true}"
 
 ANNOUNCING = """

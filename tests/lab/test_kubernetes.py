@@ -10,7 +10,17 @@ from typer.testing import CliRunner
 
 from receiver import __version__
 from receiver.cli.commands import app
-from tests.chart.rendering import CHART, StrictLoader, containers, helm, objects, of_kind, tool
+from tests.chart.rendering import (
+    CHART,
+    StrictLoader,
+    containers,
+    helm,
+    objects,
+    of_kind,
+    receiver_yaml,
+    tool,
+    workload,
+)
 from tests.chart.test_chart_config import laid_out
 from tests.lab.shop import EXAMPLES
 from tests.processes import ROOT
@@ -18,6 +28,7 @@ from tests.processes import ROOT
 FOLDER = EXAMPLES / "kubernetes"
 FILES = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "receiver-values.yaml"})
 SERVICE = yaml.safe_load((EXAMPLES / "model-server" / "inferenceservice.yaml").read_text())
+MONITOR = yaml.safe_load((EXAMPLES / "model-server" / "podmonitor.yaml").read_text())
 THINGS = [each for file in FILES for each in yaml.load_all(file.read_text(), StrictLoader) if each]
 
 NOT_OF_A_POD = {"minReplicas", "maxReplicas", "annotations", "labels"}
@@ -63,10 +74,41 @@ def test_kubernetes_takes_every_object():
     """In all its versions from 1.25; a misspelt field is found."""
     broken = json.loads(json.dumps(predictor_as_pod()))
     broken["spec"]["containers"][0]["volumeMount"] = []
-    things = [named(each) for each in (*THINGS, predictor_as_pod())]
+    things = [named(each) for each in (*THINGS, MONITOR, predictor_as_pod())]
 
     assert complaints(things) == []
     assert complaints([broken])
+
+
+BROKEN = [
+    ("PodMonitor", "spec.podMetricsEndpoints.0.prot", "metrics"),
+    ("NetworkPolicy", "spec.policyType", ["Ingress"]),
+    ("AuthorizationPolicy", "spec.rules.0.from.0.source.principal", ["x"]),
+    ("AuthorizationPolicy", "spec.rules.0.to.0.operation.method", ["GET"]),
+    ("VirtualService", "spec.http.0.retry", {"attempts": 0}),
+    ("VirtualService", "apiVersion", "networking.istio.io/v2"),
+]
+
+
+def broken_things():
+    """One for each line of `BROKEN`, named after its number."""
+    for number, (kind, place, value) in enumerate(BROKEN):
+        broken = json.loads(json.dumps(next(e for e in (*THINGS, MONITOR) if e["kind"] == kind)))
+        broken["metadata"]["name"] = f"broken-{number}"
+        at = broken
+        *steps, last = place.split(".")
+        for step in steps:
+            at = at[int(step)] if step.isdigit() else at[step]
+        at[last] = value
+        yield broken
+
+
+def test_a_misspelt_field_of_a_policy_is_found():
+    """A policy with a field that nobody reads guards nothing."""
+    told = complaints([*broken_things()])
+
+    for number, (kind, *_) in enumerate(BROKEN):
+        assert any(each.startswith(f"{kind}/broken-{number}:") for each in told), kind
 
 
 def test_the_inference_service_is_one_of_kserve():
@@ -93,6 +135,95 @@ def test_every_pod_is_restricted(spec):
             "capabilities": {"drop": ["ALL"]},
         }
         assert each["resources"]["limits"]["memory"]
+
+
+def test_the_exporter_is_scraped_by_its_name():
+    """kube-prometheus-stack reads no annotations: the object names namespace, label and port."""
+    (endpoint,) = MONITOR["spec"]["podMetricsEndpoints"]
+    ports = {
+        port.get("name"): (each["name"], port["containerPort"])
+        for each in SERVICE["spec"]["predictor"]["containers"]
+        for port in each["ports"]
+    }
+
+    assert ports[endpoint["port"]] == ("exporter", 9102)
+    assert endpoint["path"] == "/metrics"
+    assert MONITOR["spec"]["namespaceSelector"] == {
+        "matchNames": [SERVICE["metadata"]["namespace"]]
+    }
+    for selector in (
+        MONITOR["spec"]["selector"],
+        thing("NetworkPolicy", "models")["spec"]["podSelector"],
+    ):
+        wanted = selector["matchLabels"].items()
+        assert wanted <= SERVICE["metadata"]["labels"].items()
+        (deployed,) = [
+            e
+            for e in THINGS
+            if e["kind"] == "Deployment" and e["metadata"]["namespace"] == "serving"
+        ]
+        assert wanted <= deployed["spec"]["template"]["metadata"]["labels"].items()
+
+
+def installed():
+    """What the README installs, by kind."""
+    said = helm(
+        *("helm4", "template", "retrain", CHART, "-n", "retrain"),
+        *("-f", FOLDER / "receiver-values.yaml"),
+    )
+    assert said.code == 0, said.err
+    return objects(said.out)
+
+
+def thing(kind, name):
+    (found,) = [e for e in THINGS if (e["kind"], e["metadata"].get("name")) == (kind, name)]
+    return found
+
+
+def test_kubeflow_admits_the_receiver_that_is_installed():
+    """By its namespace, its labels, its service account, and the port of its configuration."""
+    pod = workload(installed())["spec"]["template"]
+    config = yaml.safe_load(receiver_yaml(installed()))
+    endpoint = config["targets"]["retrain-pipeline"]["kfp"]["endpoint"]
+    (rule,) = thing("NetworkPolicy", "ml-pipeline-from-retrain-receiver")["spec"]["ingress"]
+    (peer,) = rule["from"]
+    (allowed,) = thing("AuthorizationPolicy", "ml-pipeline-from-retrain-receiver")["spec"]["rules"]
+    (route,) = thing("VirtualService", "ml-pipeline-without-retries")["spec"]["http"]
+
+    assert peer["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "retrain"}
+    assert f":{rule['ports'][0]['port']}" == endpoint[-5:]
+    account = pod["spec"]["serviceAccountName"]
+    assert allowed["from"][0]["source"]["principals"] == [f"cluster.local/ns/retrain/sa/{account}"]
+    assert f"http://{route['route'][0]['destination']['host']}".startswith(endpoint[:-5])
+    assert route["retries"] == {"attempts": 0}
+
+
+def test_the_receivers_policy_lets_in_who_calls_it():
+    """The CronJob by its label, and Alertmanager and Prometheus as the chart has them."""
+    (policy,) = of_kind(installed(), "NetworkPolicy")
+    template = thing("CronJob", "check-drift")["spec"]["jobTemplate"]["spec"]["template"]
+    peers = [peer for rule in policy["spec"]["ingress"] for peer in rule["from"]]
+    own = [each["podSelector"]["matchLabels"] for each in peers if "namespaceSelector" not in each]
+    others = [each["namespaceSelector"]["matchLabels"] for each in peers if len(each) > 1]
+
+    assert template["metadata"]["labels"] in own
+    assert others == [{"kubernetes.io/metadata.name": "monitoring"}] * 2
+
+
+def test_the_models_policy_opens_the_ports_that_there_are():
+    """The server's to those who ask models, the exporter's to Prometheus alone."""
+    serving, scraping = thing("NetworkPolicy", "models")["spec"]["ingress"]
+    ports = [
+        port["containerPort"]
+        for each in SERVICE["spec"]["predictor"]["containers"]
+        for port in each["ports"]
+    ]
+
+    assert [rule["ports"][0]["port"] for rule in (serving, scraping)] == ports
+    assert [peer["podSelector"]["matchLabels"] for peer in scraping["from"]] == [
+        {"app.kubernetes.io/name": "prometheus"}
+    ]
 
 
 def test_the_charts_values_are_a_valid_configuration(tmp_path):

@@ -66,6 +66,14 @@
 {{- end -}}
 {{- end }}
 
+{{/* Whether the storage class is named after a filesystem that SQLite loses data on; only the receiver can see what it is. */}}
+{{- define "retrain-receiver.namesNetworkStorage" -}}
+{{- $ours := and ((.Values.persistence).enabled) (not ((.Values.persistence).existingClaim)) -}}
+{{- $class := ((.Values.persistence).storageClassName) | default "" | lower -}}
+{{- $network := "nfs|(^|[^a-z])(efs|cifs|smb|azurefile|cephfs|glusterfs|filestore|rwx)([^a-z]|$)" -}}
+{{- if and $ours (not (include "retrain-receiver.postgresql" .)) (regexMatch $network $class) }}true{{ end -}}
+{{- end }}
+
 {{/* Who is sent to a closed door. */}}
 {{- define "retrain-receiver.validateTokens" -}}
 {{- $open := (((.Values.config).server).metrics_open) -}}

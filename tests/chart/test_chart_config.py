@@ -136,9 +136,16 @@ def test_a_target_keeps_the_credentials_that_it_names():
 
 @contextmanager
 def served(name: str, root: Path) -> Iterator[tuple[Peer, tuple[Object, ...]]]:
-    """A receiver, started as the pod starts it."""
+    """A receiver, started as the pod of one of `ci/*-values.yaml` starts it."""
     objects = case("helm4", name)
-    file, port = laid_out(objects, root), free_port()
+    with started(objects, laid_out(objects, root), root) as peer:
+        yield peer, objects
+
+
+@contextmanager
+def started(objects: tuple[Object, ...], file: Path, root: Path) -> Iterator[Peer]:
+    """A receiver, started with the pod's arguments on this configuration."""
+    port = free_port()
     spec = workload(objects)["spec"]["template"]["spec"]["containers"][0]
     arguments = [
         str(file) if each.startswith("/etc/") else each.replace(":8080", f":{port}")
@@ -157,7 +164,7 @@ def served(name: str, root: Path) -> Iterator[tuple[Peer, tuple[Object, ...]]]:
     peer = Peer(f"http://127.0.0.1:{port}")
     try:
         eventually(lambda: answers(peer, process, log))
-        yield peer, objects
+        yield peer
         process.terminate()
         assert process.wait(DEADLINE_SECONDS) == 0, log.read_text()
     finally:

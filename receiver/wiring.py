@@ -87,6 +87,7 @@ class Receiver:
             min_free=config.storage.min_free,
             network_filesystem=config.storage.network_filesystem,
             migrate=migrate_apart,
+            url_file=config.storage.url_file,
         )
         self._config = config
         self._reloading = threading.Lock()
@@ -147,7 +148,7 @@ class Receiver:
                 config_reload_successful.set(0)
                 log().error("config_rejected", problems=list(error.problems))
                 raise
-            needs_restart = [] if config.storage == self._config.storage else ["storage"]
+            needs_restart = [] if config.storage.same_store(self._config.storage) else ["storage"]
             # First, for what it pauses must be held before the new policies decide.
             told = self._apply(config)
             self._config = config

@@ -130,13 +130,17 @@ def _text(file: FileSection, targets: Mapping[str, TargetSettings]) -> str:
 
 def _storage(section: StorageSection, folder: Path, *, with_files: bool) -> StorageSettings:
     url = section.url or DEFAULT_URL
-    if section.url_file is not None and with_files:
-        url = check_storage_url(read_secret(in_folder(folder, section.url_file)))
+    url_file = None if section.url_file is None else in_folder(folder, section.url_file)
+    if url_file is not None and with_files:
+        url = check_storage_url(read_secret(url_file))
     if url.startswith("sqlite:///"):
         path, mark, query = url.removeprefix("sqlite:///").partition("?")
         url = f"sqlite:///{in_folder(folder, path)}{mark}{query}"
     return StorageSettings(
-        url=url, min_free=section.min_free, network_filesystem=section.network_filesystem
+        url=url,
+        min_free=section.min_free,
+        network_filesystem=section.network_filesystem,
+        url_file=url_file,
     )
 
 

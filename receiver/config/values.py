@@ -1,7 +1,8 @@
 """The configuration as the rest of the program sees it: plain values, paths absolute."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -45,18 +46,30 @@ class StorageSettings:
         url: For SQLAlchemy, a SQLite path absolute; may hold a password.
         min_free: Free bytes on the disk below which intake answers 503.
         network_filesystem: Whether the SQLite file may lie on NFS and the like.
+        url_file: Where the URL was read, if not in the configuration itself.
 
     """
 
     url: str
     min_free: int
     network_filesystem: bool
+    url_file: Path | None = None
+
+    def same_store(self, other: "StorageSettings") -> bool:
+        """Whether both lead to one store; user and password in a file are read again."""
+        return _without_credentials(self) == _without_credentials(other)
 
     @property
     def sqlite_path(self) -> Path | None:
         """The SQLite file; None for PostgreSQL."""
         kind, _, path = self.url.partition(":///")
         return Path(path.partition("?")[0]) if kind.startswith("sqlite") else None
+
+
+def _without_credentials(storage: StorageSettings) -> StorageSettings:
+    if storage.url_file is None:
+        return storage
+    return replace(storage, url=re.sub(r"//[^/]*@", "//", storage.url))
 
 
 @dataclass(frozen=True, slots=True)

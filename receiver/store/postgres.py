@@ -1,11 +1,24 @@
 """PostgreSQL: one database that several replicas share."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Engine,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy import text as sql
+from sqlalchemy.exc import ArgumentError
 
+from receiver.secret_files import BadFile, read_secret
 from receiver.store.errors import StoreRefused
 
 CONNECTING: dict[str, Any] = {
@@ -45,8 +58,11 @@ READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 CLOCK = select(func.clock_timestamp(type_=DateTime(timezone=True)))
 
 
-def postgres_engine(url: str, *, patience: int) -> Engine:
-    """An engine that survives restarts of its server. Raises `StoreRefused`."""
+def postgres_engine(url: str, *, patience: int, url_file: Path | None = None) -> Engine:
+    """An engine that survives restarts of its server. Raises `StoreRefused`.
+
+    Each new connection is made with the user and the password that `url_file` has by then.
+    """
     query = make_url(url).query
     try:
         engine = create_engine(
@@ -74,7 +90,37 @@ def postgres_engine(url: str, *, patience: int) -> Engine:
         connection.execute(SESSION.format(patience=patience)).close()
         connection.autocommit = False
 
+    if url_file is not None:
+
+        @event.listens_for(engine, "do_connect")
+        def log_in(_dialect: Any, _record: Any, _arguments: Any, settings: dict[str, Any]) -> None:
+            now = present_url(engine.url, url_file)
+            login = {"user": now.username, "password": now.password}
+            # What the address leaves out may come from its query, or from the environment.
+            settings |= {name: value for name, value in login.items() if value is not None}
+
     return engine
+
+
+def present_url(url: URL, url_file: Path | None) -> URL:
+    """The address with the user and the password that its file has now.
+
+    Where the file can't be used those of the start are tried; so too where it leads to another
+    database, which is another store and for the next start.
+    """
+    if url_file is None:
+        return url
+    try:
+        found = make_url(read_secret(url_file))
+    except (BadFile, ArgumentError):
+        return url
+    if _place(found) != _place(url):
+        return url
+    return url.set(username=found.username, password=found.password)
+
+
+def _place(url: URL) -> tuple[object, ...]:
+    return url.host, url.port, url.database, url.query
 
 
 def require_fit(db: Connection) -> None:

@@ -38,6 +38,7 @@ from receiver.store.model_rows import ModelRows
 from receiver.store.postgres import (
     READING,
     postgres_engine,
+    present_url,
     require_fit,
     require_sessions,
 )
@@ -136,9 +137,16 @@ class Store:
     """
 
     def __init__(
-        self, engine: Engine, clock: Clock | None, *, path: Path | None, min_free: int
+        self,
+        engine: Engine,
+        clock: Clock | None,
+        *,
+        path: Path | None,
+        min_free: int,
+        url_file: Path | None = None,
     ) -> None:
         self._engine = engine
+        self._url_file = url_file
         self.alone = engine.dialect.name == "sqlite"
         self._clock = clock
         self._path = path
@@ -150,8 +158,9 @@ class Store:
 
     @property
     def url(self) -> str:
-        """The database's address, with its password."""
-        return self._engine.url.render_as_string(hide_password=False)
+        """The database's address, with the password that is good now."""
+        url = present_url(self._engine.url, self._url_file)
+        return url.render_as_string(hide_password=False)
 
     @classmethod
     def open(
@@ -162,16 +171,18 @@ class Store:
         min_free: int = 0,
         network_filesystem: bool = False,
         migrate: Callable[["Store"], None] | None = None,
+        url_file: Path | None = None,
     ) -> "Store":
         """Open the database and bring its tables up to date.
 
         Without a clock, the database's own tells the time: several replicas must agree on it.
+        `url_file` is where the URL was read: what it says of user and password may change.
         `migrate` is called if a migration is due; without it, that runs in this process.
         Raises `StoreRefused`, `StoreUnavailable`.
         """
         path = sqlite_path(url)
-        engine = engine_of(url, network_filesystem=network_filesystem)
-        store = cls(engine, clock, path=path, min_free=min_free)
+        engine = engine_of(url, network_filesystem=network_filesystem, url_file=url_file)
+        store = cls(engine, clock, path=path, min_free=min_free, url_file=url_file)
         if path is not None:
             store._file_lock = lock_file(path)
         try:
@@ -333,11 +344,11 @@ class Store:
         return int(pages or 0) * int(size or 0)
 
 
-def engine_of(url: str, *, network_filesystem: bool) -> Engine:
+def engine_of(url: str, *, network_filesystem: bool, url_file: Path | None = None) -> Engine:
     """The engine behind a storage URL. Raises `StoreRefused`."""
     path = sqlite_path(url)
     if path is None:
-        return postgres_engine(url, patience=LOCK_TIMEOUT_SECONDS)
+        return postgres_engine(url, patience=LOCK_TIMEOUT_SECONDS, url_file=url_file)
     return sqlite_engine(
         path, patience=LOCK_TIMEOUT_SECONDS, network_filesystem=network_filesystem
     )

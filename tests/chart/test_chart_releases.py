@@ -95,6 +95,23 @@ def test_a_claim_that_left_its_release_comes_back_into_it(cluster):
     assert cluster.peer.objects[CLAIM]["metadata"]["uid"] == kept["metadata"]["uid"]
 
 
+def test_an_upgrade_cures_a_rollback_that_was_refused(cluster):
+    """Helm 3 can't go back to a claim that a rollback dropped; after an upgrade it can."""
+    cluster.upgrade(values=POSTGRESQL)
+    cluster.upgrade(*BACK)
+    claim = cluster.peer.objects[CLAIM]["metadata"]["uid"]
+    cluster.helm("rollback", RELEASE, "1")
+    refused = run_helm(
+        *(cluster.which, "rollback", RELEASE, "2", "-n", NAMESPACE), kubeconfig=cluster.kubeconfig
+    )
+    assert (refused.code != 0) is (cluster.which == "helm3")
+    cluster.upgrade(*SWITCHED)
+    cluster.helm("rollback", RELEASE, "2")
+
+    assert cluster.workloads() == ["StatefulSet"]
+    assert cluster.peer.objects[CLAIM]["metadata"]["uid"] == claim
+
+
 def test_an_upgrade_leads_back_too(cluster):
     """By values, from a release that began with PostgreSQL as well."""
     cluster.upgrade(values=POSTGRESQL)

@@ -53,11 +53,12 @@ class StorageSettings:
     url: str
     min_free: int
     network_filesystem: bool
-    url_file: Path | None = None
+    url_file: Path | None = field(default=None, compare=False)
 
     def same_store(self, other: "StorageSettings") -> bool:
-        """Whether both lead to one store; user and password in a file are read again."""
-        return _without_credentials(self) == _without_credentials(other)
+        """Whether both are one store to a running receiver, which reads a file's login again."""
+        same = _without_credentials(self) == _without_credentials(other)
+        return same and self.url_file == other.url_file
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -791,6 +791,30 @@ def test_a_databases_password_stays_out_of_the_text(load, tmp_path, scheme):
     assert "hunter2" not in written.text + in_file.text
 
 
+@pytest.mark.parametrize(
+    ("storage", "content", "same"),
+    [
+        ("url_file: dsn", "postgresql://user:hunter3@host/db", True),
+        ("url_file: dsn", "postgresql://another:hunter2@host/db", True),
+        ("url_file: dsn", "postgresql://user:hunter2@elsewhere/db", False),
+        ("url_file: dsn", "postgresql://user:hunter2@host/another", False),
+        ("url_file: dsn, min_free: 1MiB", "postgresql://user:hunter2@host/db", False),
+        ("url_file: moved", "postgresql://user:hunter2@host/db", False),
+        ("url: 'postgresql://user:hunter2@host/db'", "", False),
+    ],
+)
+def test_only_a_login_in_the_same_file_changes_without_a_restart(
+    load, tmp_path, storage, content, same
+):
+    """It is read for each new connection; all else is read at the start."""
+    (tmp_path / "dsn").write_text("postgresql://user:hunter2@host/db")
+    before = load("storage: {url_file: dsn}").storage
+    for name in ("dsn", "moved"):
+        (tmp_path / name).write_text(content)
+
+    assert load(f"storage: {{{storage}}}").storage.same_store(before) is same
+
+
 def test_a_problem_never_shows_a_secret(problems, tmp_path):
     """Alertmanager, CI and terminals keep what they were told."""
     (tmp_path / "dsn").write_text("mysql://user:hunter2@host/db")

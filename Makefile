@@ -108,7 +108,7 @@ chart-tools: .venv/.installed
 chart-files: .venv/.installed ## copy rules and dashboards into the chart, and write its README's table of values
 	@$(BIN)/python scripts/chart_files.py
 
-image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both)
+image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both, ARGS=example that of the pipeline)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
 
 # Not `--quiet`, which hides the warnings from `--strict` too. What is switched off advertises a successor.

@@ -19,6 +19,7 @@ fi
 kubectl apply --filename namespaces.yaml
 sudo install -d -m 0770 -o 65532 -g 65532 "$STORAGE_DIR" # a hostPath belongs to whom it belonged before
 sed "s|/var/lib/mlops|$STORAGE_DIR|" storage.yaml | kubectl apply --filename -
+kubectl apply --filename training-access.yaml
 kubectl apply --filename mlflow.yaml --filename first-model.yaml
 kubectl --namespace training wait --for condition=Complete --timeout 5m job/first-model-user01
 if kubectl get customresourcedefinition inferenceservices.serving.kserve.io >/dev/null 2>&1; then

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 : "${PROMETHEUS_URL:?where Prometheus is, as seen from a pod}" "${ALERTMANAGER_URL:?where Alertmanager is}"
 
-kubectl apply --filename namespaces.yaml
+kubectl apply --filename namespaces.yaml --filename training-access.yaml
 kubectl get namespace retrain >/dev/null 2>&1 || kubectl create namespace retrain
 kubectl --namespace retrain get secret retrain-auth >/dev/null 2>&1 || kubectl --namespace retrain create secret generic retrain-auth \
   --from-literal=webhook="$(openssl rand -hex 24)" --from-literal=operator="$(openssl rand -hex 24)" --from-literal=reader="$(openssl rand -hex 24)"

@@ -1,6 +1,6 @@
 """Retrains one model: train, evaluate, deploy if it is better, and report.
 
-Needs the kfp SDK. After a change, compile it again; a test compares the two:
+Needs the kfp SDK and kfp-kubernetes. After a change, compile it again; a test compares the two:
 
     .venv-kfp/bin/python examples/pipelines/retrain.py
 
@@ -14,16 +14,19 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from kfp import compiler, dsl
+from kfp import compiler, dsl, kubernetes
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
 
 COMPILED = Path(__file__).with_suffix(".yaml")
 
-# An image with scikit-learn, joblib and, where they are used, kubernetes and mlflow-skinny; on a
-# laptop the interpreter that runs it has them. Nothing is installed at run time.
+# The image of the Dockerfile beside this; on a laptop the interpreter that runs it has what is in
+# it. Nothing is installed at run time.
 component = dsl.component(
     base_image="ghcr.io/retrain-receiver/example-retrain:0.1.0", install_kfp_package=False
 )
+
+CLAIM, MOUNTED_AT, NOBODY = "models", "/mnt/models", 65532
+"""The claim with models/ and logs/ in the runs' namespace; the user that it is written by."""
 
 
 @component
@@ -224,7 +227,7 @@ def retrain(
     user_id: str,
     drift_score: float = 0.0,
     dispatch_id: str = "",
-    workdir: str = "/mnt/models",
+    workdir: str = MOUNTED_AT,
     serving_namespace: str = "",
     mlflow_uri: str = "",
     run_name: str = "",
@@ -266,6 +269,12 @@ def retrain(
     for task in (trained, evaluated, gate, told, deployed, promoted, rejected):
         # Same arguments, other data: what is recent lies in `workdir`.
         task.set_caching_options(enable_caching=False)
+        # A namespace that demands restricted pods wants it said, and not only in the image.
+        kubernetes.set_security_context(
+            task, run_as_user=NOBODY, run_as_group=NOBODY, run_as_non_root=True
+        )
+    for task in (trained, evaluated, deployed):
+        kubernetes.mount_pvc(task, pvc_name=CLAIM, mount_path=MOUNTED_AT)
     return Outputs(told.output)
 
 

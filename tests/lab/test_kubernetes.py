@@ -2,14 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
 
+import certifi
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from receiver import __version__
 from receiver.cli.commands import app
+from receiver.core.http_api import HttpApi, HttpOrder, message_in, run_id_in, state_in
+from receiver.core.runs import RunState
 from tests.chart.rendering import (
     CHART,
     StrictLoader,
@@ -22,11 +26,13 @@ from tests.chart.rendering import (
     workload,
 )
 from tests.chart.test_chart_config import laid_out
+from tests.contract.http_setup import DISPATCH_ID, OUR_ID, order, target_of
 from tests.lab.shop import EXAMPLES
 from tests.processes import ROOT
 
 FOLDER = EXAMPLES / "kubernetes"
-FILES = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "receiver-values.yaml"})
+VALUES = sorted(FOLDER.glob("receiver-*values.yaml"))
+FILES = sorted(set(FOLDER.glob("*.yaml")) - set(VALUES))
 SERVICE = yaml.safe_load((EXAMPLES / "model-server" / "inferenceservice.yaml").read_text())
 MONITOR = yaml.safe_load((EXAMPLES / "model-server" / "podmonitor.yaml").read_text())
 THINGS = [each for file in FILES for each in yaml.load_all(file.read_text(), StrictLoader) if each]
@@ -226,14 +232,156 @@ def test_the_models_policy_opens_the_ports_that_there_are():
     ]
 
 
-def test_the_charts_values_are_a_valid_configuration(tmp_path):
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_the_charts_values_are_a_valid_configuration(values, tmp_path):
     """A pasted example must start."""
-    said = helm("helm4", "template", "retrain", CHART, "-f", FOLDER / "receiver-values.yaml")
+    said = helm("helm4", "template", "retrain", CHART, "-f", values)
     assert said.code == 0, said.err
     file = laid_out(objects(said.out), tmp_path)
+    authority = tmp_path / "var/run/secrets/kubernetes/ca.crt"
+    if authority.parent.exists():
+        shutil.copyfile(certifi.where(), authority)
     checked = CliRunner().invoke(app, ["check-config", "--config", str(file)])
 
     assert checked.exit_code == 0, checked.output
+
+
+def by_kind(kind):
+    """Every object of this kind, by namespace and name."""
+    return {
+        (each["metadata"].get("namespace"), each["metadata"].get("name")): each
+        for each in THINGS
+        if each["kind"] == kind
+    }
+
+
+def training_job():
+    """The Job that is started by hand."""
+    return yaml.safe_load((FOLDER / "training-job.yaml").read_text())
+
+
+@pytest.fixture
+def target(tmp_path):
+    """The Kubernetes API as a target of the receiver."""
+    config = yaml.safe_load((FOLDER / "receiver-jobs-values.yaml").read_text())["config"]
+    return target_of(yaml.safe_dump(config), tmp_path)
+
+
+def jobs_of_the_receiver(target):
+    """The Job that the receiver posts for user01, with a value and without one."""
+    return [
+        HttpOrder(HttpApi.at(each.place), each).content()[1]
+        for each in (order(target, value=0.62), order(target, value=None))
+    ]
+
+
+def test_the_receiver_posts_the_job_that_is_started_by_hand(target):
+    """Valid in every version of Kubernetes, and but for its name and what it is told the same."""
+    by_hand = training_job()
+    told, untold = jobs_of_the_receiver(target)
+
+    assert complaints([told, untold]) == []
+    assert told["metadata"]["name"] == OUR_ID
+    specs = [each["spec"]["template"]["spec"] for each in (by_hand, told, untold)]
+    environments = [
+        {each["name"]: each.get("value", "") for each in spec["containers"][0].pop("env")}
+        for spec in specs
+    ]
+    assert specs[0] == specs[1] == specs[2]
+    assert environments[1].keys() == environments[2].keys() <= environments[0].keys()
+    assert environments[0] | environments[1] == environments[0] | {
+        "DISPATCH_ID": DISPATCH_ID,
+        "DRIFT_SCORE": "0.62 ",
+    }
+    assert environments[2]["DRIFT_SCORE"] == ""
+
+
+@pytest.mark.parametrize(
+    ("conditions", "state"),
+    [
+        (None, RunState.RUNNING),
+        (["SuccessCriteriaMet"], RunState.SUCCEEDED),
+        (["SuccessCriteriaMet", "Complete"], RunState.SUCCEEDED),
+        (["Complete"], RunState.SUCCEEDED),
+        (["FailureTarget", "Failed"], RunState.FAILED),
+        (["Failed"], RunState.FAILED),
+    ],
+)
+def test_how_a_job_stands_is_read_from_its_first_condition(target, conditions, state):
+    """Before Kubernetes 1.31 there was one condition at the end, since then two."""
+    listed = [{"type": each, "status": "True", "message": "why"} for each in conditions or []]
+    answer = {"metadata": {"name": OUR_ID}, "status": {"conditions": listed} if listed else {}}
+    api = HttpApi.at(order(target).place)
+
+    assert state_in(api, answer)[0] is state
+    assert run_id_in(api, {}, answer) == OUR_ID
+    assert message_in(api, answer) == ("why" if listed else "")
+
+
+def test_trainings_may_do_what_they_do_and_no_more():
+    """Deploy's PATCH, and the receiver's POST and GETs; nothing else of anything else."""
+    roles, accounts = by_kind("Role"), by_kind("ServiceAccount")
+    bound = {
+        (each["metadata"]["namespace"], each["roleRef"]["name"]): {
+            (subject["namespace"], subject["name"]) for subject in each["subjects"]
+        }
+        for each in by_kind("RoleBinding").values()
+    }
+    job = training_job()
+    account = (job["metadata"]["namespace"], job["spec"]["template"]["spec"]["serviceAccountName"])
+
+    assert bound.keys() == roles.keys()
+    assert {name: role["rules"] for name, role in roles.items()} == {
+        ("serving", "roll-over"): [
+            {
+                "apiGroups": ["serving.kserve.io"],
+                "resources": ["inferenceservices"],
+                "verbs": ["patch"],
+            }
+        ],
+        ("training", "start-trainings"): [
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list"]}
+        ],
+    }
+    assert account in accounts
+    assert account in bound["serving", "roll-over"]
+    # KFP runs what receiver-values.yaml orders in this namespace as this account.
+    kfp = yaml.safe_load((FOLDER / "receiver-values.yaml").read_text())["config"]["targets"]
+    where = kfp["retrain-pipeline"]["kfp"]["namespace"]
+    assert (where, "default-editor") in bound["serving", "roll-over"]
+
+
+def test_the_receivers_account_is_the_charts():
+    """The Role to create Jobs is bound to whom the chart runs as, by the README's names."""
+    values = FOLDER / "receiver-jobs-values.yaml"
+    said = helm("helm4", "template", "retrain", CHART, "-n", "retrain", "-f", values)
+    (account,) = of_kind(objects(said.out), "ServiceAccount")
+    binding = by_kind("RoleBinding")["training", "start-trainings-by-the-receiver"]
+
+    assert [(each["namespace"], each["name"]) for each in binding["subjects"]] == [
+        ("retrain", account["metadata"]["name"])
+    ]
+
+
+def test_both_namespaces_see_one_folder():
+    """Each claim is bound to a volume of its own, and both volumes lead to the same place."""
+    volumes = by_kind("PersistentVolume")
+    claims = {
+        (namespace, name): claim
+        for (namespace, name), claim in by_kind("PersistentVolumeClaim").items()
+        if name == "models"
+    }
+    bound = {}
+    for (namespace, name), claim in claims.items():
+        volume = volumes[None, claim["spec"]["volumeName"]]["spec"]
+        assert volume["claimRef"] == {"namespace": namespace, "name": name}
+        assert volume["storageClassName"] == claim["spec"]["storageClassName"] == ""
+        assert volume["accessModes"] == claim["spec"]["accessModes"] == ["ReadWriteMany"]
+        bound[namespace] = volume["hostPath"]
+
+    assert bound.keys() == {"serving", "training"}
+    assert bound["serving"] == bound["training"]
+    assert len(volumes) == len(claims)
 
 
 def test_the_cron_job_calls_the_chart_by_its_name():

@@ -1,10 +1,12 @@
 """examples/pipelines: the compiled pipeline retrains, refuses and reports."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -19,6 +21,7 @@ from tests.peers.kfp import KfpPeer
 SOURCE = EXAMPLES / "pipelines" / "retrain.py"
 COMPILED = SOURCE.with_suffix(".yaml")
 ROLL_BACK = SOURCE.with_name("roll_back.py")
+SOLD = Path(__file__).with_name("sold.py")
 
 RUN = """
 import json, sys
@@ -39,20 +42,6 @@ files = {name: SimpleNamespace(path=path, metadata={}) for name, path in files}
 getattr(retrain, sys.argv[2]).python_func(**given, **files)
 """
 
-SOLD = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from live import City
-from request_log import RequestLog
-log = RequestLog(Path(sys.argv[2]) / "logs", "user01")
-city = City("user01", seed="test")
-for number in range(int(sys.argv[4])):
-    flats, prices = city.draw(50, sys.argv[3])
-    log.add(id=str(number), status="ok", instances=flats, predictions=prices)
-    log.add(at=number, id=str(number), actual=prices)
-"""
-
 
 @pytest.fixture(autouse=True)
 def _environment():
@@ -68,7 +57,7 @@ def shop(tmp_path):
 
 def sell(workdir, level, *, batches=16):
     """Flats were sold at this level of drift."""
-    run(sys.executable, "-c", SOLD, SERVER, workdir, level, str(batches))
+    run(sys.executable, SOLD, SERVER, workdir, level, str(batches))
 
 
 def retrain(workdir, **arguments):
@@ -204,6 +193,51 @@ def test_on_a_cluster_the_inference_service_is_rolled_over(shop, monkeypatch):
             {"spec": {"predictor": {"annotations": {"retrain-dispatch-id": "01abc"}}}},
         )
     ]
+
+
+def test_on_a_cluster_models_are_read_and_swapped_on_the_claim():
+    """Who has `workdir` mounts the claim of examples/kubernetes there; nobody runs as root."""
+    package = read_package(COMPILED)
+    executors = package.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    mounted = {
+        name: [(each["constant"], each["mountPath"]) for each in one.get("pvcMount", [])]
+        for name, one in executors.items()
+    }
+    at = package.spec["root"]["inputDefinitions"]["parameters"]["workdir"]["defaultValue"]
+    needing = {
+        f"exec-{name.removeprefix('comp-')}"
+        for name, component in package.spec["components"].items()
+        if "workdir" in component.get("inputDefinitions", {}).get("parameters", {})
+        and "executorLabel" in component
+    }
+
+    assert needing == {"exec-train", "exec-evaluate", "exec-deploy"}
+    assert {name for name, mounts in mounted.items() if mounts} == needing
+    assert all(mounts in ([], [("models", at)]) for mounts in mounted.values())
+    assert executors.keys() == package.spec["deploymentSpec"]["executors"].keys()
+    assert {json.dumps(one["securityContext"], sort_keys=True) for one in executors.values()} == {
+        '{"runAsGroup": "65532", "runAsNonRoot": true, "runAsUser": "65532"}'
+    }
+
+
+def test_every_component_runs_in_the_image_that_is_built():
+    """By one name in pipeline, Job and the Dockerfile, which has what the components import."""
+    dockerfile = (SOURCE.parent / "Dockerfile").read_text()
+    (image,) = re.findall(r"docker build --tag (\S+) ", dockerfile)
+    executors = read_package(COMPILED).spec["deploymentSpec"]["executors"].values()
+    jobs = ("training-job.yaml", "receiver-jobs-values.yaml")
+    copied = re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE)
+    kept = re.findall(r"^!(.*)$", (SOURCE.parent / ".dockerignore").read_text(), re.MULTILINE)
+
+    assert {each["container"]["image"] for each in executors} == {image}
+    for job in jobs:
+        text = (EXAMPLES / "kubernetes" / job).read_text()
+        assert re.findall(r"image: (\S+)", text) == [image]
+    assert sorted(" ".join(copied).split()) == sorted(kept)
+    assert all((SOURCE.parent / name).exists() for name in kept)
+    pins = (SOURCE.parent / "requirements-mlflow.txt").read_text().splitlines()
+    locked = {line.partition("==")[0] for line in pins}
+    assert {"kfp", "kubernetes", "scikit-learn", "joblib", "mlflow-skinny"} <= locked
 
 
 def test_the_compiled_pipeline_is_the_source(tmp_path):

@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that tell a story file by file stay together; `ARGS=-n0` runs all in one process.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image docs docs-pages coverage lint format lock clean
+.PHONY: help install demo lab example-environments newest-alertmanager simulate fuzz faults soak mutants bench policies peers test chart chart-tools chart-files image release release-check release-prepare docs docs-pages coverage lint format lock clean
 
 help: install ## prepare .venv/bin/retrain-receiver and list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,9 +61,10 @@ newest-alertmanager: .tools/alertmanager ## build it from the Go module proxy, f
 .tools/notebooks/.installed: examples/notebooks/requirements.txt
 .tools/ansible-rulebook/.installed: requirements/peers.txt
 .tools/docs/.installed: requirements/docs.txt
+.tools/release/.installed: requirements/release.txt
 # openapi-python-client wants an older typer than the service's.
 .tools/openapi-client/.installed: requirements/openapi-client.txt
-.tools/drift-detector/.installed .tools/mlflow/.installed .tools/github-tests/.installed .tools/notebooks/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed .tools/docs/.installed:
+.tools/drift-detector/.installed .tools/mlflow/.installed .tools/github-tests/.installed .tools/notebooks/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed  .tools/docs/.installed .tools/release/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -111,6 +112,15 @@ chart-files: .venv/.installed ## copy rules and dashboards into the chart, and w
 image: ## build the image without a registry, run it locked down (root; minutes; ARGS=kfp-local builds both, ARGS=example that of the pipeline)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/image-test $(ARGS)
 
+release: .venv/.installed .tools/release/.installed chart-tools ## build, check and sign what is published (VERSION=1.2.3 KEY=FILE FAULTS=REPORT ARGS=--no-image; root)
+	@$(BIN)/python -m release $(if $(VERSION),--version $(VERSION)) $(if $(KEY),--key $(KEY)) $(addprefix --faults ,$(FAULTS)) $(ARGS)
+
+release-check: .venv/.installed .tools/release/.installed chart-tools ## the same with HEAD, a key that is thrown away, and no image (a minute)
+	@$(BIN)/python -m release --dry-run $(ARGS)
+
+release-prepare: .venv/.installed ## write VERSION=1.2.3 wherever one is named, and the changelog's heading
+	@$(BIN)/python -m release.versions $(VERSION) --date $$(date -I)
+
 # Not `--quiet`, which hides the warnings from `--strict` too. What is switched off advertises a successor.
 docs: .tools/docs/.installed ## build the documentation site into site/; a warning is an error
 	@NO_MKDOCS_2_WARNING=true .tools/docs/bin/mkdocs build --strict
@@ -143,6 +153,7 @@ lock: ## write requirements/*.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/peers.in -o requirements/peers.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/openapi-client.in -o requirements/openapi-client.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/docs.in -o requirements/docs.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q requirements/release.in -o requirements/release.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements.in -c requirements/kfp-local.txt -o examples/model-server/requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/model-server/requirements-exporter.in -o examples/model-server/requirements-exporter.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q examples/drift-detector/requirements.in -o examples/drift-detector/requirements.txt

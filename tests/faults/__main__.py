@@ -9,12 +9,14 @@ import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from tests.faults.laboratory import Lab
 from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.reporting import write_report
 
 SKIPPED = (pytest.skip.Exception, pytest.fail.Exception)
 """What the tests' own fixtures raise where a program is missing."""
@@ -46,6 +48,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=names, help="may be given repeatedly")
     parser.add_argument("--count", type=int, help="how many of each, in place of the long form")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--report", type=Path, help="keep the table, for a release to quote")
     asked = parser.parse_args()
     wanted = [scenario for scenario in SCENARIOS if scenario.name in (asked.only or names)]
     tallies = [Tally(scenario) for scenario in wanted]
@@ -55,6 +58,8 @@ def main() -> int:
             make(tally, lab, range(asked.first_seed, asked.first_seed + count))
     for line in table(tallies):
         say(line)
+    told = [f"make faults, from seed {asked.first_seed} on", *table(tallies)]
+    write_report(asked.report, told)
     return 1 if any(tally.failed for tally in tallies) else 0
 
 

@@ -4,8 +4,10 @@ import argparse
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 from time import monotonic
 
+from tests.reporting import write_report
 from tests.simulation.running import COUNTED, Outcome, examine, examine_all, silence_the_log
 from tests.simulation.stores import SqliteStores
 from tests.simulation.story import tell, told
@@ -18,10 +20,11 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one and tell its story")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--report", type=Path, help="keep the sum, for a release to quote")
     asked = parser.parse_args()
     if asked.seed is not None:
         return replay(asked.seed)
-    return run(range(asked.first, asked.first + asked.seeds), asked.processes)
+    return run(range(asked.first, asked.first + asked.seeds), asked.processes, asked.report)
 
 
 def replay(seed: int) -> int:
@@ -35,7 +38,7 @@ def replay(seed: int) -> int:
     return 1 if outcome.violations else 0
 
 
-def run(seeds: range, processes: int) -> int:
+def run(seeds: range, processes: int, report: Path | None = None) -> int:
     """Live through many, and sum up."""
     began, done, counts = monotonic(), 0, Counter[str]()
     failed: list[Outcome] = []
@@ -50,13 +53,15 @@ def run(seeds: range, processes: int) -> int:
             left = each * (len(seeds) - done) / 60
             say(f"{done}/{len(seeds)} histories, {1 / each:.2f}/s, {left:.0f} min left")
     means = ", ".join(f"{counts[kind] / max(done, 1):.0f} {kind}" for kind in COUNTED)
-    say(f"each on average: {means}")
+    ended = f"{done} histories, no promise broken"
     if failed:
         first = min(outcome.seed for outcome in failed)
-        say(f"{len(failed)} of {done} histories broke a promise; make simulate SEED={first}")
-        return 1
-    say(f"{done} histories, no promise broken")
-    return 0
+        ended = f"{len(failed)} of {done} histories broke a promise; make simulate SEED={first}"
+    summed_up = [f"each on average: {means}", ended]
+    for line in summed_up:
+        say(line)
+    write_report(report, [f"make simulate, seeds {seeds.start} to {seeds.stop - 1}", *summed_up])
+    return 1 if failed else 0
 
 
 def say(line: str) -> None:

@@ -60,6 +60,10 @@ def strike(history, count, prefix="m"):
     history.tick()
 
 
+def pause_one(history, model):
+    controls.pause(history.store, history.policy_set, ACT, PauseScope.MODEL, model, length=None)
+
+
 def groups(peer, **query):
     return peer.get("/models", query).json()["groups"]
 
@@ -145,9 +149,7 @@ class TestGroups:
     def test_paused_models_need_nobody(self, history, peer):
         """They are in no group."""
         strike(history, 5)
-        controls.pause(
-            history.store, history.policy_set, ACT, PauseScope.MODEL, "m000", length=None
-        )
+        pause_one(history, "m000")
         assert groups(peer)[0]["count"] == 4
         controls.pause(
             history.store, history.policy_set, ACT, PauseScope.POLICY, "stormy", length=None
@@ -296,6 +298,17 @@ class TestPage:
         assert words.count("suspect the data") <= 1 + 3, "the latest decisions name three"
         listed = plain.get("/?state=attention&policy=stormy")
         assert listed.text.count('class="card ') == 50
+
+    def test_a_paused_model_of_a_storm_has_its_card(self, history, plain):
+        """The storm no longer counts it, so the list shows it."""
+        strike(history, 10)
+        pause_one(history, "m003")
+
+        page = plain.get("/").text
+
+        assert "9 models" in sections(page)
+        assert page.count('class="card ') == 1
+        assert 'href="/ui/models/m003"' in page
 
     def test_few_are_shown_one_by_one(self, history, plain):
         """With what each asks."""

@@ -172,10 +172,11 @@ class DispatchReads(Reads):
         Those of the groups `beside` are told of elsewhere.
         """
         d = dispatches.c
+        stuck = d.state.in_(sorted(state.value for state in ATTENTION))
         query = (
             select(dispatches)
             .join(models, models.c.dispatch_id == d.id)
-            .where(d.state.in_(sorted(state.value for state in ATTENTION)), *without(beside))
+            .where(stuck, *without(beside, self._moment.now))
             .order_by(case((d.state == DispatchState.PARKED.value, 0), else_=1), d.id.desc())
             .limit(limit)
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Text, and_, case, func, not_, select, type_coerce
+from sqlalchemy import ColumnElement, Text, and_, case, func, not_, or_, select, type_coerce
 
 from receiver.core.decisions import Reason
 from receiver.core.dispatches import ATTENTION, DispatchState
@@ -177,8 +177,11 @@ class NeedReads(Reads):
         return found
 
 
-def without(groups: Sequence[NeedGroup]) -> list[ColumnElement[bool]]:
-    """What a model's row must say so that it is in none of these groups."""
+def without(groups: Sequence[NeedGroup], now: datetime) -> list[ColumnElement[bool]]:
+    """What a model's row must say so that it is in none of these groups.
+
+    One that is paused is in none that asks: nobody counts it there.
+    """
     f, d = firing_alerts.c, dispatches.c
     said: list[ColumnElement[bool]] = []
     for group in groups:
@@ -186,7 +189,7 @@ def without(groups: Sequence[NeedGroup]) -> list[ColumnElement[bool]]:
             inside = select(f.model).where(
                 f.asks, f.policy == group.policy, f.held_by == group.kind
             )
-            said.append(models.c.name.not_in(inside))
+            said.append(or_(paused_now(now), models.c.name.not_in(inside)))
         elif group.target is not None:
             inside = select(d.model).where(
                 d.state.in_(UNSENT), is_waiting(), d.target == group.target

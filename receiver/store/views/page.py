@@ -108,7 +108,8 @@ class PageReads(Reads):
         """Models about which a rung asks a human, by name; those of the groups are left out."""
         asks = select(firing_alerts.c.model).where(firing_alerts.c.asks).distinct()
         joined = asks.join(models, models.c.name == firing_alerts.c.model)
-        asking = joined.where(not_(paused_now(self._moment.now)), *without(beside))
+        now = self._moment.now
+        asking = joined.where(not_(paused_now(now)), *without(beside, now))
         names = list(self._db.scalars(asking.order_by(firing_alerts.c.model).limit(limit)))
         return list(models_named(self._db, names).values())
 
@@ -132,7 +133,7 @@ class PageReads(Reads):
 
 def _busy_ranked(moment: Moment, wanted: Wanted, beside: Sequence[NeedGroup]) -> Select[Any]:
     """Names of the models about which something is to be said, worst first."""
-    each = each_busy(moment).where(*matching(wanted), *without(beside)).subquery()
+    each = each_busy(moment).where(*matching(wanted), *without(beside, moment.now)).subquery()
     rank = case({state.value: at for at, state in enumerate(WORST_FIRST)}, value=each.c.state)
     query = select(each.c.name).order_by(rank, each.c.rests, each.c.since, each.c.name)
     if wanted.state is None:

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from http import HTTPStatus
@@ -153,7 +154,10 @@ def _require(request: Request, tokens: Tokens, *roles: Role) -> Caller:
     proxy = tokens.proxy
     if proxy is None or roles == (Role.WEBHOOK,):
         return tokens.caller(authorization, *roles)
-    name = proxy_login.person(proxy, request)
+    try:
+        name = proxy_login.person(proxy, request)
+    except proxy_login.UnusableName as error:
+        raise _refused(HTTPStatus.FORBIDDEN, str(error)) from None
     if name is not None:
         groups = proxy_login.roles_of(proxy, request), proxy_login.tenant_of(proxy, request)
         return _logged_in(Caller(name, *groups), *roles)
@@ -179,9 +183,10 @@ def person_named(request: Request, tokens: Tokens) -> str | None:
     For what needs no login, but should be known by the name of who did it.
     """
     if tokens.proxy is not None:
-        name = proxy_login.person(tokens.proxy, request)
-        if name is not None:
-            return name
+        with suppress(proxy_login.UnusableName):
+            name = proxy_login.person(tokens.proxy, request)
+            if name is not None:
+                return name
     presented = _token(request.headers.get("authorization"))
     if tokens.files is None or presented is None:
         return None

@@ -17,16 +17,30 @@ LONGEST_NAME = 128
 """Characters of a person's name, which becomes the `actor` of their acts."""
 
 
+class UnusableName(ValueError):
+    """A trusted proxy calls somebody what no actor can be called; the message says why not."""
+
+
 def person(settings: ProxySettings, request: Request) -> str | None:
     """The name of who is there, as a trusted proxy says; None if no such proxy says so.
 
-    A header that comes twice was added to one that a client sent, and says nothing.
+    A header that comes twice was added to one that a client sent, and says nothing. Raises
+    `UnusableName`.
     """
     if not _is_trusted(settings, request):
         return None
     names = request.headers.getlist(settings.user_header)
-    name = names[0].strip() if len(names) == 1 else ""
-    return name if name.isprintable() and 0 < len(name) <= LONGEST_NAME else None
+    name = _text(names[0]).strip() if len(names) == 1 else ""
+    if len(name) > LONGEST_NAME:
+        said = f"is {len(name)} characters long; {LONGEST_NAME} are taken"
+        raise UnusableName(f"{settings.user_header} {said}: {CURE}")
+    if not name.isprintable():
+        said = "has characters that can't be printed, which the log does not take"
+        raise UnusableName(f"{settings.user_header} {said}: {CURE}")
+    return name or None
+
+
+CURE = "let the proxy send another header of who is there, such as the mail address"
 
 
 def claims_to_be_somebody(settings: ProxySettings, request: Request) -> bool:
@@ -61,7 +75,15 @@ def _groups(settings: ProxySettings, request: Request) -> frozenset[str]:
     told = request.headers.getlist(settings.groups_header) if settings.groups_header else []
     if len(told) != 1:
         return frozenset()
-    return frozenset(filter(None, map(str.strip, told[0].replace("|", ",").split(","))))
+    return frozenset(filter(None, map(str.strip, _text(told[0]).replace("|", ",").split(","))))
+
+
+def _text(header: str) -> str:
+    """What was read as Latin-1, as servers do, though proxies write UTF-8 by now."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header
 
 
 def _is_trusted(settings: ProxySettings, request: Request) -> bool:

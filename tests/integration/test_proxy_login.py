@@ -1,5 +1,6 @@
 """A proxy in front says who is there; it is believed of its own addresses, and of nobody else."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -36,10 +37,19 @@ def groups(text):
     return ("X-Forwarded-Groups", text)
 
 
+def utf8(text):
+    """As it looks to who reads headers as Latin-1."""
+    return text.encode().decode("latin-1")
+
+
+def refused(request, *roles, tokens=TOKENS):
+    with pytest.raises(Problem) as caught:
+        require(request, tokens, *roles)
+    return caught.value
+
+
 def status_of(request, *roles):
-    with pytest.raises(Problem) as refused:
-        require(request, TOKENS, *roles)
-    return refused.value.status
+    return refused(request, *roles).status
 
 
 @pytest.mark.parametrize("peer", ["10.0.0.7", "fd00::7", "::ffff:10.0.0.9"])
@@ -81,6 +91,49 @@ def test_a_header_from_anywhere_else_is_a_lie(peer):
 def test_what_names_nobody_lets_nobody_in(headers):
     """Of two names one may be the client's own."""
     assert status_of(asked(*headers, groups("ml-on-call")), READER) == 403
+
+
+@pytest.mark.parametrize("name", ["jürgen", "weiß", "山田", "ana@example.com"])
+def test_names_are_read_as_utf8(name):
+    """As proxies write them; the log keeps them for good."""
+    caller = require(asked(user(utf8(name)), groups("ml-on-call")), TOKENS, OPERATOR)
+
+    assert caller.name == name
+
+
+def test_what_is_no_utf8_is_latin1():
+    """Some proxies write names so."""
+    assert require(asked(user("jürgen")), TOKENS, READER).name == "jürgen"
+
+
+def test_groups_are_read_as_utf8():
+    """They are compared with the configuration's."""
+    proxy = replace(PROXY, roles={OPERATOR: frozenset({"größe"}), READER: frozenset()})
+    tokens = Tokens({OPERATOR: ()}, proxy=proxy)
+
+    caller = require(asked(user(), groups(utf8("a,größe"))), tokens, OPERATOR)
+
+    assert caller.roles == {OPERATOR}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a\x1b[2J", "characters that can't be printed"),
+        (utf8("a\u202eb"), "characters that can't be printed"),
+        ("x" * 129, "129 characters long; 128 are taken"),
+        (utf8("山" * 129), "129 characters long; 128 are taken"),
+    ],
+)
+def test_a_name_that_can_not_be_kept_is_told_so(name, said):
+    """And not that nobody believes the proxy; whatever `Authorization` the proxy sends beside."""
+    problem = refused(asked(user(name), groups("ml-on-call")), READER)
+
+    assert problem.status == 403
+    assert said in problem.detail
+    assert "trusted" not in problem.detail
+    beside = asked(user(name), groups("ml-on-call"), ("Authorization", "Bearer of-the-proxy"))
+    assert refused(beside, READER).detail == problem.detail
 
 
 def test_groups_that_come_twice_are_none():

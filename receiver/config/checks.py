@@ -153,6 +153,14 @@ def _check_proxy(proxy: ProxySection) -> Iterator[Complaint]:
             "is missing, so nobody is in a group; write X-Forwarded-Groups, and let the proxy "
             "set it",
         )
+    separator = proxy.groups_separator
+    for group in sorted({*groups, *(proxy.tenants or ())}):
+        if separator and separator in group.strip():
+            yield Complaint(
+                (*place, "groups_separator"),
+                f"is {separator!r}, which the name of the group {group!r} holds, so nobody is in "
+                "it; write what the proxy puts between two groups",
+            )
 
 
 def _check_target(place: Place, target: TargetSection, folder: Path) -> Iterator[Complaint]:

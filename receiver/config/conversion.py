@@ -148,6 +148,7 @@ def _proxy(section: ProxySection) -> ProxySettings:
     return ProxySettings(
         user_header=section.user_header,
         groups_header=section.groups_header,
+        groups_separator=section.groups_separator,
         roles={
             Role.OPERATOR: frozenset(section.roles.operator),
             Role.READER: frozenset(section.roles.reader),

@@ -280,6 +280,16 @@ HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 NOT_THE_PROXYS = frozenset({"authorization", "cookie", "host", "user-agent", "origin", "referer"})
 
 
+def _separator(value: str) -> str:
+    if value not in SEPARATORS:
+        raise ValueError(f"{value!r} separates no groups; write one of {SEPARATORS_SHOWN}")
+    return value
+
+
+SEPARATORS = (",", "|", ";", " ")
+SEPARATORS_SHOWN = "',' '|' ';' ' '"
+
+
 def _networks(values: list[str]) -> list[str]:
     if not values:
         raise ValueError("is empty, so nobody is believed; write the addresses of the proxy")
@@ -350,5 +360,6 @@ AnnotationName = Annotated[str, BeforeValidator(_annotation)]
 LinkName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,40}$")]
 Links = dict[LinkName, Annotated[Template, AfterValidator(_link)]]
 HeaderName = Annotated[str, AfterValidator(_header)]
+Separator = Annotated[str, AfterValidator(_separator)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
 WhenSilencedName = Annotated[WhenSilenced, BeforeValidator(_when_silenced)]

@@ -22,6 +22,7 @@ from receiver.config.fields import (
     Networks,
     Ref,
     Repository,
+    Separator,
     Size,
     Span,
     Template,
@@ -149,6 +150,7 @@ class ProxySection(Section):
 
     user_header: HeaderName = Field(examples=["X-Forwarded-User"])
     groups_header: HeaderName | None = None
+    groups_separator: Separator = ","
     roles: ProxyRolesSection = Field(examples=["{operator: [ml-on-call], reader: ['*']}"])
     tenants: dict[str, TenantLabels] | None = None
     trusted: Networks = Field(examples=["[10.0.0.7]"])

@@ -239,6 +239,7 @@ class ProxySettings:
     Attributes:
         user_header: Holds the person's name.
         groups_header: Holds their groups; None if the proxy tells none.
+        groups_separator: Stands between two groups, and within none.
         roles: The groups of each role; `*` is whoever the proxy lets in.
         trusted: Where the proxy's connections come from: of nobody else is a header believed.
         tenants: Groups whose members read the models of a tenant only.
@@ -250,6 +251,7 @@ class ProxySettings:
     roles: Mapping[Role, frozenset[str]]
     trusted: tuple[IPv4Network | IPv6Network, ...]
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
+    groups_separator: str = ","
 
 
 @dataclass(frozen=True, slots=True)

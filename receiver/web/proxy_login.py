@@ -71,11 +71,15 @@ def _has_one(members: AbstractSet[str], groups: frozenset[str]) -> bool:
 
 
 def _groups(settings: ProxySettings, request: Request) -> frozenset[str]:
-    """As proxies write them: `a,b` (oauth2-proxy, Authelia) or `a|b` (Authentik)."""
+    """As the proxy writes them: `a,b` (oauth2-proxy, Authelia) or `a|b` (Authentik).
+
+    By its own separator only: whoever may call a group `fans|sre` would else be one of `sre`.
+    """
     told = request.headers.getlist(settings.groups_header) if settings.groups_header else []
     if len(told) != 1:
         return frozenset()
-    return frozenset(filter(None, map(str.strip, _text(told[0]).replace("|", ",").split(","))))
+    each = _text(told[0]).split(settings.groups_separator)
+    return frozenset(filter(None, map(str.strip, each)))
 
 
 def _text(header: str) -> str:

@@ -25,4 +25,4 @@ def test_a_file_is_valid(tmp_path, text):
 
 def test_there_are_examples():
     """One for each way of telling the groups."""
-    assert len(FILES) == 2
+    assert len(FILES) == 3

@@ -60,10 +60,25 @@ def test_whom_the_proxy_names_is_who_acts(peer):
     assert (caller.name, caller.roles) == ("ana", {OPERATOR, READER})
 
 
-@pytest.mark.parametrize("told", ["ml-on-call", "a, ml-on-call ,b", "a|ml-on-call"])
-def test_groups_are_read_as_proxies_write_them(told):
-    """With commas, or with bars."""
-    assert OPERATOR in require(asked(user(), groups(told)), TOKENS, READER).roles
+BARS = Tokens({OPERATOR: (), READER: ()}, proxy=replace(PROXY, groups_separator="|"))
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [("ml-on-call", TOKENS), ("a, ml-on-call ,b", TOKENS), ("a|ml-on-call", BARS)],
+)
+def test_groups_are_read_as_proxies_write_them(told, tokens):
+    """With commas, or with what the configuration says."""
+    assert OPERATOR in require(asked(user(), groups(told)), tokens, READER).roles
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"), [("fans|ml-on-call", TOKENS), ("fans,ml-on-call", BARS)]
+)
+def test_another_separator_is_part_of_a_groups_name(told, tokens):
+    """Whoever may name a group is not thereby in any that the name holds."""
+    assert require(asked(user(), groups(told)), tokens, READER).roles == {READER}
+    assert refused(asked(user(), groups(told)), OPERATOR, tokens=tokens).status == 403
 
 
 @pytest.mark.parametrize(
@@ -238,6 +253,14 @@ def test_beside_the_proxy_its_headers_open_nothing(served):
         ({"X-Forwarded-User": "Authorization"}, "is what clients send"),
         ({"    groups_header: X-Forwarded-Groups\n": ""}, "groups_header: is missing"),
         ({"{operator: [ml-on-call], reader: ['*']}": "{}"}, "roles: gives nobody a role"),
+        (
+            {"X-Forwarded-Groups\n": "X-G\n    groups_separator: ', '\n"},
+            "', ' separates no groups",
+        ),
+        (
+            {"X-Forwarded-Groups\n": "X-G\n    groups_separator: '|'\n", "ml-on-call": "a|b"},
+            "groups_separator: is '|', which the name of the group 'a|b' holds",
+        ),
     ],
 )
 def test_what_could_let_in_anybody_is_a_configuration_error(tmp_path, changes, said):

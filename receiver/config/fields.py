@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from receiver.core.actors import is_no_person
 from receiver.core.announcements import Kind
 from receiver.core.durations import format_duration, parse_duration
 from receiver.core.matchers import parse_matchers
@@ -120,6 +121,15 @@ def _literal(text: str) -> str:
 def _name(text: str) -> str:
     if NAME.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a name; write letters, digits and . _ : @ - only")
+    return text
+
+
+def _persons_name(text: str) -> str:
+    if is_no_person(text):
+        raise ValueError(
+            f"{text!r} is what the log calls acts that no person does; write another, such as "
+            "the team's"
+        )
     return text
 
 
@@ -345,6 +355,7 @@ BodySize = Annotated[SomeSize, AfterValidator(_body)]
 Literal = Annotated[str, AfterValidator(_literal)]
 Url = Annotated[Literal, AfterValidator(_url)]
 Name = Annotated[str, AfterValidator(_name)]
+PersonsName = Annotated[Name, AfterValidator(_persons_name)]
 Repository = Annotated[Literal, AfterValidator(_repository)]
 Workflow = Annotated[Literal, BeforeValidator(_workflow)]
 Ref = Annotated[Literal, AfterValidator(_ref)]

@@ -20,6 +20,7 @@ from receiver.config.fields import (
     ModeName,
     Name,
     Networks,
+    PersonsName,
     Ref,
     Repository,
     Separator,
@@ -133,7 +134,7 @@ class RetentionSection(Section):
 class TokenSection(Section):
     """One token of a role; a reader's may be limited to the models that have these labels."""
 
-    name: Name = Field(examples=["alertmanager"])
+    name: PersonsName = Field(examples=["alertmanager"])
     token_file: Literal = Field(examples=["secrets/webhook"])
     labels: TenantLabels | None = None
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from receiver.config import ProxySettings, Role, TokenFile
+from receiver.core.actors import ANONYMOUS
 from receiver.core.tenants import Tenant
 from receiver.telemetry import auth_failures
 from receiver.web import proxy_login
@@ -41,7 +42,7 @@ class Caller:
     tenant: Tenant | None = None
 
 
-ANYONE = Caller("anonymous", EVERY_ROLE)
+ANYONE = Caller(ANONYMOUS, EVERY_ROLE)
 """Without an `auth` section, which is allowed on loopback only."""
 
 

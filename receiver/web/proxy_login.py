@@ -8,6 +8,8 @@ from operator import or_
 from starlette.requests import Request
 
 from receiver.config import ProxySettings, Role
+from receiver.core.actors import is_no_person
+from receiver.core.policies import shown
 from receiver.core.tenants import Tenant
 
 ANYBODY = "*"
@@ -36,6 +38,9 @@ def person(settings: ProxySettings, request: Request) -> str | None:
         raise UnusableName(f"{settings.user_header} {said}: {CURE}")
     if not name.isprintable():
         said = "has characters that can't be printed, which the log does not take"
+        raise UnusableName(f"{settings.user_header} {said}: {CURE}")
+    if is_no_person(name):
+        said = f"is {shown(name)}, as the log calls what no person does"
         raise UnusableName(f"{settings.user_header} {said}: {CURE}")
     return name or None
 

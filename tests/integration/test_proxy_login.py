@@ -138,6 +138,12 @@ def test_groups_are_read_as_utf8():
         (utf8("a\u202eb"), "characters that can't be printed"),
         ("x" * 129, "129 characters long; 128 are taken"),
         (utf8("山" * 129), "129 characters long; 128 are taken"),
+        (
+            "configuration",
+            "is 'configuration', as the log calls what no person does: let the proxy",
+        ),
+        ("Link of hook", "as the log calls what no person does"),
+        ("anonymous", "as the log calls what no person does"),
     ],
 )
 def test_a_name_that_can_not_be_kept_is_told_so(name, said):

@@ -324,6 +324,15 @@ relative paths start at the configuration's folder"""
             "auth.reader[0].name: 'a b' is not a ",
         ),
         (
+            "auth: {operator: [{name: configuration, token_file: token}]}",
+            "auth.operator[0].name: 'configuration' is what the log calls acts that no person "
+            "does; write another, such as the team's",
+        ),
+        (
+            "auth: {reader: [{name: Anonymous, token_file: token}]}",
+            "auth.reader[0].name: 'Anonymous' is what the log calls",
+        ),
+        (
             "auth: {reader: [{name: a, token_file: token}, {name: a, token_file: token}]}",
             "auth.reader[1].name: 'a' is there already; write another",
         ),

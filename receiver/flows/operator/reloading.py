@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from receiver.core.actors import CONFIGURATION
 from receiver.core.decisions import Reason
 from receiver.core.models import PauseScope
 from receiver.core.policy_set import PolicySet
@@ -15,10 +16,6 @@ from receiver.flows.sweeping import begin_sweep
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.store import Store, Tx
-
-CONFIGURATION = "configuration"
-"""Whose act it is that a pause is carried over: nobody ordered it."""
-
 
 COUNTED = {"budget", "storm"}
 """Settings whose past is stored under the policy's name."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.core.act_links import ActLink, BadLink, LinkAct, LinkEnd, end_of, unseal
+from receiver.core.actors import link_of
 from receiver.core.policies import Policy
 from receiver.core.signatures import signing_key
 from receiver.flows.operator.acts import ANSWERS_KEPT, Act
@@ -176,7 +177,7 @@ def _act_of(link: ActLink, said: Mapping[str, str], person: str | None) -> Act:
             comment = CommentBody.model_validate({"comment": comment}).comment
         except ValidationError as error:
             raise bad("; ".join(complaints(error))) from None
-    link_of = f"link of {link.subscriber}"
+    by = link_of(link.subscriber)
     if person is None:
-        return Act(link_of, comment or "no reason was given")
-    return Act(person, f"{comment} (by a {link_of})" if comment else f"by a {link_of}")
+        return Act(by, comment or "no reason was given")
+    return Act(person, f"{comment} (by a {by})" if comment else f"by a {by}")

@@ -93,7 +93,7 @@ class Models:
                 pauses = view.models.pauses()
                 ends = view.models.latest_ends(page.rows)
                 asked = view.models.approvals(list(sets))
-                groups = [] if after is not None else groups_json(view, wanted)
+                groups = [] if after is not None else groups_json(view, said, wanted)
             return {
                 "groups": groups,
                 "models": [
@@ -197,14 +197,17 @@ def labels_in(text: str) -> dict[str, str]:
     return found
 
 
-def groups_json(view: View, wanted: Wanted) -> list[GroupJson]:
-    """What needs a human, as far as the filters ask for it."""
-    return [group_json(group) for group in view.needs.groups() if _is_wanted(group, wanted)]
+def groups_json(view: View, said: Mapping[str, str], wanted: Wanted) -> list[GroupJson]:
+    """What needs a human, as far as the filters ask for it: whole groups, or none."""
+    if wanted.text or wanted.labels:
+        return []
+    return [group_json(group) for group in view.needs.groups() if _is_wanted(group, said, wanted)]
 
 
-def _is_wanted(group: NeedGroup, wanted: Wanted) -> bool:
+def _is_wanted(group: NeedGroup, said: Mapping[str, str], wanted: Wanted) -> bool:
     if group.target is not None:
-        return wanted.state in {None, ModelState.WAITING} and wanted.policies is None
+        theirs = said.get("target", group.target) == group.target and "policy" not in said
+        return theirs and wanted.state in {None, ModelState.WAITING}
     mine = wanted.policies is None or group.policy in wanted.policies
     return mine and wanted.state in {None, ModelState.ATTENTION}
 

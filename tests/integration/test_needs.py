@@ -134,6 +134,27 @@ class TestGroups:
         first = peer.get("/models", {"limit": "2"}).json()
         assert groups(peer, limit="2", cursor=first["next_cursor"]) == []
 
+    def test_a_target_has_its_own_group(self, history, peer):
+        """Which waits for it, and those of its policies; a policy's models are only some of it."""
+        strike(history, 5)
+        history.target.accidents = [unavailable]
+        history.deliver(alert("late", name="ModelTooOld"))
+        history.send()
+
+        assert [one["kind"] for one in groups(peer, target="pipeline")] == ["storm", "waiting"]
+        assert groups(peer, target="other") == []
+        (waiting,) = groups(peer, target="pipeline", state="waiting")
+        assert waiting["target"] == "pipeline"
+        assert groups(peer, target="pipeline", policy="calm") == []
+
+    def test_a_group_is_whole_or_not_there(self, history, peer):
+        """What it counts can't be narrowed to a name or labels, so nothing is said of all."""
+        strike(history, 5)
+
+        assert groups(peer, q="m003") == []
+        assert groups(peer, labels="user_id=m003") == []
+        assert groups(peer, q="") != []
+
     def test_one_that_differs_shares_less(self, history, peer):
         """What is said of all is true of all."""
         strike(history, 5)

@@ -138,6 +138,13 @@ class GroupJson(TypedDict):
 class ModelsJson(TypedDict):
     """A page of models, and on the first one what needs a human in groups, the gravest first."""
 
-    groups: Annotated[Sequence[GroupJson], About("Empty on later pages.")]
+    groups: Annotated[
+        Sequence[GroupJson],
+        About(
+            "Whole groups, as far as `state`, `policy` and `target` ask for them; none where `q` "
+            "or `labels` is asked for, since some of a group can't be told, and none on later "
+            "pages. What waits for a target is of many policies: with `policy` it is not told."
+        ),
+    ]
     models: Sequence[ModelJson]
     next_cursor: Cursor

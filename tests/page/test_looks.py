@@ -197,11 +197,15 @@ STORMY = CONFIG.replace(
 ).replace("[a-z0-9-]{1,40}", "[a-z0-9-]{1,128}")
 
 
+LONGEST = "longmodelname" * 10
+"""Without a hyphen, at which browsers break lines by themselves."""
+
+
 @pytest.fixture(scope="module")
 def stormy(stage):
     """A storm of sixty models, some with the longest names that there may be."""
     scene = stage(STORMY)
-    names = [f"{'long-model-name-' * 8}"[:125] + f"{number:03}" for number in range(60)]
+    names = [LONGEST[:125] + f"{number:03}" for number in range(60)]
     scene.post(*(scene.alert(name) for name in names))
     scene.post(scene.alert(names[0].replace("long", "lone"), "ModelTooOld"))
     scene.history.clock.pass_(timedelta(minutes=2))
@@ -218,7 +222,15 @@ def test_everyone_can_use_a_storm(stormy, looked_at, theme):
     assert violations(page, theme) == []
 
 
-@pytest.mark.parametrize("path", ["/", "/?state=attention"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/?state=attention",
+        f"/ui/models/{LONGEST[:125]}000",
+        f"/ui/decisions?model={LONGEST[:125]}000",
+    ],
+)
 @pytest.mark.parametrize("script", [True, False])
 def test_the_longest_names_fit_a_phone(stormy, tab, path, script):
     """Nothing is pushed out of the screen, and the buttons can be reached."""
@@ -229,6 +241,7 @@ def test_the_longest_names_fit_a_phone(stormy, tab, path, script):
     )
 
     assert page.locator("body").bounding_box()["width"] <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for each in page.locator(".acts a, .model, .detail, h3").all():
         box = each.bounding_box()
         assert box is None or box["x"] + box["width"] <= 390

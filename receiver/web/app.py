@@ -150,6 +150,7 @@ def build_app(service: Service) -> ASGIApp:
         Route("/openapi.json", describe),
         Route("/events", Events(service).__call__),
         Route("/", pages, include_in_schema=False),
+        Route("/ui", pages, include_in_schema=False),
         Route("/ui/{path:path}", pages, include_in_schema=False),
     ]
     return Hardened(Routed(webhook, routes))

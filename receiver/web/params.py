@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -34,13 +34,19 @@ def bad(detail: str) -> Problem:
 
 def only(request: Request, known: Collection[str]) -> None:
     """Refuse unknown query parameters: a misspelt filter would answer too much."""
+    for said in misnamed(request, known):
+        raise bad(said)
+
+
+def misnamed(request: Request, known: Collection[str]) -> Iterator[str]:
+    """What is wrong with the names of the query parameters, one sentence each."""
     for name in request.query_params:
         if len(request.query_params.getlist(name)) > 1:
-            raise bad(f"{shown(name)} is given more than once")
+            yield f"{shown(name)} is given more than once"
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
-            raise bad(f"{shown(name)} is not a filter here{hint}")
+            yield f"{shown(name)} is not a filter here{hint}"
 
 
 def filters(

@@ -409,6 +409,26 @@ class TestPage:
         assert "labels are written as" in wrong.text
         assert 'name="q" type="search" value="o"' in wrong.text
 
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("nonsense=1", ["'nonsense' is not a filter here; known: state"]),
+            ("stat=held", ["did you mean state?"]),
+            ("skip=abc&state=nope", ["skip 'abc' is not one of ours", "state can be attention"]),
+            ("q=a&q=b&done=x", ["'q' is given more than once", "done 'x' is not one of ours"]),
+        ],
+    )
+    def test_all_that_is_wrong_is_said_above_the_form(self, history, plain, query, said):
+        """Not the first alone, and not in place of the page."""
+        history.deliver(alert("1", name="ModelTooOld"))
+
+        page = plain.get(f"/?{query}")
+
+        assert page.status == 400
+        for sentence in said:
+            assert sentence in unescape(page.text)
+        assert 'name="q" type="search"' in page.text
+
     def test_a_wrong_filter_of_the_log_keeps_its_form(self, plain):
         """All that is wrong at once."""
         page = plain.get("/ui/decisions?since=foo&reason=bla&model=42&cursor=x&no=1")
@@ -422,7 +442,7 @@ class TestPage:
         assert 'name="model" value="42"' in page.text
         assert "Nothing was looked for" in words
 
-    @pytest.mark.parametrize("path", ["/ui/xyz", "/ui/dispatches", "/ui/models", "/ui/"])
+    @pytest.mark.parametrize("path", ["/ui", "/ui/xyz", "/ui/dispatches", "/ui/models", "/ui/"])
     def test_a_mistyped_address_is_a_page(self, plain, path):
         """People get something to read, and a way out."""
         page = plain.get(path)

@@ -147,7 +147,7 @@ def test_only_the_page_is_left_out(history, tmp_path):
     paths = {route.path for route in app.routes if not route.include_in_schema}
 
     assert {"/", "/webhook/"} <= paths
-    assert all(path.startswith("/ui/") for path in paths - {"/", "/webhook/"})
+    assert all(f"{path}/".startswith("/ui/") for path in paths - {"/", "/webhook/"})
 
 
 def operations():

@@ -254,6 +254,8 @@ PAGES = {
     # Whoever has a signed link may use it; without one they tell and do nothing.
     "GET /ui/act/{token}": OPEN,
     "POST /ui/act": OPEN,
+    "GET /ui": OPEN,
+    "POST /ui": OPEN,
     "GET /ui/{path:path}": OPEN,
     "POST /ui/{path:path}": OPEN,
 }
@@ -277,7 +279,7 @@ def test_every_route_is_classified(world):
     mounts = {one.path for one in served if one not in routes}
 
     assert all(isinstance(one, Route) for one in served)
-    assert mounts == {"/", "/ui/{path:path}"}
+    assert mounts == {"/", "/ui", "/ui/{path:path}"}
     assert told(routes) == API.keys()
     assert told(routes_of(world.peer.service)) == PAGES.keys()
 

@@ -308,6 +308,7 @@ def test_every_page_has_its_route(peer):
 
     assert paths == {
         "/",
+        "/ui",
         "/ui/models/{model:path}",
         "/ui/policies",
         "/ui/backtest",

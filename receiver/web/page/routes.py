@@ -1,6 +1,7 @@
 """The routes of the operators' page, `GET /` and below."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import urlencode
@@ -31,10 +32,11 @@ from receiver.web.page.overview import MODELS_PER_PAGE, Overviews
 from receiver.web.page.selection import Selecting
 from receiver.web.page.teaching import lesson_for
 from receiver.web.page.value_answers import ValueAnswers
-from receiver.web.params import number, only
+from receiver.web.params import misnamed, number, only
 from receiver.web.problems import Problem
 from receiver.web.service import Service
 
+BELOW = ("/ui", "/ui/{path:path}")
 MOST_SKIPPED = 1_000_000
 USUAL_RANGE = "24h"
 
@@ -77,9 +79,9 @@ class Showing:
             self._route("/ui/dispatches/{id}", self.dispatch),
             self._route("/ui/rejections/{id}", self.rejection),
             self._route("/ui/static/{name}", self.static),
-            self._route("/ui/{path:path}", self.nothing),
+            *(self._route(path, self.nothing) for path in BELOW),
             # No page of ours posts there, but an Alertmanager may: see `Misdirected`.
-            Route("/ui/{path:path}", _nowhere, methods=["POST"]),
+            *(Route(path, _nowhere, methods=["POST"]) for path in BELOW),
         ]
 
     def _route(self, path: str, answer: Answering) -> Route:
@@ -88,11 +90,9 @@ class Showing:
     async def overview(self, request: Request) -> Response:
         """The models, worst first, and what needs a human."""
         caller = self._reader(request)
-        only(request, (*MODEL_FILTERS, "skip", "done"))
         loaded = self._service.loaded
         whole = caller.tenant is None
-        said, wanted, wrong = _asked(request, loaded.policy_set)
-        skip = min(number("skip", request.query_params.get("skip", "0")), MOST_SKIPPED)
+        said, wanted, skip, wrong = _asked(request, loaded.policy_set)
         seen = await run_in_threadpool(
             self._overviews.read,
             loaded.policy_set,
@@ -118,7 +118,7 @@ class Showing:
             before=None if skip == 0 else _overview_at(said, max(0, skip - MODELS_PER_PAGE)),
             after=_overview_at(said, skip + MODELS_PER_PAGE) if seen.more else None,
             lesson=lesson_for(request, loaded.config) if whole else None,
-            done=await self._done(request, caller),
+            done=None if wrong else await self._done(request, caller),
         )
 
     async def model(self, request: Request) -> Response:
@@ -265,23 +265,32 @@ class Showing:
 MODEL_FILTERS = ("state", "q", "policy", "target", "labels")
 
 
-def _asked(request: Request, policy_set: PolicySet) -> tuple[dict[str, str], Wanted, str]:
-    """The filters as they were written, what they ask for, and what is wrong with them.
+OF_THE_FIRST_PAGE = (*MODEL_FILTERS, "skip", "done")
+
+
+def _asked(request: Request, policy_set: PolicySet) -> tuple[dict[str, str], Wanted, int, str]:
+    """The filters as they were written, what they ask for, where to begin, and what is wrong.
 
     A form sends the fields that were left empty, too; one that is wrong is shown again.
     """
     params = request.query_params
     said = {name: params[name].strip() for name in MODEL_FILTERS if params.get(name, "").strip()}
-    wrong = []
+    wrong = list(misnamed(request, OF_THE_FIRST_PAGE))
     if said.get("state", ModelState.QUIET) not in list(ModelState):
         wrong.append(f"state can be {', '.join(ModelState)}")
-    try:
-        labels_in(said.get("labels", ""))
-    except Problem as problem:
-        wrong.append(problem.detail)
+    checks: tuple[Callable[[], object], ...] = (
+        partial(labels_in, said.get("labels", "")),
+        partial(number, "skip", params.get("skip", "0")),
+        partial(number, "done", params.get("done", "0")),
+    )
+    for check in checks:
+        try:
+            check()
+        except Problem as problem:
+            wrong.append(problem.detail)
     if wrong:
-        return said, Wanted(), "; ".join(wrong)
-    return said, wanted_of(said, policy_set), ""
+        return said, Wanted(), 0, "; ".join(wrong)
+    return said, wanted_of(said, policy_set), min(int(params.get("skip", "0")), MOST_SKIPPED), ""
 
 
 def _overview_at(said: Mapping[str, str], skip: int = 0, **other: str | None) -> str:

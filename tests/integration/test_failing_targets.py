@@ -1,7 +1,9 @@
 """A target that starts nothing: no run is said to go on, and everybody is told why, once."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -11,6 +13,7 @@ from receiver.core.dispatches import DispatchError, DispatchState, Failure
 from receiver.core.models import ModelState
 from receiver.core.target_health import QUIET, TargetRecord, TargetStanding, TargetState, cure
 from receiver.core.targets import Target, TargetKind
+from receiver.flows.worker.dispatching import dispatch_next
 from receiver.gauges import StoreGauges
 from receiver.web.targets import credential_problem
 from tests.examples import alert, resolved
@@ -393,6 +396,34 @@ def test_the_page_has_one_banner_for_a_target(history, tmp_path):
     assert "2 models wait" in page
     assert "To mend it: start http://127.0.0.1:9" in page
     assert page.index("Target pipeline fails") < page.index('id="models"')
+
+
+TWO_TARGETS = f"""\
+{NO_AUTH}\
+  - name: age
+    match: ['alertname="ModelTooOld"']
+    model: {{name: "{{user_id}}", labels: {{user_id: "[a-z0-9-]{{1,40}}"}}}}
+    target: other
+""".replace(
+    "policies:", "  other: {kfp: {endpoint: http://127.0.0.1:9, pipeline: another}}\npolicies:"
+)
+
+
+def test_a_banner_leads_to_the_models_of_its_target(history, tmp_path):
+    """Where two targets fail, each to its own."""
+    history.target.accidents = [unavailable] * 2
+    with host(history, tmp_path, TWO_TARGETS) as peer:
+        peer.post("/webhook", post(entry("1"), entry("2", name="ModelTooOld")))
+        for name in ("pipeline", "other"):
+            dispatch_next(history.store, name, history.target, history.policy_set, history.watch)
+
+        page = unescape(peer.get("/").text)
+
+        for target, model in (("pipeline", "1"), ("other", "2")):
+            there = f"/?state=waiting&target={target}"
+            assert f'<a href="{there}">1 model waits</a>' in page
+            listed = re.findall(r'<h3><a href="/ui/models/([^"]*)"', peer.get(there).text)
+            assert listed == [model]
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,22 @@ def test_every_page_answers(history, tmp_path):
     assert len(seen) > 50
     assert any("/retrain" in one for one in seen)
     assert any("/dispatches/" in one for one in seen)
+
+
+def test_a_models_page_asks_what_is_true_of_it(history, tmp_path):
+    """Of one that is being retrained it asks why no other run comes."""
+
+    def heading(name):
+        page = peer.get(f"/ui/models/{name}").text
+        return re.search(r'<h2 id="why-title">(.*?)</h2>', page)[1]
+
+    with host(history, tmp_path) as peer:
+        history.deliver(alert("1"))
+        history.send()
+
+        assert heading("1") == "Why no other run now?"
+        history.run_to_its_end()
+        assert heading("1") == "Why not retrained now?"
+        history.deliver(resolved("1", ends_at=history.now()))
+        history.clock.pass_(10 * HOUR)
+        assert heading("1") == "What decides its next alert"

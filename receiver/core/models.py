@@ -11,6 +11,14 @@ from receiver.core.dispatches import ATTENTION, LIVE, DispatchState
 POLLED = "retrain_poll"
 """Labels the alerts that `check-drift` posts: it resolves only these."""
 
+UNKNOWN_MODEL = "no model is remembered by this name (test alerts leave none)"
+"""Of a name that no alert named, that only test alerts named, or that was forgotten."""
+
+
+def unknown_model(name: str) -> str:
+    """The same where the sentence has to name it."""
+    return UNKNOWN_MODEL.replace("this name", f"the name {name}")
+
 
 class PauseScope(StrEnum):
     """What an operator's pause holds back."""

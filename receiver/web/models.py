@@ -14,6 +14,7 @@ from receiver.core.decisions import Gate
 from receiver.core.explaining import explain
 from receiver.core.links import links_of
 from receiver.core.models import (
+    UNKNOWN_MODEL,
     FiringAlert,
     LatestDispatch,
     Model,
@@ -122,7 +123,7 @@ class Models:
         name = request.path_params["model"]
         found = await run_in_threadpool(self._whole, tenant, name, most, after)
         if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet; see GET /models")
+            raise Problem(HTTPStatus.NOT_FOUND, f"{UNKNOWN_MODEL}; see GET /models")
         return answer(found)
 
     def _whole(

@@ -87,7 +87,10 @@ class TestActs:
         alone = refusal(peer.post("/models/42/retrain", WHY), 404)
         named = peer.post("/models/42/retrain", {**WHY, "policy": "drift", "labels": LABELS})
 
-        assert alone.startswith("no alert named the model 42 yet; give policy and labels, for exa")
+        assert alone.startswith(
+            "no model is remembered by the name 42 (test alerts leave none); give policy and "
+            "labels, for example"
+        )
         assert '{"policy": ' in alone
         assert named.json()["reason"] == "triggered"
         assert [row.inputs for row in history.dispatches()] == [{"user_id": "42"}]

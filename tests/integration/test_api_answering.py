@@ -82,7 +82,9 @@ def test_an_answer_needs_a_question(peer):
     peer.post("/webhook", post(entry(status="resolved", ends_at="2026-11-22T11:59:00Z")))
     gone = refusal(peer.post("/models/42/reject", WHY), 409)
 
-    assert unknown == "no alert named the model 42 yet; see GET /models"
+    assert unknown == (
+        "no model is remembered by the name 42 (test alerts leave none); see GET /models"
+    )
     assert named == "policy has no meaning here"
     assert gone == "nothing is asked about the model 42 now; retrain orders a run anyway"
 

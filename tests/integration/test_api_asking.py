@@ -305,7 +305,7 @@ class TestModels:
     def test_none_such(self, idle, name):
         """An unknown model is answered 404 with where to look."""
         assert refusal(idle.get(f"/models/{name}"), 404) == (
-            "no alert named this model yet; see GET /models"
+            "no model is remembered by this name (test alerts leave none); see GET /models"
         )
 
     def test_a_filter_is_refused(self, idle):

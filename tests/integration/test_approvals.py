@@ -172,7 +172,7 @@ def test_an_approval_that_nothing_could_use_runs_out_too(asking):
 
 def test_there_must_be_something_to_answer(asking):
     """404 for a model never seen, 409 if nothing is asked or nothing fires any more."""
-    with pytest.raises(NotFound, match="no alert named the model 42 yet"):
+    with pytest.raises(NotFound, match="no model is remembered by the name 42"):
         approve(asking)
     asking.deliver(alert())
     asking.deliver(resolved(ends_at=asking.now()))

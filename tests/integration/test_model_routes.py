@@ -115,7 +115,9 @@ def test_such_a_model_is_acted_on(idle, sent):
     """The act is about the whole name."""
     said = refusal(idle.post(f"/models/{sent}/approve", WHY), 404)
 
-    assert said == "no alert named the model team/pause yet; see GET /models"
+    assert said == (
+        "no model is remembered by the name team/pause (test alerts leave none); see GET /models"
+    )
 
 
 def test_a_name_is_no_act(idle):

@@ -164,6 +164,22 @@ class TestTestAlerts:
 
             assert "No alert has named a model yet" in peer.get("/").text
 
+    def test_nothing_leads_to_a_page_that_there_is_not(self, history, tmp_path):
+        """The log names the model; its page, and `explain`, say why there is none."""
+        with host(history, tmp_path) as peer:
+            tried = peer.post("/webhook", post(entry("try", labels={"retrain_test": "true"})))
+            peer.post("/webhook", post(entry("42")))
+            (decision,) = tried.json()["decisions"]
+
+            for path in ("/", "/ui/decisions", f"/ui/decisions/{decision['id']}"):
+                page = peer.get(path).text
+                assert ">try</span>" in page
+                assert "/ui/models/try" not in page
+            assert 'href="/ui/models/42"' in peer.get("/ui/decisions").text
+            why = "no model is remembered by this name (test alerts leave none)"
+            assert why in peer.get("/ui/models/try").text
+            assert refusal(peer.get("/models/try"), 404) == f"{why}; see GET /models"
+
 
 def over(history: History, name: str = "42") -> None:
     """A model that fired, was retrained and is quiet."""

@@ -64,7 +64,7 @@ def test_what_can_not_be_done_is_told_and_holds_nobody_up(acted):
     form = acted.peer.get("/ui/selection?act=retrain&model=one&model=two&model=nobody")
     fields = [("act", "retrain"), ("model", "nobody"), ("model", "two"), ("comment", "x")]
 
-    assert "not now: no alert named this model yet" in words(form)
+    assert "not now: no model is remembered by this name (test alerts leave none)" in words(form)
     assert "not now: dispatch" in words(form)  # what fires was ordered at once
     assert "Nothing" not in words(form)
     done = send(acted.peer, [*fields, ("key", "k1")])

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from receiver.core.approvals import Approval, in_force
 from receiver.core.decisions import Decision, Reason
+from receiver.core.models import unknown_model
 from receiver.core.policies import APPROVAL_EXPIRY, Policy
 from receiver.core.policy_set import PolicySet
 from receiver.flows.operator.acts import Act, Conflict, NotFound, acted, once
@@ -65,7 +66,7 @@ def _reject(unit: UnitOfWork, act: Act, name: str) -> bool:
 def _answer(store: Store, policy_set: PolicySet, act: Act, name: str, *, approved: bool) -> int:
     def do(tx: Tx) -> Decision:
         if not tx.knows_model(name):
-            raise NotFound(f"no alert named the model {name} yet; see GET /models")
+            raise NotFound(f"{unknown_model(name)}; see GET /models")
         unit = UnitOfWork(tx, policy_set, models=[name])
         return answer_in(unit, act, name, approved=approved)
 

@@ -9,7 +9,7 @@ from receiver.core.decisions import Decision, Reason, facts_of
 from receiver.core.dispatches import DispatchState
 from receiver.core.explaining import as_alert
 from receiver.core.ladder import HOLDS, climb
-from receiver.core.models import FiringAlert, Pause, PauseScope
+from receiver.core.models import FiringAlert, Pause, PauseScope, unknown_model
 from receiver.core.policies import Identity, NoIdentity, Policy, identify
 from receiver.core.policy_set import PolicySet
 from receiver.core.sweeps import Sweep
@@ -195,7 +195,7 @@ def _name_model(policy_set: PolicySet, name: str, named: Named) -> tuple[Policy,
     """The policy and labels that name a model, from what the operator says."""
     if named.policy is None or named.labels is None:
         raise NotFound(
-            f"no alert named the model {name} yet; give policy and labels, for example "
+            f"{unknown_model(name)}; give policy and labels, for example "
             '{"policy": "model-quality", "labels": {"user_id": "42"}}'
         )
     policy = policy_set.policy(named.policy)

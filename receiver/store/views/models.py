@@ -60,6 +60,12 @@ class ModelReads(Reads):
         """One model."""
         return models_named(self._db, [storable(name)]).get(storable(name))
 
+    def known(self, names: Sequence[str | None]) -> frozenset[str]:
+        """Those of these names that are models: test alerts leave none, and some are forgotten."""
+        wanted = {name for name in names if name is not None}
+        query = select(models.c.name).where(models.c.name.in_(wanted))
+        return frozenset(self._db.scalars(query)) if wanted else frozenset()
+
     def firing_sizes(self, names: Sequence[str]) -> dict[str, FiringSize]:
         """How many alerts of each of these models fire, and what they take; without one, none."""
         each = firing_alerts.c

@@ -34,6 +34,7 @@ class ShownDecision:
         cut: Whether there is more of it.
         policy: The policy as the configuration of that time had it.
         before: The decision about the same model just before this one.
+        known: Whether there is that model: one of test alerts, or forgotten, has no page.
 
     """
 
@@ -46,6 +47,7 @@ class ShownDecision:
     before: StoredDecision | None
     dispatch: Dispatch | None
     attempts: Sequence[Attempt]
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class ShownDispatch:
     attempts: Sequence[Attempt]
     transitions: Sequence[Transition]
     end: RunEnd | None
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def decision(store: Store, decision_id: int, tenant: Tenant | None = None) -> Sh
         ordered = view.dispatches.find(row.dispatch_id) if row.dispatch_id else None
         attempts = _attempts(view, row.dispatch_id)
         before, now = view.decisions.before(row), view.now
+        known = bool(view.models.known([row.model]))
     alert = None if body is None or row.position is None else raw_alert(body, row.position)
     text = alert if isinstance(alert, str) or alert is None else pretty(alert)
     return ShownDecision(
@@ -92,6 +96,7 @@ def decision(store: Store, decision_id: int, tenant: Tenant | None = None) -> Sh
         before=before,
         dispatch=ordered,
         attempts=attempts,
+        known=known,
     )
 
 
@@ -116,6 +121,7 @@ def dispatch(store: Store, dispatch_id: str, tenant: Tenant | None = None) -> Sh
             attempts=_attempts(view, row.id),
             transitions=view.dispatches.transitions(row.id, SHOWN_STEPS),
             end=view.dispatches.ends([row.id]).get(row.id),
+            known=bool(view.models.known([row.model])),
         )
 
 

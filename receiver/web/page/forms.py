@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from receiver.config import Role
 from receiver.core.durations import format_duration
+from receiver.core.models import UNKNOWN_MODEL
 from receiver.core.policies import shown
 from receiver.flows.operator.acts import Act
 from receiver.web import operator_acts
@@ -163,7 +164,7 @@ class Acting:
             return offering(found.row)
         close = self._overviews.one(self._service.loaded.policy_set, name)
         if close is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet")
+            raise Problem(HTTPStatus.NOT_FOUND, UNKNOWN_MODEL)
         return offering(close)
 
 

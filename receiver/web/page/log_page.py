@@ -1,6 +1,7 @@
 """Reads one page of the log for the timeline, with the API's filters and cursor."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -37,6 +38,7 @@ class Log:
         older: Address of the next page, None on the last.
         api: The same question to the API.
         wrong: What is wrong with the filters; nothing was looked for then.
+        known: Those of their models that there are: the others have no page.
 
     """
 
@@ -48,6 +50,7 @@ class Log:
     older: str | None
     api: str
     wrong: Sequence[str] = ()
+    known: AbstractSet[str] = frozenset()
 
 
 def read(store: Store, request: Request, tenant: Tenant | None = None) -> Log:
@@ -59,6 +62,7 @@ def read(store: Store, request: Request, tenant: Tenant | None = None) -> Log:
         now = view.now
         wrong = _wrong(request, asked, now)
         page = NOTHING if wrong else _page(view, request, now)
+        known = view.models.known([row.model for row in page.rows])
     older = page.next_cursor and f"/ui/decisions?{urlencode({**kept, 'cursor': page.next_cursor})}"
     return Log(
         now=now,
@@ -69,6 +73,7 @@ def read(store: Store, request: Request, tenant: Tenant | None = None) -> Log:
         older=older or None,
         api=f"/decisions?{urlencode(kept)}" if kept else "/decisions",
         wrong=wrong,
+        known=known,
     )
 
 

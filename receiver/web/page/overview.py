@@ -1,6 +1,7 @@
 """The first page: what needs a human, the models, the latest decisions."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,7 @@ from receiver.core.sources import Belief
 from receiver.core.target_health import TargetStanding, cure
 from receiver.core.tenants import Tenant
 from receiver.store.store import Store
+from receiver.store.views.decisions import StoredDecision
 from receiver.store.views.models import FiringSize
 from receiver.store.views.needs import NeedGroup
 from receiver.store.views.page import PastRun, PastValue, Wanted
@@ -115,6 +117,7 @@ class Overview:
 
     Attributes:
         hearing: None for a tenant: Alertmanager speaks of everybody's models.
+        known: The models of `recent` and `unheard` that there are: the others have no page.
 
     """
 
@@ -133,6 +136,7 @@ class Overview:
     wide_pauses: Sequence[Pause]
     observing: Sequence[str]
     recent: Sequence[StoryLine]
+    known: AbstractSet[str]
 
 
 class Overviews:
@@ -170,6 +174,8 @@ class Overviews:
             shown = {model.name: model for model in (*found, *asking)}
             every = self._cards(view, policy_set, list(shown.values()), pauses)
             cards = {card.model.name: card for card in every}
+            unheard = view.announcements.page(UNHEARD, limit=MOST_WAITING).rows
+            recent = view.decisions.page({}, limit=RECENT, labels=False).rows
             single = sum(one.count for one in needs if one not in groups and one.target is None)
             return Overview(
                 now=now,
@@ -181,14 +187,15 @@ class Overviews:
                 waiting=waiting,
                 asking=[cards[model.name] for model in asking],
                 rejections=view.rejections.newest(MOST_WAITING) if rejections else (),
-                unheard=view.announcements.page(UNHEARD, limit=MOST_WAITING).rows,
+                unheard=unheard,
                 hearing=None if tenant is not None else _hearing(view),
                 failing=_failing(view, policy_set),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],
                 observing=[] if tenant is not None else _observing(policy_set),
-                recent=_varied(fold(view.decisions.page({}, limit=RECENT, labels=False).rows)),
+                recent=_varied(fold(recent)),
+                known=_known(view, recent, unheard),
             )
 
     def one(self, policy_set: PolicySet, name: str, tenant: Tenant | None = None) -> Close | None:
@@ -268,6 +275,12 @@ def _varied(lines: Sequence[StoryLine]) -> list[StoryLine]:
         if line.newest.outcome != "hold" or seen[kind] <= MOST_ALIKE:
             shown.append(line)
     return shown
+
+
+def _known(
+    view: View, decisions: Sequence[StoredDecision], told: Sequence[Announcement]
+) -> frozenset[str]:
+    return view.models.known([*(row.model for row in decisions), *(one.model for one in told)])
 
 
 def _hearing(view: View) -> Hearing:

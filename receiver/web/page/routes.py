@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from receiver.config import Role
 from receiver.core.links import links_of
-from receiver.core.models import ModelState
+from receiver.core.models import UNKNOWN_MODEL, ModelState
 from receiver.core.policies import shown
 from receiver.core.policy_set import PolicySet
 from receiver.store.views.page import Wanted
@@ -132,7 +132,7 @@ class Showing:
         wanted = RANGES.get(asked, RANGES[USUAL_RANGE])
         found = await run_in_threadpool(self._overviews.one, policy_set, name, tenant)
         if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "no alert named this model yet")
+            raise Problem(HTTPStatus.NOT_FOUND, UNKNOWN_MODEL)
         story = await run_in_threadpool(log_page.story_of, self._service.store, name, tenant)
         policy = policy_set.policy(found.it.model.policy)
         shown_chart = await run_in_threadpool(

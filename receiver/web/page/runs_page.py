@@ -1,6 +1,7 @@
 """Reads one page of runs: who ordered each, how long it took, how it ended, what it brought."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -49,6 +50,7 @@ class Runs:
         older: Address of the next page, None on the last.
         narrow: Whether more models have the text in their names than were looked at.
         wrong: What is wrong with the filters; nothing was looked for then.
+        known: Those of their models that there are: the others have no page.
 
     """
 
@@ -58,6 +60,7 @@ class Runs:
     older: str | None
     narrow: bool
     wrong: Sequence[str]
+    known: AbstractSet[str]
 
 
 def read(store: Store, request: Request, tenant: Tenant | None = None) -> Runs:
@@ -74,6 +77,7 @@ def read(store: Store, request: Request, tenant: Tenant | None = None) -> Runs:
             page = view.dispatches.page(filters, before=before, limit=ROWS, models=names)
         ends = view.dispatches.ends([row.id for row in page.rows])
         origins = view.dispatches.origins([row.decision_id for row in page.rows])
+        known = view.models.known([row.model for row in page.rows])
         now = view.now
     older = page.next_cursor and f"/ui/runs?{urlencode({**asked, 'cursor': page.next_cursor})}"
     return Runs(
@@ -86,6 +90,7 @@ def read(store: Store, request: Request, tenant: Tenant | None = None) -> Runs:
         older=older or None,
         narrow=narrow,
         wrong=wrong,
+        known=known,
     )
 
 

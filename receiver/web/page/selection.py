@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.config import Role
+from receiver.core.models import UNKNOWN_MODEL
 from receiver.core.policies import shown
 from receiver.flows.operator.acts import Act
 from receiver.web.auth import Caller, require, require_same_site
@@ -41,7 +42,7 @@ class Selected:
     @property
     def blocked(self) -> str | None:
         """Why nothing can be done to it now."""
-        return "no alert named this model yet" if self.offer is None else self.offer.blocked
+        return UNKNOWN_MODEL if self.offer is None else self.offer.blocked
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from receiver.core.models import UNKNOWN_MODEL
 from receiver.web.shapes.announcements import AnnouncementJson, AnnouncementsJson
 from receiver.web.shapes.decisions import (
     DecisionJson,
@@ -355,7 +356,7 @@ RELOADED: ReloadedJson = {"config_hash": CONFIG, "warnings": [], "needs_restart"
 PROBLEM: ProblemJson = {
     "title": "Not Found",
     "status": 404,
-    "detail": "no alert named this model yet; see GET /models",
+    "detail": f"{UNKNOWN_MODEL}; see GET /models",
 }
 OPENAPI: OpenApiJson = {
     "openapi": "3.1.0",

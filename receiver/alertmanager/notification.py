@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from itertools import count, islice
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
@@ -85,17 +87,26 @@ def raw_alert(body: bytes, position: int) -> Any | None:
 
     JSON that JSON itself can't hold again (NaN, lone surrogates, too deep) comes as a string.
     """
+    return raw_alerts(body, {position}, len(body)).get(position)
+
+
+def raw_alerts(body: bytes, positions: Collection[int], longest: int) -> dict[int, Any]:
+    """The alerts in these places, as far as there are some of at most so many bytes each.
+
+    The body is split once, however many are asked for, and no other alert of it is parsed.
+    """
+    found: dict[int, Any] = {}
     outlined = outline(body)
-    try:
+    with suppress(NotJSONError, BadNotification):
         alerts = elements(outlined, _cut(body, outlined).get("alerts", slice(0, 0)))
-        span = next(islice(alerts, position, None), None)
-    except (NotJSONError, BadNotification):
-        return None
-    if span is None:
-        return None
-    if crowded(outlined[span]):
-        return body[span].decode("utf-8", "replace")
-    return _for_display(body[span])
+        for position, span in enumerate(islice(alerts, max(positions, default=-1) + 1)):
+            if position not in positions or span.stop - span.start > longest:
+                continue
+            if crowded(outlined[span]):
+                found[position] = body[span].decode("utf-8", "replace")
+            else:
+                found[position] = _for_display(body[span])
+    return found
 
 
 def _in_one_go(body: bytes) -> Notification:

@@ -16,6 +16,7 @@ from tests.commands import on_terminal
 from tests.described import DescribedPeer
 from tests.examples import alert, policy_set, resolved
 from tests.fakes import refused, unavailable
+from tests.posts import entry, post
 from tests.restrained import approving
 from tests.serving import host, refusal
 
@@ -62,6 +63,17 @@ def strike(history, count, prefix="m"):
 
 def pause_one(history, model):
     controls.pause(history.store, history.policy_set, ACT, PauseScope.MODEL, model, length=None)
+
+
+def told(name):
+    """An alert as rules write them, of some 700 bytes."""
+    found = entry(name, name="ModelTooOld")
+    found["annotations"] |= {
+        "threshold": "0.4",
+        "summary": f"the model {name} got worse",
+        "description": "x" * 300,
+    }
+    return found
 
 
 def groups(peer, **query):
@@ -299,6 +311,20 @@ class TestPage:
 
         assert page.count('class="card ') == 50
         assert len(page.encode()) < 100_000
+
+    def test_cards_of_a_large_notification_tell_all(self, plain):
+        """450 alerts in one POST: threshold, summary and link to Prometheus are found."""
+        names = [f"m{number:03}" for number in range(450)]
+        plain.post("/webhook", post(*map(told, names)))
+
+        page = plain.get("/").text
+
+        assert page.count('class="card ') == 50
+        assert page.count("against 0.4") == 50
+        for name in ("m000", "m449"):
+            close = plain.get(f"/ui/models/{name}").text
+            assert f"the model {name} got worse" in close
+            assert 'href="http://prometheus:9090/graph"' in close
 
     def test_sixty_equal_rows_are_one(self, history, plain):
         """Under 100 KB; the row has all that is needed to act."""

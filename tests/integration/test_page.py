@@ -9,6 +9,7 @@ from receiver.store.views.page import WORST_FIRST, Wanted
 from receiver.web.events import STANDING, Seen
 from tests.examples import alert, resolved
 from tests.fakes import refused
+from tests.posts import entry, post
 from tests.serving import host
 
 HOUR = timedelta(hours=1)
@@ -176,3 +177,21 @@ def test_a_models_page_asks_what_is_true_of_it(history, tmp_path):
         history.deliver(resolved("1", ends_at=history.now()))
         history.clock.pass_(10 * HOUR)
         assert heading("1") == "What decides its next alert"
+
+
+def test_notifications_are_read_within_a_bound(history, tmp_path):
+    """The smallest first, as long as all of them together are so many bytes."""
+    with host(history, tmp_path) as peer:
+        sent = {}
+        for count in (30, 1, 10):
+            body = post(*(entry(f"{count}-{number}") for number in range(count)))
+            sent[count] = peer.post("/webhook", body).json()["notification_id"]
+    with history.store.view() as view:
+        whole = view.decisions.small_bodies([*sent.values(), "none"], 10**6)
+        sizes = {count: len(whole[one]) for count, one in sent.items()}
+        found = view.decisions.small_bodies(list(sent.values()), sizes[1] + sizes[10])
+        largest = view.decisions.small_bodies([sent[30]], sizes[30] - 1)
+
+    assert sorted(whole) == sorted(sent.values())
+    assert found == {sent[count]: whole[sent[count]] for count in (1, 10)}
+    assert largest == {}

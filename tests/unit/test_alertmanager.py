@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.alertmanager import MAX_ALERTS, parse_notification, raw_alert
+from receiver.alertmanager import MAX_ALERTS, parse_notification, raw_alert, raw_alerts
 from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.core.alerts import LABELS_BYTES, AlertStatus, BadNotification
 from receiver.core.numbers import MOST_NUMBERS
@@ -738,6 +738,14 @@ def test_the_raw_alert_is_what_was_sent(path):
 def test_there_may_be_no_raw_alert(body, position):
     """A body without such an alert has none to show."""
     assert raw_alert(body, position) is None
+
+
+def test_several_are_found_at_once():
+    """Those that are there, and none that is longer than asked for; whatever stands between."""
+    body = body_around(b'{"a":1}', b'{"a":"long"}', b"oops", b'{"a":4}')
+
+    assert raw_alerts(body, {0, 1, 3, 9}, 10) == {0: {"a": 1}, 3: {"a": 4}}
+    assert raw_alerts(body, set(), 10) == {}
 
 
 @pytest.mark.parametrize(

@@ -191,11 +191,19 @@ class DecisionReads(Reads):
         )
         return body
 
-    def small_bodies(self, ids: Sequence[str], largest: int) -> dict[str, bytes]:
-        """Notifications as they came, by id, without those that take long to read."""
+    def small_bodies(self, ids: Sequence[str], most: int) -> dict[str, bytes]:
+        """Notifications as they came, by id: the smallest, as long as all are so many bytes."""
         n = notifications.c
-        query = select(n.id, n.body).where(n.id.in_(ids), func.length(n.body) <= largest)
-        return {row.id: row.body for row in self._db.execute(query)}
+        size = func.length(n.body)
+        sized = select(n.id, size).where(n.id.in_(ids), size <= most).order_by(size, n.id)
+        chosen, taken = [], 0
+        for row in self._db.execute(sized):
+            taken += row[1]
+            if taken > most:
+                break
+            chosen.append(row.id)
+        query = select(n.id, n.body).where(n.id.in_(chosen))
+        return {row.id: row.body for row in self._db.execute(query)} if chosen else {}
 
     def config(self, config_hash: str) -> str | None:
         """A configuration by its hash, as canonical JSON."""

@@ -1,22 +1,26 @@
 """Reads an alert's annotations for people: threshold, runbook and dashboard links."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from receiver.alertmanager import raw_alert
+from receiver.alertmanager import raw_alerts
 from receiver.core.expressions import Comparison, comparison_of
 from receiver.core.models import FiringAlert
 from receiver.store.views.view import View
 from receiver.web.page.labels import web_link
 
-LARGEST_BODY = 64 * 1024
+MOST_BYTES = 4 * 1024**2
+"""Of notifications, read for one page: some thousand alerts of a usual size."""
+
+LONGEST_ALERT = 64 * 1024
 MOST_BODIES = 50
 LONGEST_SUMMARY = 2000
 MOST_KNOWN = 5000
 """The page is quick rather than complete: thresholds in huge notifications are not looked for."""
-
 
 ANNOTATION, EXPRESSION = "the annotation `threshold`", "the rule's expression"
 
@@ -47,6 +51,8 @@ class Hearsay:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], Told] = {}
+        # Splitting takes several times a body's bytes: one page at a time, and the next finds it.
+        self._reading = threading.Lock()
 
     def of(self, view: View, alerts: Sequence[FiringAlert]) -> dict[str, Told]:
         """What each of these alerts told, by fingerprint."""
@@ -57,20 +63,24 @@ class Hearsay:
 
     def at(self, view: View, places: Mapping[str, tuple[str, int]]) -> dict[str, Told]:
         """What is told at these places: a notification, and an alert's position in it."""
-        wanted = {seen_in for seen_in, _ in set(places.values()) - self._known.keys()}
-        bodies = view.decisions.small_bodies(sorted(wanted)[:MOST_BODIES], LARGEST_BODY)
+        with self._reading:
+            self._read(view, set(places.values()))
+            return {name: self._known.get(place, NOTHING) for name, place in places.items()}
+
+    def _read(self, view: View, places: AbstractSet[tuple[str, int]]) -> None:
+        """Get to know what is not known yet; each notification is split once."""
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
-        for seen_in, position in places.values():
-            if seen_in in bodies:
-                self._known[seen_in, position] = told_by(bodies[seen_in], position)
-        return {name: self._known.get(place, NOTHING) for name, place in places.items()}
-
-
-def told_by(body: bytes, position: int) -> Told:
-    """Read one alert of a stored notification."""
-    alert = raw_alert(body, position)
-    return read(alert) if isinstance(alert, dict) else NOTHING
+        wanted: dict[str, set[int]] = {}
+        for seen_in, position in places - self._known.keys():
+            wanted.setdefault(seen_in, set()).add(position)
+        bodies = view.decisions.small_bodies(sorted(wanted)[:MOST_BODIES], MOST_BYTES)
+        for seen_in, body in bodies.items():
+            alerts = raw_alerts(body, wanted[seen_in], LONGEST_ALERT)
+            for position in wanted[seen_in]:
+                alert = alerts.get(position)
+                told = read(alert) if isinstance(alert, dict) else NOTHING
+                self._known[seen_in, position] = told
 
 
 def read(alert: Mapping[str, Any]) -> Told:

@@ -28,6 +28,12 @@ def take(model: Model, cooldown: timedelta, now: datetime) -> Model:
     return replace(model, cooldown_until=latest_of(model.cooldown_until, now + cooldown))
 
 
+def untake(model: Model, before: datetime | None, taken: datetime) -> Model:
+    """Undo what an attempt took that surely reached nobody; what changed it meanwhile stays."""
+    is_its = model.cooldown_until == latest_of(before, taken)
+    return replace(model, cooldown_until=before) if is_its else model
+
+
 def settle(model: Model, pause: timedelta, ended_at: datetime) -> Model:
     """Hold the model for `settle` after a run's end: the metric shows a better model late."""
     return replace(

@@ -16,7 +16,7 @@ from receiver.core.targets import Target, TargetKind
 from receiver.flows.worker.dispatching import dispatch_next
 from receiver.gauges import StoreGauges
 from receiver.web.targets import credential_problem
-from tests.examples import alert, resolved
+from tests.examples import DRIFT, alert, resolved
 from tests.fakes import (
     NOON,
     Killed,
@@ -156,6 +156,34 @@ class TestSent:
         assert (dispatch.attempt, dispatch.sent_at) == (9, None)
         assert history.model().latest.sent_at is None
         assert "was sent" not in "".join(row.detail for row in history.log())
+
+    def test_nor_does_its_cooldown_grow(self, history):
+        """It is counted from the commit, and anew from what may have arrived."""
+        history.target.accidents = [unavailable] * 3
+        history.deliver(alert())
+        for _ in range(3):
+            assert history.model().cooldown_until == NOON + DRIFT.cooldown
+            assert history.send()
+            history.clock.pass_(6 * MINUTE)
+        assert history.model().cooldown_until == NOON + DRIFT.cooldown
+
+        arrived = history.now()
+        assert history.send()
+
+        assert history.model().cooldown_until == arrived + DRIFT.cooldown
+
+    @pytest.mark.parametrize("accident", [limited, cut_before_accepting])
+    def test_what_may_have_arrived_takes_its_cooldown(self, history, accident):
+        """Answered or not; a refused connection after it gives back its own alone."""
+        history.target.accidents = [accident, unavailable]
+        history.deliver(alert())
+        history.clock.pass_(MINUTE)
+        history.send()
+
+        assert history.model().cooldown_until == NOON + MINUTE + DRIFT.cooldown
+        history.clock.pass_(HOUR)
+        history.send()
+        assert history.model().cooldown_until == NOON + MINUTE + DRIFT.cooldown
 
     @pytest.mark.parametrize(
         "accident", [limited, accepted_then_cut, cut_before_accepting, refused]

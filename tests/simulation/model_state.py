@@ -81,6 +81,11 @@ class Bounds:
         if surely:
             self.least = later(self.least, moment)
 
+    def lower_to(self, moment: datetime | None) -> None:
+        """Perhaps as early as that; None: perhaps there is no such moment."""
+        known = self.least is not None and moment is not None
+        self.least = earlier(self.least, moment) if known else None
+
     def mended(self, stored: datetime | None) -> None:
         """It is not later than it was mended to."""
         self.least, self.most = earlier(self.least, stored), earlier(self.most, stored)
@@ -97,6 +102,7 @@ class Order:
         at: When it was ordered, by the deciding clock; the same for `sent_at` and `ended_at`.
         cooldown: What it takes at least; at most `cooldown_most`.
         before: The model's cooldown before this dispatch took its own.
+        untaken: The same before its latest attempt, which may have reached nobody.
         price: What its run was said to cost.
         counted: The most that it may have cost by its moments before they were mended: a cost
             that is stored stays.
@@ -117,6 +123,7 @@ class Order:
     sent_at: datetime | None = None
     ended_at: datetime | None = None
     counted: float = 0
+    untaken: Bounds = field(default_factory=Bounds)
 
     def may_be_unknown(self, now: datetime) -> bool:
         """Whether nobody may have said since that its model's alert fires all the same."""
@@ -351,7 +358,10 @@ class ModelRecord:
             self.backoff.least = None
             self.refusals_least = 0
         elif state == "sending":
+            order.untaken = self.cooldown.copy()
             self._takes(order, now)
+        elif state == "pending" and before == "sending":  # a refused connection takes nothing
+            self.cooldown.lower_to(order.untaken.least)
         elif state == "running":
             self.end_backoff()
         elif state == "unknown":  # perhaps the target said yes

@@ -46,6 +46,17 @@ def test_what_was_never_sent_gives_back_what_it_took():
     assert cooldowns.give_back(MODEL, None).cooldown_until is None
 
 
+def test_what_reached_nobody_gives_back_what_it_took():
+    """The attempt's own part alone: what held the model before it, or holds it since, stays."""
+    for before in (None, NOON, NOON + 2 * HOUR):
+        held = replace(MODEL, cooldown_until=before)
+        taken = cooldowns.take(held, HOUR, NOON)
+        assert cooldowns.untake(taken, before, NOON + HOUR) == held
+
+    since = cooldowns.settle(MODEL, HOUR, NOON + HOUR)
+    assert cooldowns.untake(since, None, NOON + HOUR) is since
+
+
 def test_a_refusal_puts_a_back_off_in_the_cooldowns_place():
     """It is counted, and waits twice as long as the one before."""
     first = cooldowns.back_off(replace(MODEL, refusals=0), NOON, HOUR, NOON)

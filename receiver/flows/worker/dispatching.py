@@ -1,6 +1,6 @@
 """Sends due dispatches: one POST per attempt, after asking once more whether to."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from receiver.core import cooldowns
@@ -74,16 +74,17 @@ def _attempt(
         park_moved(store, policy_set, claimed, Mover.SENDER)
         return
     with store.begin() as tx:
-        dispatch = _prepare(tx, policy_set, claimed)
-    if dispatch is None:
+        prepared = _prepare(tx, policy_set, claimed)
+    if prepared is None:
         return
+    dispatch, before = prepared
     waited = waited_for_send(dispatch)
     if waited is not None:
         time_to_dispatch.observe(waited.total_seconds())
     try:
         run = dispatcher.start(dispatch)
     except DispatchError as error:
-        changed = _record_failure(store, policy_set, claimed, dispatch, error)
+        changed = _record_failure(store, policy_set, before, dispatch, error)
     else:
         changed = _record_start(store, policy_set, dispatch, run)
     if changed.state is DispatchState.UNKNOWN:
@@ -92,7 +93,16 @@ def _attempt(
         watch.followed(changed, changed.sent_at or changed.created_at)
 
 
-def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | None:
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What stood before an attempt: when it was sent last, until when its model was held."""
+
+    asked_at: datetime
+    sent_at: datetime | None
+    cooldown_until: datetime | None
+
+
+def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> tuple[Dispatch, _Before] | None:
     """Ask once more whether to send; write down that we do. None if not now."""
     unit = UnitOfWork(tx, policy_set, models=[claimed.model])
     if not claimed.ordered:
@@ -117,9 +127,10 @@ def _prepare(tx: Tx, policy_set: PolicySet, claimed: Dispatch) -> Dispatch | Non
     if not save_moved(unit, claimed, dispatch, Mover.SENDER):
         return None
     tx.begin_attempt(dispatch, unit.now)
-    unit.update(cooldowns.take(unit.models[dispatch.model], dispatch.cooldown, unit.now))
+    model = unit.models[dispatch.model]
+    unit.update(cooldowns.take(model, dispatch.cooldown, unit.now))
     unit.save()
-    return dispatch
+    return dispatch, _Before(unit.now, claimed.sent_at, model.cooldown_until)
 
 
 def _waits_until(unit: UnitOfWork, dispatch: Dispatch) -> datetime | None:
@@ -202,11 +213,11 @@ def _record_start(store: Store, policy_set: PolicySet, dispatch: Dispatch, run: 
 def _record_failure(
     store: Store,
     policy_set: PolicySet,
-    before: Dispatch,
+    before: _Before,
     dispatch: Dispatch,
     error: DispatchError,
 ) -> Dispatch:
-    """Write down that an attempt failed; `before` is the dispatch as it was before it."""
+    """Write down that an attempt failed."""
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
         not_started = tuple(n for n in dispatch.in_doubt if n != dispatch.attempt)
@@ -245,6 +256,9 @@ def _record_failure(
             unit.update(
                 cooldowns.back_off(model, dispatch.cooldown_before, dispatch.cooldown, unit.now)
             )
+        elif error.failure is Failure.UNAVAILABLE and not error.is_answer:
+            model, taken = unit.models[dispatch.model], before.asked_at + dispatch.cooldown
+            unit.update(cooldowns.untake(model, before.cooldown_until, taken))
         note_failure(unit, dispatch, error)
         unit.save()
     attempts.labels(dispatch.target, error.failure.value).inc()

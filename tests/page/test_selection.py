@@ -150,3 +150,15 @@ def test_everyone_can_use_it(acted, tab, theme):
 
     assert violations(page, theme) == []
     assert re.search(r"/ui/decisions/\d+", page.content())
+
+
+def test_what_became_of_it_is_not_asked_for_again(acted, tab):
+    """It was answered once: news are told, and no page is fetched that there is not."""
+    page = tab(acted.peer.url + "/ui/selection?act=pause&model=one")
+    page.get_by_label("Why?").fill("x")
+    page.get_by_role("button", name="Pause: 1 model").click()
+    page.get_by_text("done to 1 of 1").wait_for()
+
+    acted.post(acted.alert("four"))
+
+    page.locator("#said", has_text="New: ").wait_for(state="attached")

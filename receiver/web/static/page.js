@@ -126,6 +126,8 @@ async function refresh() {
   refreshed = Date.now();
   if (document.hidden || stopped) return;
   if (dialogOpen()) return plan(AT_LEAST);
+  // What a form was answered is at an address that takes forms only.
+  if (!document.querySelector("main [data-live]")) return tell();
   try {
     const { response } = await fetchPage(location.href);
     localise(response);

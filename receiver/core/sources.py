@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from receiver.core.claims import Claim
 from receiver.core.models import FiringAlert, latest_of
 
 STEADY = timedelta(minutes=5)
@@ -25,6 +26,9 @@ PROMETHEUS = "prometheus"
 
 DELIVERED = "webhook"
 """Who confirms an alert that was delivered to us."""
+
+MILLISECOND = timedelta(milliseconds=1)
+"""Alertmanager's API rounds times to it; a notification does not."""
 
 
 class SourceDown(Exception):
@@ -168,6 +172,7 @@ class Sighting:
         missed_since: Since when its answers do not list it; None while they do.
         misses: How many such answers in a row count.
         refused: Whether it names no model of its own: decided once, and left alone since.
+        heard_at: When the source answered last, whatever it said of others.
 
     """
 
@@ -178,6 +183,7 @@ class Sighting:
     misses: int = 0
     quiet: Quiet | None = None
     refused: bool = False
+    heard_at: datetime | None = field(default=None, compare=False)
 
     @property
     def is_listed(self) -> bool:
@@ -204,9 +210,30 @@ def is_between(earlier: datetime, moment: datetime, later: datetime) -> bool:
     return earlier <= moment <= later
 
 
-def seen(source: str, listed: Listed) -> Sighting:
+def seen(source: str, listed: Listed, asked_at: datetime | None = None) -> Sighting:
     """What a source that lists an alert says of it."""
-    return Sighting(source, listed.fingerprint, listed.starts_at, quiet=listed.quiet)
+    return Sighting(
+        source, listed.fingerprint, listed.starts_at, quiet=listed.quiet, heard_at=asked_at
+    )
+
+
+def other_firings(
+    sightings: Iterable[Sighting], sources: Collection[str], ended: datetime
+) -> list[tuple[str, Claim]]:
+    """Who lists an alert although its firing of this beginning has ended, and since when it fires.
+
+    What began together is one firing, told by the members of one cluster. What another lists of
+    another beginning goes on; but a source that was not heard since this firing began may have
+    meant the one before it.
+    """
+    listed = [one for one in sightings if one.source in sources and one.is_listed]
+    return [
+        (one.source, Claim("", one.starts_at, one.heard_at))
+        for one in sorted(listed, key=lambda one: one.source)
+        if abs(one.starts_at - ended) >= MILLISECOND
+        and one.heard_at is not None
+        and one.heard_at >= ended
+    ]
 
 
 @dataclass(frozen=True, slots=True)

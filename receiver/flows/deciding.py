@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
-from receiver.core.claims import Claim, claimed
+from receiver.core.claims import claimed
 from receiver.core.clashes import clash
 from receiver.core.decisions import BELIEF, RESTRAINTS, Decision, Facts, Reason, facts_of
 from receiver.core.deliveries import remembered_until
@@ -18,7 +18,7 @@ from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
 from receiver.core.policies import Mode, Policy, shown
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
-from receiver.core.sources import UNCONFIRMED, Belief, believed, delivered
+from receiver.core.sources import UNCONFIRMED, Belief, believed, delivered, other_firings
 from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.model_rows import Delivery
 
@@ -300,23 +300,47 @@ def _resolve(unit: UnitOfWork, matched: Matched, origin: Origin) -> str:
     What the decision's sentence says besides: who still says that it fires, or what else ended.
     """
     alert, entry = matched.alert, unit.entry(matched.alert.fingerprint)
-    ended_at = alert.ends_at or unit.now
-    ended = (alert.starts_at, ended_at, origin.url)
-    left: tuple[Claim, ...] = ()
-    if entry is not None and origin.told_by is None:  # else all that knew it said that it ended
-        left = tuple(claim for claim in entry.said if not claim.ends_with(*ended))
-    if entry is not None and left == entry.said:
+    left, others = (None, "") if entry is None else _what_is_left(unit, alert, entry, origin)
+    if entry is not None and left is entry:
         entry = None  # it was another firing
     if entry is not None and alert.starts_at is None:  # then it is this one that ended
         alert = replace(alert, starts_at=entry.starts_at)
     if matched.policy is not None:
         _remember(unit, alert, matched.policy, lambda known: replace(known, resolved_at=unit.now))
-    if left and entry is not None:
-        unit.keep(entry.said_by(left, unit.now))
+    if entry is not None and left is not None:
+        unit.keep(left)
     elif entry is not None:
-        return _end(unit, entry, ended_at)
-    others = ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
-    return f", but {others} still says that it fires" if others else ""
+        return _end(unit, entry, alert.ends_at or unit.now)
+    return f", but {others}" if others else ""
+
+
+def _what_is_left(
+    unit: UnitOfWork, alert: Alert, entry: FiringAlert, origin: Origin
+) -> tuple[FiringAlert | None, str]:
+    """What a `resolved` leaves of an entry, None if nothing; and who says so, as a clause."""
+    if origin.told_by is not None:  # all that knew it said that it ended
+        return None, ""
+    ended = (alert.starts_at, alert.ends_at or unit.now, origin.url)
+    left = tuple(claim for claim in entry.said if not claim.ends_with(*ended))
+    if not left:
+        return _what_is_listed(unit, entry, alert.starts_at or entry.starts_at)
+    told = ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
+    kept = entry if left == entry.said else entry.said_by(left, unit.now)
+    return kept, f"{told} still says that it fires" if told else ""
+
+
+def _what_is_listed(
+    unit: UnitOfWork, entry: FiringAlert, ended: datetime
+) -> tuple[FiringAlert | None, str]:
+    """The firing of another cluster that is known by its listing only, None if there is none."""
+    asking, sightings = unit.policy_set.asking, unit.sightings_of(entry.fingerprint)
+    listed = other_firings(sightings, asking.sources, ended) if asking else []
+    if not listed:
+        return None, ""
+    names = [name for name, _ in listed]
+    kept = entry.said_by(tuple(claim for _, claim in listed), unit.now)
+    verb = "list" if len(names) > 1 else "lists"
+    return replace(kept, confirmed_by=names[0]), f"{' and '.join(names)} still {verb} it"
 
 
 def _end(unit: UnitOfWork, entry: FiringAlert, ended_at: datetime) -> str:

@@ -18,6 +18,7 @@ from receiver.core.policy_set import Matched, PolicySet
 from receiver.core.ports import AlertSource
 from receiver.core.sources import (
     ENOUGH,
+    MILLISECOND,
     PROMETHEUS,
     SILENCED,
     UNCONFIRMED,
@@ -260,7 +261,7 @@ def _carry(
 def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: Listed) -> Sighting:
     """The source lists the entry: it fires, also if nobody is told of it."""
     before = _consensus(unit, entry.fingerprint)
-    now = seen(answer.by.name, listed)
+    now = seen(answer.by.name, listed, answer.asked_at)
     after = _consensus(unit, entry.fingerprint, now)
     policy = unit.policy_set.policy(entry.policy)
     newer = is_between(answer.asked_at, entry.confirmed_at, unit.now)
@@ -393,10 +394,7 @@ def _is_told(
     answer: _Answer,
     now: datetime,
 ) -> bool:
-    """Whether a delivery of this firing was decided, or ended it, while the source was asked.
-
-    Alertmanager's API rounds times to milliseconds, a notification does not.
-    """
+    """Whether a delivery of this firing was decided, or ended it, while the source was asked."""
     policy = policy_set.match(_as_alert(listed)).policy
     window = policy.dedup_window if policy else timedelta(0)
     return any(
@@ -408,8 +406,6 @@ def _is_told(
         for one in told.get(listed.fingerprint, ())
     )
 
-
-MILLISECOND = timedelta(milliseconds=1)
 
 T = TypeVar("T")
 

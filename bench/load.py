@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from receiver.alertmanager.fingerprints import fingerprint_of
+from receiver.core.fingerprints import fingerprint_of
 
 MODELS = 1000
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from receiver.alertmanager.fingerprints import fingerprint_of
+from receiver.core.fingerprints import fingerprint_of
 
 
 def entry(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from receiver.alertmanager.fingerprints import fingerprint_of
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.times import stamp
 
 NEVER = "0001-01-01T00:00:00Z"

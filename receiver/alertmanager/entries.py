@@ -18,9 +18,9 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
-from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.alertmanager.tolerant import clean_all, members_by_name, readable, readables
 from receiver.core.alerts import LABELS_BYTES, VALUE, Alert, AlertStatus
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.numbers import finite_or_none, numbers_of, read_number
 from receiver.core.policies import shown
 from receiver.json_text import encode

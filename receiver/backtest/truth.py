@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.backtest.histories import BadHistory, Firing, History, merged, shown_names
 from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.policy_set import PolicySet
 
 APART = timedelta(hours=6)

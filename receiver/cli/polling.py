@@ -31,6 +31,7 @@ from receiver.cli.upstream import (
     number_or_none,
     prometheus_at,
 )
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.models import POLLED
 from receiver.core.times import parse_time
 
@@ -148,8 +149,6 @@ def _find(
     extra: Mapping[str, str],
 ) -> Iterator[PolledAlert]:
     """What fires now, and what was firing and is over. One alert keeps its beginning."""
-    from receiver.alertmanager.fingerprints import fingerprint_of  # noqa: PLC0415  pydantic is slow
-
     over = dict(known)
     now: datetime | None = None
     for threshold, samples in measured:

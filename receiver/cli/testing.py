@@ -25,6 +25,7 @@ from receiver.cli.output import warn
 from receiver.cli.reports import show_decision
 from receiver.cli.upstream import Alertmanager, AlertmanagerToken, alertmanager_at
 from receiver.core.durations import parse_duration, show_duration
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.times import stamp
 
 SEND_TEST_EXAMPLES = examples(
@@ -143,8 +144,6 @@ def send_through(
     wait: timedelta,
 ) -> Delivered:
     """Tell Alertmanager the alert, and wait until the receiver has decided about it."""
-    from receiver.alertmanager.fingerprints import fingerprint_of  # noqa: PLC0415  pydantic is slow
-
     query = {"fingerprint": fingerprint_of(labels), "limit": "1"}
     began, now = monotonic(), _now()
     # If we are killed, it ends by itself.

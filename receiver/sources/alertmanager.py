@@ -8,6 +8,7 @@ from sys import intern
 from typing import Any
 from urllib.parse import urlencode
 
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.numbers import numbers_of
 from receiver.core.policies import shown
 from receiver.core.sources import Hush, Listed, Listing, Quiet, SourceDown
@@ -121,10 +122,12 @@ class _Entry:
         status = alert["status"]
         silences = tuple(map(str, status.get("silencedBy") or ()))
         muted = tuple(map(str, status.get("mutedBy") or ()))  # Alertmanager 0.28 and later
+        labels = {intern(name): str(text) for name, text in alert["labels"].items()}
         annotations = {str(k): str(v) for k, v in alert.get("annotations", {}).items()}
         return cls(
-            fingerprint=str(alert["fingerprint"]),
-            labels={intern(name): str(text) for name, text in alert["labels"].items()},
+            # Grafana and others list names of their own; a delivery goes by the hash as well.
+            fingerprint=fingerprint_of(labels),
+            labels=labels,
             annotations=numbers_of(annotations),
             starts_at=parse_time(alert["startsAt"]),
             receivers=tuple(intern(str(one["name"])) for one in alert["receivers"]),

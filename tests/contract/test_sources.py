@@ -43,6 +43,17 @@ def test_what_fires_for_our_receiver_is_listed(peer, source):
     assert (one.quiet, one.settled) == (None, True)
 
 
+def test_a_fingerprint_that_is_not_the_hash_of_the_labels_is_replaced(peer, source):
+    """Grafana's Alertmanager and proxies have names of their own; ours is that of a delivery."""
+    peer.fire(**LABELS)["fingerprint"] = "grafana-fp-0001"
+    peer.fire(alertname="HighModelMAE", user_id="7")["fingerprint"] = "grafana-fp-0001"
+
+    listed = source.ask().alerts
+
+    assert [one.fingerprint for one in listed] == [fingerprint_of(one.labels) for one in listed]
+    assert len({one.fingerprint for one in listed}) == 2
+
+
 def test_a_silence_comes_with_its_author_its_words_and_its_end(peer, source):
     """Of several the one that holds longest."""
     silenced = peer.fire(**LABELS)

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.cli.thresholds import DEFAULTS, parse_threshold
+from receiver.core.fingerprints import fingerprint_of
 from tests.commands import Peculiar, closed_port
 from tests.e2e.alerting import Alerting
 from tests.peers.github import GithubPeer

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from receiver.alertmanager.fingerprints import fingerprint_of
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.policies import Policy, WhenSilenced
 from receiver.core.sources import ENOUGH, STEADY, Asking, Listed
 from tests.simulation.upstreams import Answer

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.core.alerts import Alert, AlertStatus
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.runs import RunState
 from receiver.core.sources import Listed, Listing
 from tests.simulation.plans import HOUR, MINUTE

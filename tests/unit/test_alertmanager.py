@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.alertmanager import MAX_ALERTS, parse_notification, raw_alert, raw_alerts
-from receiver.alertmanager.fingerprints import fingerprint_of
 from receiver.core.alerts import LABELS_BYTES, AlertStatus, BadNotification
+from receiver.core.fingerprints import fingerprint_of
 from receiver.core.numbers import MOST_NUMBERS
 from receiver.json_text import encode
 from tests.hostile import BROKEN

@@ -360,11 +360,7 @@ def _take_untold(
     if not news:
         return []
     name = answer.by.name
-    alerts = [
-        composed_alert(one.labels, one.annotations, one.starts_at)
-        | {"fingerprint": one.fingerprint}
-        for one in news
-    ]
+    alerts = [composed_alert(one.labels, one.annotations, one.starts_at) for one in news]
     notification = parse_notification(composed_notification(name, alerts))
     arrival = arrive(notification, policy_set, source=Source.POLL, sender=name, told_by=name)
     receipts = take_in(store, [arrival])

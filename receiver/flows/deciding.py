@@ -122,7 +122,7 @@ def _belief(
 ) -> Belief | None:
     sightings, asking = unit.sightings_of(alert.fingerprint), unit.policy_set.asking
     if origin.source is Source.TIMER and entry is not None:
-        return believed(entry, sightings, asking)
+        return believed(entry, sightings, asking, unit.now)
     return delivered(sightings, asking, unit.now, origin.told_by)
 
 

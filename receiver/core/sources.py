@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from receiver.core.alerts import Alert, AlertStatus
 from receiver.core.claims import Claim
 from receiver.core.models import FiringAlert, latest_of
 
@@ -83,6 +84,19 @@ class Listed:
     quiet: Quiet | None = None
     settled: bool = True
     value: float | None = None
+
+    @property
+    def alert(self) -> Alert:
+        """The same as policies match it."""
+        return Alert(
+            status=AlertStatus.FIRING,
+            labels=self.labels,
+            starts_at=self.starts_at,
+            ends_at=None,
+            fingerprint=self.fingerprint,
+            value=None,
+            position=0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +185,9 @@ class Sighting:
     Attributes:
         missed_since: Since when its answers do not list it; None while they do.
         misses: How many such answers in a row count.
-        refused: Whether it names no model of its own: decided once, and left alone since.
+        refused_by: The configuration by which it was `invalid`, and then left alone;
+            None if it was not.
+        clashes: Whether that was because another alert's labels have the name of its model.
         heard_at: When the source answered last, whatever it said of others.
 
     """
@@ -182,7 +198,8 @@ class Sighting:
     missed_since: datetime | None = None
     misses: int = 0
     quiet: Quiet | None = None
-    refused: bool = False
+    refused_by: str | None = field(default=None, compare=False)
+    clashes: bool = field(default=False, compare=False)
     heard_at: datetime | None = field(default=None, compare=False)
 
     @property
@@ -384,6 +401,7 @@ class Differences:
         confirmed: Entries that it lists and whose confirmation is due, or whose sighting changed.
         missed: Entries that it knew and lists no more.
         untold: Alerts that it listed twice in a row, and nobody told us of.
+        refused: The same of what was decided as `invalid`, with what was known of each.
         noticed: Alerts that it lists for the first time, or anew, and that are in no set.
         gone: Fingerprints that it knew, lists no more, and that are in no set.
 
@@ -392,6 +410,7 @@ class Differences:
     confirmed: Mapping[str, Listed] = field(default_factory=dict)
     missed: Collection[str] = ()
     untold: Sequence[Listed] = ()
+    refused: Sequence[tuple[Listed, Sighting]] = ()
     noticed: Sequence[Listed] = ()
     gone: Collection[str] = ()
 
@@ -410,23 +429,25 @@ def compare(
     """
     confirmed: dict[str, Listed] = {}
     untold: list[Listed] = []
+    refused: list[tuple[Listed, Sighting]] = []
     noticed: list[Listed] = []
     there: set[str] = set()
     for one in listed:
         there.add(one.fingerprint)
         entry, before = entries.get(one.fingerprint), known.get(one.fingerprint)
-        same = before is not None and replace(before, refused=False) == seen(before.source, one)
-        refused = before is not None and before.refused
+        changed = before is None or before != seen(before.source, one)
         if entry is not None:
-            if not same or _is_due(entry, asked_at, renew_after):
+            if changed or _is_due(entry, asked_at, renew_after):
                 confirmed[one.fingerprint] = one
-        elif not same:
+        elif before is None or changed:
             noticed.append(one)
-        elif one.settled and not refused:
+        elif one.settled and before.refused_by is not None:
+            refused.append((one, before))
+        elif one.settled:
             untold.append(one)
     missed = [name for name in known if name not in there and name in entries]
     gone = [name for name in known if name not in there and name not in entries]
-    return Differences(confirmed, missed, untold, noticed, gone)
+    return Differences(confirmed, missed, untold, refused, noticed, gone)
 
 
 def _is_due(entry: KnownEntry, asked_at: datetime, renew_after: timedelta) -> bool:

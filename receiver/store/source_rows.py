@@ -105,6 +105,8 @@ class _Row:
     quiet_author: str | None
     quiet_comment: str | None
     quiet_until: datetime | None
+    refused_by: str | None
+    clashes: bool | None
 
 
 def _sighting_of(row: Sequence[Any]) -> Sighting:
@@ -121,7 +123,9 @@ def _sighting_of(row: Sequence[Any]) -> Sighting:
         read.missed_since,
         read.misses,
         quiet,
-        read.refused,
+        # An earlier release did not say by which.
+        (read.refused_by or "") if read.refused else None,
+        bool(read.clashes),
         heard_at,
     )
 
@@ -131,8 +135,9 @@ def _row_of(one: Sighting) -> list[Any]:
     told: list[Any] = [None] * 5
     if quiet is not None:
         told = [quiet.how.value, quiet.id, quiet.author, quiet.comment, quiet.ends_at]
-    said = [one.missed_since, one.misses, one.refused]
-    return [one.fingerprint, one.source, one.starts_at, *said, *told]
+    said = [one.missed_since, one.misses, one.refused_by is not None]
+    refusal = [one.refused_by, one.clashes]
+    return [one.fingerprint, one.source, one.starts_at, *said, *told, *refusal]
 
 
 _COLUMNS = tuple(field.name for field in fields(_Row))

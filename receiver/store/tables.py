@@ -169,6 +169,8 @@ sightings = Table(
     Column("quiet_author", Plain),
     Column("quiet_comment", Plain),
     Column("quiet_until", Instant),
+    Column("refused_by", Text),
+    Column("clashes", Boolean),
     PrimaryKeyConstraint("fingerprint", "source"),
     one_of("quiet", Hush),
     Index("ix_sightings_source", "source"),

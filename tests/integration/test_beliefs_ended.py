@@ -6,9 +6,12 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.models import ModelState, state_of
+from receiver.core.regexes import Regex
 from receiver.core.runs import RunState
 from receiver.core.sources import Hush, Quiet
+from receiver.store.tables import sightings
 from tests.asking import AskingHistory, silence, told, told_over
+from tests.examples import DRIFT, policy_set
 from tests.fakes import NOON
 
 SECOND = timedelta(seconds=1)
@@ -171,3 +174,76 @@ def test_who_is_heard_says_whether_it_is_quiet(clusters):
     clusters.wait(MINUTE)
 
     assert clusters.told() == ["poll silenced", "timer triggered"]
+
+
+TWO_WAYS = replace(
+    DRIFT,
+    model_name="{namespace}-{user_id}",
+    identity={"namespace": Regex("[a-z-]{1,40}"), "user_id": Regex("[a-z-]{1,40}")},
+)
+FIRST, SECOND_ONE = told("b", namespace="team-a"), told("a-b", namespace="team")
+"""Both name the model team-a-b."""
+
+
+def clashed(asking):
+    """Both are listed; the second is told to be invalid."""
+    use(asking, TWO_WAYS)
+    asking.main.fire(FIRST)
+    asking.wait(3 * MINUTE, step=MINUTE)
+    asking.main.fire(SECOND_ONE)
+    asking.wait(7 * MINUTE, step=MINUTE)
+    assert asking.told() == ["poll triggered", "poll invalid"]
+
+
+def use(asking, policy, config_hash="hash"):
+    asking.history.policy_set = replace(
+        policy_set(policy, config_hash=config_hash), asking=asking.history.policy_set.asking
+    )
+
+
+def test_a_name_that_is_free_again_is_taken_by_who_was_refused(asking):
+    """Within a poll or two of the first one's end, and told once until then."""
+    clashed(asking)
+    asking.wait(2 * HOUR, step=10 * MINUTE)
+    assert len(asking.history.log(reason="invalid")) == 1
+
+    asking.main.end(FIRST)
+    asking.wait(4 * MINUTE, step=MINUTE)
+
+    assert len(asking.history.log(reason="invalid")) == 1
+    (entry,) = asking.history.firing("team-a-b")
+    assert entry.labels == SECOND_ONE.labels
+
+
+def test_a_mended_configuration_decides_again_what_was_refused(asking):
+    """Once: what it refuses as well is left alone by it."""
+    clashed(asking)
+    use(asking, replace(TWO_WAYS, cooldown=HOUR), config_hash="another")
+    asking.wait(5 * MINUTE, step=MINUTE)
+    assert len(asking.history.log(reason="invalid")) == 2
+
+    use(asking, replace(TWO_WAYS, model_name="{namespace}.{user_id}"), config_hash="mended")
+    asking.wait(5 * MINUTE, step=MINUTE)
+
+    assert len(asking.history.log(reason="invalid")) == 2
+    assert [entry.labels for entry in asking.history.firing("team.a-b")] == [SECOND_ONE.labels]
+
+
+def test_what_can_not_be_read_is_decided_once_by_one_configuration(asking):
+    """No other alert's end makes it readable."""
+    asking.main.fire(told("7", note="x" * 70_000))
+
+    asking.wait(30 * MINUTE, step=MINUTE)
+
+    assert asking.told() == ["poll invalid"]
+
+
+def test_what_an_earlier_release_refused_is_decided_once_more(asking):
+    """It did not write down by which configuration."""
+    clashed(asking)
+    with asking.history.store.begin() as tx:
+        tx._db.execute(sightings.update().values(refused_by=None, clashes=None))
+
+    asking.wait(5 * MINUTE, step=MINUTE)
+
+    assert len(asking.history.log(reason="invalid")) == 2

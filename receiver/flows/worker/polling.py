@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from receiver.alertmanager import parse_notification
 from receiver.alertmanager.composing import composed_alert, composed_notification
-from receiver.core.alerts import Alert, AlertStatus, Source
-from receiver.core.decisions import Decision, Reason
+from receiver.core.alerts import AlertStatus, Source
+from receiver.core.decisions import Decision
 from receiver.core.explaining import as_alert
 from receiver.core.models import FiringAlert
 from receiver.core.policies import Identity
@@ -41,6 +41,7 @@ from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.intake.arrivals import Receipt
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.unit_of_work import UnitOfWork
+from receiver.flows.worker.refusals import refusals, taken_up
 from receiver.store.model_rows import Delivery
 from receiver.store.store import Store, Tx
 from receiver.telemetry import decisions, log, recoveries, source_answers
@@ -208,7 +209,8 @@ def _believe(store: Store, answer: _Answer, policy_set: PolicySet) -> bool:
         answer.rest()
     _note(store, answer, differences)
     triggered = False
-    for some in _some(differences.untold):
+    untold = [*differences.untold, *taken_up(store, policy_set, differences.refused)]
+    for some in _some(untold):
         receipts = _take_untold(store, answer, policy_set, some)
         triggered |= any(one.dispatch_id for receipt in receipts for one in receipt.decisions)
         answer.rest()
@@ -231,20 +233,8 @@ def _compare(store: Store, answer: _Answer, policy_set: PolicySet) -> Difference
 
 def _names_a_model(policy_set: PolicySet, listed: Listed) -> bool:
     """Whether it would ever be in a firing set: of the rest, Alertmanager's word is enough."""
-    alert = _as_alert(listed)
+    alert = listed.alert
     return not alert.is_test and policy_set.match(alert).identity is not None
-
-
-def _as_alert(listed: Listed) -> Alert:
-    return Alert(
-        status=AlertStatus.FIRING,
-        labels=listed.labels,
-        starts_at=listed.starts_at,
-        ends_at=None,
-        fingerprint=listed.fingerprint,
-        value=None,
-        position=0,
-    )
 
 
 def _prometheus_alerts(store: Store, answer: _Answer) -> Sequence[Listed] | None:
@@ -393,23 +383,12 @@ def _take_untold(
     notification = parse_notification(composed_notification(name, alerts))
     arrival = arrive(notification, policy_set, source=Source.POLL, sender=name, told_by=name)
     receipts = take_in(store, [arrival])
-    _leave_refused(store, name, news, receipts)
-    return receipts
-
-
-def _leave_refused(
-    store: Store, name: str, news: Sequence[Listed], receipts: Sequence[Receipt]
-) -> None:
-    """What names no model of its own would be decided again at each answer."""
     taken = [decision for receipt in receipts for decision in receipt.decisions]
-    refused = [
-        replace(seen(name, one), refused=True)
-        for one, decision in zip(news, taken, strict=True)
-        if decision.reason is Reason.INVALID
-    ]
+    refused = refusals(name, news, arrival.matched, taken)
     if refused:
         with store.begin() as tx:
             tx.save_sightings(refused)
+    return receipts
 
 
 def _is_told(
@@ -420,7 +399,7 @@ def _is_told(
     now: datetime,
 ) -> bool:
     """Whether a delivery of this firing was decided, or ended it, while the source was asked."""
-    policy = policy_set.match(_as_alert(listed)).policy
+    policy = policy_set.match(listed.alert).policy
     window = policy.dedup_window if policy else timedelta(0)
     return any(
         abs(one.starts_at - listed.starts_at) < MILLISECOND

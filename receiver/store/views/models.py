@@ -1,6 +1,6 @@
 """Models as they are read: pages, single ones, their alerts, pauses and questions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,10 @@ class ModelReads(Reads):
         wanted = {name for name in names if name is not None}
         query = select(models.c.name).where(models.c.name.in_(wanted))
         return frozenset(self._db.scalars(query)) if wanted else frozenset()
+
+    def named(self, names: Collection[str]) -> dict[str, Model]:
+        """Those of these models that there are."""
+        return models_named(self._db, names)
 
     def firing_sizes(self, names: Sequence[str]) -> dict[str, FiringSize]:
         """How many alerts of each of these models fire, and what they take; without one, none."""

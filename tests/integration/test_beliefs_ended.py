@@ -5,15 +5,20 @@ from datetime import timedelta
 
 import pytest
 
-from receiver.core.models import ModelState, state_of
+from receiver.alertmanager import parse_notification
+from receiver.alertmanager.composing import composed_alert, composed_notification
+from receiver.core.alerts import AlertStatus, Source
+from receiver.core.models import POLLED, ModelState, state_of
 from receiver.core.regexes import Regex
 from receiver.core.runs import RunState
 from receiver.core.sources import Hush, Quiet
+from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.store.tables import sightings
 from tests.asking import AskingHistory, silence, told, told_over
 from tests.examples import DRIFT, policy_set
 from tests.fakes import NOON
 
+ENDED = AlertStatus.RESOLVED
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -247,3 +252,71 @@ def test_what_an_earlier_release_refused_is_decided_once_more(asking):
     asking.wait(5 * MINUTE, step=MINUTE)
 
     assert len(asking.history.log(reason="invalid")) == 2
+
+
+POD = told(pod="model-1", severity="critical")
+"""As its rule labels it; `check-drift` knows the labels of the number."""
+
+
+def check_drift(history, *, ends_at=None):
+    """An operator asks Prometheus once, and the command posts what it finds."""
+    began = history.now() if ends_at is None else NOON
+    labels = {"alertname": "HighModelMAE", "user_id": "42", POLLED: "true"}
+    alerts = [composed_alert(labels, {"value": "0.62"}, began, ends_at)]
+    notification = parse_notification(composed_notification("check-drift", alerts))
+    arrival = arrive(notification, history.policy_set, source=Source.POLL, sender="ops")
+    return take_in(history.store, [arrival])[0].decisions
+
+
+@pytest.mark.parametrize("check_first", [True, False])
+def test_what_a_check_found_ends_with_the_alert(history, check_first):
+    """Alertmanager's end is the end of both: one run, which helped."""
+    steps = [lambda: check_drift(history), lambda: history.deliver(POD)]
+    for step in steps if check_first else reversed(steps):
+        step()
+        history.clock.pass_(MINUTE)
+    history.run_to_its_end(RunState.SUCCEEDED)
+    history.clock.pass_(MINUTE)
+
+    (told_end,) = history.deliver(replace(POD, status=ENDED, ends_at=history.now()))
+
+    assert told_end.fingerprint == POD.fingerprint
+    assert history.firing() == []
+    assert told_end.detail.endswith(", and what check-drift found of it ended too")
+    history.clock.pass_(7 * HOUR)
+    history.work()
+    assert len(history.dispatches()) == 1
+    assert recovered_at(history) is not None
+
+
+def recovered_at(history):
+    dispatch = history.dispatches()[-1].id
+    with history.store.view() as view:
+        return view.dispatches.ends([dispatch])[dispatch].recovered_at
+
+
+def test_a_check_that_finds_it_no_more_ends_nobody_elses(history):
+    """Its own end is its own."""
+    history.deliver(POD)
+    check_drift(history)
+    history.clock.pass_(MINUTE)
+
+    check_drift(history, ends_at=history.now())
+
+    assert [entry.fingerprint for entry in history.firing()] == [POD.fingerprint]
+
+
+def test_a_source_that_misses_the_alert_ends_what_a_check_found(asking):
+    """Nobody said so: the listing did."""
+    asking.main.fire(POD)
+    asking.history.deliver(POD)
+    check_drift(asking.history)
+    asking.history.run_to_its_end(RunState.SUCCEEDED)
+    asking.wait(7 * MINUTE, step=MINUTE)
+    asking.main.end(POD)
+
+    asking.wait(3 * MINUTE, step=MINUTE)
+
+    assert asking.history.firing() == []
+    assert asking.told()[-1] == "poll resolved"
+    assert "what check-drift found of it ended too" in asking.last().detail

@@ -172,10 +172,11 @@ class FiringAlert:
 
         It has another fingerprint then: labels of the rule are missing, and a mark is added.
         """
-        if POLLED not in self.labels or POLLED in alert.labels:
-            return False
-        measured = {name: value for name, value in self.labels.items() if name != POLLED}
-        return measured.items() <= alert.labels.items()
+        return told_beside(self.labels, [alert]) is not None
+
+    def confirmed_as(self, other: "FiringAlert") -> "FiringAlert":
+        """The same, confirmed when and by whom the other is."""
+        return replace(self, confirmed_at=other.confirmed_at, confirmed_by=other.confirmed_by)
 
     def counts(self, now: datetime) -> bool:
         """Whether it is evidence, now, that the model needs retraining."""
@@ -252,6 +253,22 @@ def helping_run(model: Model, ended: FiringAlert) -> LatestDispatch | None:
     if run is None or run.state is not DispatchState.SUCCEEDED or run.ended_at is None:
         return None
     return run if ended.starts_at <= run.ended_at and ended.stale_until is None else None
+
+
+def told_beside(labels: Mapping[str, str], alerts: Sequence[FiringAlert]) -> FiringAlert | None:
+    """The rule's alert that what `check-drift` found is another word for; None if there is none.
+
+    Of several the one that was heard of last.
+    """
+    if POLLED not in labels:
+        return None
+    measured = {name: value for name, value in labels.items() if name != POLLED}
+    same = [
+        one
+        for one in alerts
+        if POLLED not in one.labels and measured.items() <= one.labels.items()
+    ]
+    return max(same, key=lambda one: one.confirmed_at, default=None)
 
 
 def relapsed(before: Model, after: Model, known: FiringAlert | None) -> bool:

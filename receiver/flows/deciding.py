@@ -14,7 +14,7 @@ from receiver.core.deliveries import remembered_until
 from receiver.core.durations import show_duration
 from receiver.core.ladder import LADDER, Finding, Rung, decide
 from receiver.core.messages import question_asked
-from receiver.core.models import FiringAlert, helping_run, relapsed, with_firing
+from receiver.core.models import FiringAlert, helping_run, relapsed, told_beside, with_firing
 from receiver.core.policies import Mode, Policy, shown
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
@@ -104,7 +104,7 @@ def _facts(unit: UnitOfWork, matched: Matched, origin: Origin) -> Facts:
         decided_at=delivery.decided_at if delivery else None,
         resolved_at=delivery.resolved_at if delivery else None,
         stale_until=entry.stale_until if entry else None,
-        belief=_belief(unit, matched.alert, entry, origin),
+        belief=_belief(unit, matched, entry, origin),
     )
 
 
@@ -118,11 +118,20 @@ def _clash(unit: UnitOfWork, matched: Matched) -> str | None:
 
 
 def _belief(
-    unit: UnitOfWork, alert: Alert, entry: FiringAlert | None, origin: Origin
+    unit: UnitOfWork, matched: Matched, entry: FiringAlert | None, origin: Origin
 ) -> Belief | None:
-    sightings, asking = unit.sightings_of(alert.fingerprint), unit.policy_set.asking
+    """How far the alert may be believed; of what a check found, as the rule's alert beside it."""
+    alert, asking = matched.alert, unit.policy_set.asking
+    if asking is None:
+        return None
+    fires = unit.alerts_of(matched.identity.model) if matched.identity else ()
+    beside = told_beside(alert.labels, fires)
+    if beside is not None:
+        unit.read_sightings(beside.fingerprint)
+    sightings = unit.sightings_of(alert.fingerprint if beside is None else beside.fingerprint)
     if origin.source is Source.TIMER and entry is not None:
-        return believed(entry, sightings, asking, unit.now)
+        told = entry if beside is None else entry.confirmed_as(beside)
+        return believed(told, sightings, asking, unit.now)
     return delivered(sightings, asking, unit.now, origin.told_by)
 
 

@@ -113,6 +113,11 @@ class UnitOfWork:
         """What each source said last of an alert."""
         return self._sightings.get(fingerprint, [])
 
+    def read_sightings(self, fingerprint: str) -> None:
+        """Read what the sources say of an alert beside those that are decided."""
+        if fingerprint not in self._sightings:
+            self._sightings |= self.tx.sightings([fingerprint])
+
     def saw(self, sighting: Sighting) -> list[Sighting]:
         """Carry forward what a source says now. What all of them said."""
         others = [

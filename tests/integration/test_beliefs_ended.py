@@ -320,3 +320,43 @@ def test_a_source_that_misses_the_alert_ends_what_a_check_found(asking):
     assert asking.history.firing() == []
     assert asking.told()[-1] == "poll resolved"
     assert "what check-drift found of it ended too" in asking.last().detail
+
+
+def test_a_check_does_not_go_past_the_silence_of_its_alert(asking):
+    """It is another word for the same alert, and nobody is asked to confirm what is silenced."""
+    asking.main.fire(POD, quiet=silence(NOON + 3 * HOUR))
+    asking.wait(7 * MINUTE, step=MINUTE)
+
+    assert check_drift(asking.history)[0].reason.value == "silenced"
+
+    asking.wait(2 * HOUR, step=10 * MINUTE)
+    assert {row.reason for row in asking.history.log()} == {"silenced"}
+    asking.main.hush(None)
+    asking.wait(2 * MINUTE)
+    assert len(asking.history.dispatches()) == 1
+
+
+def test_what_a_check_found_is_confirmed_with_its_alert(asking):
+    """The rule's alert is listed all the time: nobody is asked whether the other is true."""
+    asking.main.fire(POD)
+    check_drift(asking.history)
+    asking.history.deliver(POD)
+    asking.history.run_to_its_end(RunState.SUCCEEDED)
+
+    asking.wait(7 * HOUR, step=10 * MINUTE)
+
+    assert len(asking.history.dispatches()) == 2
+    assert asking.history.log(reason="unconfirmed") == []
+
+
+def test_what_only_a_check_found_is_confirmed_by_nobody(asking):
+    """Beside another alert of the model, which says nothing about it."""
+    r2 = told(name="LowModelR2")
+    asking.main.fire(r2)
+    asking.history.deliver(r2)
+    check_drift(asking.history)
+    asking.history.run_to_its_end(RunState.SUCCEEDED)
+
+    asking.wait(6 * HOUR + 30 * MINUTE, step=10 * MINUTE)
+
+    assert "no source ever listed it" in asking.history.log(reason="unconfirmed")[0].detail

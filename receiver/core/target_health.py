@@ -17,11 +17,16 @@ class TargetState(StrEnum):
     """How a target stands. Shown: never rename one."""
 
     OK = "ok"  # it answered when it was last asked
-    FAILING = "failing"  # it starts nothing, and something waits for it
+    FAILING = "failing"  # it starts nothing or shows no run, and something waits for it
     UNKNOWN = "unknown"  # nothing was asked of it, or nothing waits for it since it failed
 
 
 LOCKED_OUT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+NOTHING_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+"""Raised by a poll it is about the repository or the server: a missing run alone is no error."""
+
+REDIRECTS = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class TargetRecord:
     """How a target answered last.
 
     Attributes:
-        failing_since: Since when it starts nothing; None while it answers.
+        failing_since: Since when it starts nothing, or shows no run; None while it answers.
         failed_at: When it failed last.
         error: What was said then; empty while it answers.
         status_code: The HTTP status of that, if it answered.
@@ -109,6 +114,19 @@ def is_the_targets(error: DispatchError) -> bool:
     return error.failure is not Failure.REFUSED or error.status_code in LOCKED_OUT
 
 
+def bars_every_run(error: DispatchError) -> bool:
+    """Whether a question about one run failed in a way that any other would.
+
+    The target can't be reached, has moved, or does not let us in. An answer of another kind, a 500
+    say, is about that run only; a rate limit ends by itself.
+    """
+    if not error.is_answer:
+        return True
+    if error.status_code is None or error.retry_after is not None:
+        return False
+    return error.status_code in LOCKED_OUT or error.status_code in WRONG_PLACE
+
+
 def is_sure(error: DispatchError) -> bool:
     """Whether it is sure enough to tell everybody: one lost answer may be an accident."""
     return error.failure is not Failure.UNKNOWN or error.status_code is not None
@@ -121,9 +139,30 @@ def trouble(error: str) -> str:
     return "the target has started nothing"
 
 
+ADDRESS: Mapping[TargetKind, str] = {
+    TargetKind.GITHUB: "`repository`",
+    TargetKind.KFP: "`endpoint`",
+    TargetKind.KFP_LOCAL: "`endpoint`",
+    TargetKind.HTTP: "`base_url`",
+}
+"""The setting that says where a target is."""
+
+MOVED = "mend {} in the configuration: what is written there has moved"
+NOT_SHOWN = (
+    "see that {} in the configuration is right, and that the credential may read there: some "
+    "answer so to whom they do not let in"
+)
+WRONG_PLACE: Mapping[int | None, str] = {
+    **dict.fromkeys(REDIRECTS, MOVED),
+    **dict.fromkeys(NOTHING_THERE, NOT_SHOWN),
+}
+
+
 def cure(kind: TargetKind, place: Mapping[str, str], error: str, status_code: int | None) -> str:
     """What a human can do about it: one sentence."""
     where = place.get("endpoint") or place.get("base_url") or "this machine"
+    if status_code in WRONG_PLACE:
+        return WRONG_PLACE[status_code].format(ADDRESS[kind])
     if status_code in LOCKED_OUT or "credential" in error or "token" in error:
         return "give it a credential that is valid and may start runs; files are read anew"
     if status_code == HTTPStatus.TOO_MANY_REQUESTS or "limits our rate" in error:

@@ -13,7 +13,7 @@ from receiver.core.runs import RunState, RunStatus, is_gone, next_poll
 from receiver.core.times import clock_time
 from receiver.flows.transitions import LEASE, park_moved, place_of, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
-from receiver.flows.worker.noting import note_answer, note_failure
+from receiver.flows.worker.noting import note_answer, note_unfollowed
 from receiver.flows.worker.reconciling import DoubtTimer
 from receiver.store.store import Store
 from receiver.telemetry import log, run_duration
@@ -36,48 +36,52 @@ def follow_next(
     if policy_set.moved(dispatch):
         park_moved(store, policy_set, dispatch, Mover.FOLLOWER)
         return True
-    status: RunStatus | None = None
-    failed: DispatchError | None = None
-    try:
-        status = dispatcher.poll(dispatch)
-    except DispatchError as error:
-        failed = error
-        log().warning("poll_failed", dispatch_id=dispatch.id, detail=str(error))
+    answer = _ask(dispatcher, dispatch)
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
-        if status is not None and status.shows_id:
-            tx.remember_id_shown(place_of(dispatch), unit.now)
         late = watch.followed(dispatch, unit.now) > dispatcher.run_timeout
-        limit = dispatcher.run_timeout if late else None
-        if status is not None and status.state is RunState.GONE:
-            changed = _after_missing(unit, dispatch, watch)
+        if isinstance(answer, DispatchError):
+            changed = _unfollowed(unit, dispatch, answer)
+            note_unfollowed(unit, dispatch, answer)
         else:
-            changed = _after_poll(unit, dispatch, status)
-        if limit is not None and changed.state is DispatchState.RUNNING:
-            changed = _outlived(unit, changed, limit)
+            if answer.shows_id:
+                tx.remember_id_shown(place_of(dispatch), unit.now)
+            changed = _after_poll(unit, dispatch, answer, watch)
+            note_answer(unit, dispatch.target)
+        if late and changed.state is DispatchState.RUNNING:
+            changed = _outlived(unit, changed, dispatcher.run_timeout, answer)
         ended = changed.state is not DispatchState.RUNNING
         if save_moved(unit, dispatch, changed, Mover.FOLLOWER) and ended:
             _end(unit, changed)
-        _note(unit, dispatch, failed)
         unit.save()
     if ended:
         watch.forget(changed)
     return True
 
 
-def _note(unit: UnitOfWork, dispatch: Dispatch, failed: DispatchError | None) -> None:
-    """What a poll says of the target; an answer about one run says little of the others."""
-    if failed is None:
-        note_answer(unit, dispatch.target)
-    elif not failed.is_answer:
-        note_failure(unit, dispatch, failed)
+def _ask(dispatcher: Dispatcher, dispatch: Dispatch) -> RunStatus | DispatchError:
+    try:
+        return dispatcher.poll(dispatch)
+    except DispatchError as error:
+        log().warning("poll_failed", dispatch_id=dispatch.id, detail=str(error))
+        return error
 
 
-def _after_poll(unit: UnitOfWork, dispatch: Dispatch, status: RunStatus | None) -> Dispatch:
-    """The dispatch after its run was asked about; `status` is None if nobody could tell."""
-    due_at = next_poll(dispatch.sent_at or dispatch.created_at, unit.now)
-    if status is None:
-        return replace(dispatch, due_at=due_at)
+def _unfollowed(unit: UnitOfWork, dispatch: Dispatch, error: DispatchError) -> Dispatch:
+    """The dispatch of a run that nobody could tell of: it may have ended long ago."""
+    return replace(
+        dispatch,
+        due_at=next_poll(dispatch.sent_at or dispatch.created_at, unit.now),
+        detail=f"run {dispatch.run_id}: can't be followed: {error}",
+    )
+
+
+def _after_poll(
+    unit: UnitOfWork, dispatch: Dispatch, status: RunStatus, watch: DoubtTimer
+) -> Dispatch:
+    """The dispatch after its target said how its run stands."""
+    if status.state is RunState.GONE:
+        return _after_missing(unit, dispatch, watch)
     known = replace(dispatch, run_url=status.url or dispatch.run_url, missing_since=None)
     if status.state in ENDS:
         return replace(
@@ -86,7 +90,11 @@ def _after_poll(unit: UnitOfWork, dispatch: Dispatch, status: RunStatus | None) 
             ended_at=unit.now,
             detail=f"run {dispatch.run_id}: {status.detail}",
         )
-    return replace(known, detail=_while_it_runs(dispatch, status.note), due_at=due_at)
+    return replace(
+        known,
+        detail=_while_it_runs(dispatch, status.note),
+        due_at=next_poll(dispatch.sent_at or dispatch.created_at, unit.now),
+    )
 
 
 def _while_it_runs(dispatch: Dispatch, note: str) -> str:
@@ -117,14 +125,19 @@ def _after_missing(unit: UnitOfWork, dispatch: Dispatch, watch: DoubtTimer) -> D
     )
 
 
-def _outlived(unit: UnitOfWork, dispatch: Dispatch, limit: timedelta) -> Dispatch:
-    goes_on = "goes on" if dispatch.missing_since is None else "was not said to be over"
+def _outlived(
+    unit: UnitOfWork, dispatch: Dispatch, limit: timedelta, answer: RunStatus | DispatchError
+) -> Dispatch:
+    """The dispatch whose time is over; only a target that was heard can say that it goes on."""
+    failed = isinstance(answer, DispatchError)
+    heard = not failed and dispatch.missing_since is None
+    why = f", for it can't be followed: {answer}" if failed else ""
     return replace(
         dispatch,
         state=DispatchState.PARKED,
         ended_at=unit.now,
-        detail=f"run {dispatch.run_id} {goes_on} after run_timeout "
-        f"({show_duration(limit)}): look at it",
+        detail=f"run {dispatch.run_id} {'goes on' if heard else 'was not said to be over'} after "
+        f"run_timeout ({show_duration(limit)}){why}: look at it",
     )
 
 

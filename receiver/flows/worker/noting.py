@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from receiver.core.dispatches import Dispatch, DispatchError
 from receiver.core.messages import target_failing
-from receiver.core.target_health import TargetRecord, is_sure, is_the_targets
+from receiver.core.target_health import TargetRecord, bars_every_run, is_sure, is_the_targets
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.telemetry import log
 
@@ -18,9 +18,19 @@ def note_answer(unit: UnitOfWork, target: str) -> None:
 
 def note_failure(unit: UnitOfWork, dispatch: Dispatch, error: DispatchError) -> None:
     """A target did not do what it was asked; who wants to know is told once."""
-    if not is_the_targets(error):
+    if is_the_targets(error):
+        _fails(unit, dispatch, error)
+    else:
         note_answer(unit, dispatch.target)
-        return
+
+
+def note_unfollowed(unit: UnitOfWork, dispatch: Dispatch, error: DispatchError) -> None:
+    """A target did not say how a run stands; that is noted if it says it of no run."""
+    if bars_every_run(error):
+        _fails(unit, dispatch, error)
+
+
+def _fails(unit: UnitOfWork, dispatch: Dispatch, error: DispatchError) -> None:
     tells = False
 
     def change(known: TargetRecord) -> TargetRecord:

@@ -48,6 +48,7 @@ class FakeTarget:
         inputs: What the last `start` sent.
         asked: How often `start` was called.
         looks: How often `find` was called.
+        known: The control that it was given last.
         polls: How often `poll` was called.
         lists_nothing: The listing is broken: it shows no run at all, and is seen to.
         promises: It lists nothing, but starts one run only for a dispatch, however often asked.
@@ -68,6 +69,7 @@ class FakeTarget:
         self.promises = False
         self.note = ""
         self.find_fails: DispatchError | None = None
+        self.known: Dispatch | None = None
         self.states: dict[str, RunState] = {}
         self.reports: dict[str, Report | Exception] = {}
         self.reads = 0
@@ -85,8 +87,9 @@ class FakeTarget:
         self.states.setdefault(dispatch.id, RunState.RUNNING)
         return self.run_of(dispatch)
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
         self.looks += 1
+        self.known = known
         if self.find_fails is not None:
             raise self.find_fails
         if self.promises:

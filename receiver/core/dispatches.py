@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
-from receiver.core.targets import TargetKind
+from receiver.core.targets import TargetKind, address_of
 
 
 class DispatchState(StrEnum):
@@ -203,6 +203,12 @@ class Dispatch:
     def open_doubts(self) -> int:
         """How many attempts may have started a run, and nobody proved that they did not."""
         return len(self.in_doubt) - self.absences
+
+
+def shares_place(one: Dispatch, other: Dispatch) -> bool:
+    """Whether who shows the run of one can be expected to show the other's."""
+    where = [(address_of(d.kind, d.place), d.place.get("namespace")) for d in (one, other)]
+    return where[0] == where[1]
 
 
 def waited_for_send(dispatch: Dispatch) -> timedelta | None:

@@ -45,8 +45,10 @@ class Dispatcher(Protocol):
         If not, absence proves something only after one of our ids has been seen there.
         """
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
         """The run that carries this dispatch's id, of any attempt in doubt, or that none was seen.
+
+        `known` is another one whose run was seen there: a control, for whoever has no other.
 
         `Absent` only if the target's listing was read to its end, does not hold it, and was seen
         to work: an empty answer alone is what a broken listing gives as well. `Repeatable` only

@@ -34,9 +34,9 @@ class AtItsAddress:
         """Whether every run can be found by its dispatch's id."""
         return self._own.always_shows_id
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
         """The run that carries this dispatch's id, of any attempt in doubt."""
-        return self._at(dispatch).find(dispatch)
+        return self._at(dispatch).find(dispatch, known)
 
     def start(self, dispatch: Dispatch) -> Run:
         """Ask once for a run that carries this dispatch's id."""

@@ -104,10 +104,11 @@ class GithubDispatcher:
         moved = moved_to(answer, lambda path: self._read(dispatch, path, ends, {}))
         raise start_error(answer, dispatch, self._client.credentials, moved)
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:  # noqa: ARG002
         """Read this workflow's dispatched runs to the end. Of several, the oldest.
 
-        If they don't hold it, all runs of the workflow since then are read as well.
+        If they don't hold it, all runs of the workflow since then are read as well: that second
+        way of asking is the control, so `known` need not be asked for.
         """
         ends = monotonic() + LONGEST_CALL
         listing = RunListing(

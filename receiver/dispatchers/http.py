@@ -54,7 +54,7 @@ class HttpDispatcher:
         self.run_timeout = run_timeout
         self._client = HttpClient(access, timeout)
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
         """Read the run whose id we chose. What else can be said, the target must have promised."""
         order = _order(dispatch)
         if order.run_id is None:
@@ -68,6 +68,8 @@ class HttpDispatcher:
             if order.api.check_url is None:
                 return NotSeen(NO_CONTROL)
             self._client.check(order.api, dispatch.place)
+            if known is not None and self._read(_order(known), known.run_id or "") is None:
+                return NotSeen(f"the target does not show run {known.run_id} either, which it had")
         return Absent()
 
     def start(self, dispatch: Dispatch) -> Run:

@@ -70,11 +70,11 @@ class KfpDispatcher:
         self._timeout = timeout
         self._experiments: dict[tuple[str, str, str], str] = {}
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
         """Look the run of any attempt in doubt up, by its id or else by its name.
 
-        Its experiment was there before the POST: a server that does not show that any more, for
-        its database was lost or it is another server, proves nothing about the run.
+        Its experiment was there before the POST, and so was the run of `known`: a server that does
+        not show these any more, for its database was lost or it is another server, proves nothing.
         """
         api, namespace = self._api(dispatch), dispatch.place.get("namespace", "")
         with _telling(LOOKING):
@@ -85,9 +85,13 @@ class KfpDispatcher:
             for found in api.runs_named(run_name(dispatch), namespace):
                 if found.get("display_name") == run_name(dispatch):
                     return _run(dispatch, found)
-            if self._experiment_answers(api, dispatch):
-                return Absent()
-        return NotSeen("the KFP server does not show the run's experiment either")
+            if not self._experiment_answers(api, dispatch):
+                return NotSeen("the KFP server does not show the run's experiment either")
+            if known is not None and api.get_run(known.run_id or "") is None:
+                return NotSeen(
+                    f"the KFP server does not show run {known.run_id} either, which it had shown"
+                )
+        return Absent()
 
     def start(self, dispatch: Dispatch) -> Run:
         """Send one POST that asks for a run with this attempt's id.

@@ -70,7 +70,7 @@ class KfpLocalDispatcher:
         self._runs_dir = runs_dir.absolute()
         self._patience = patience
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:  # noqa: ARG002
         """Look for a run that has begun, and withdraw those that have not: they never will."""
         ids = [run_id(dispatch.id, attempt) for attempt in dispatch.in_doubt]
         with _meaning(Failure.UNKNOWN):

@@ -41,9 +41,9 @@ class LateDispatcher:
         """Whether every run can be found by its dispatch's id."""
         return self.load().always_shows_id
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
         """The run that carries this dispatch's id, of any attempt in doubt."""
-        return self.load().find(dispatch)
+        return self.load().find(dispatch, known)
 
     def start(self, dispatch: Dispatch) -> Run:
         """Ask once for a run that carries this dispatch's id."""

@@ -17,7 +17,7 @@ class UnconfiguredTarget:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def find(self, dispatch: Dispatch) -> Look:  # noqa: ARG002
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:  # noqa: ARG002
         """Nobody can look there."""
         raise self._gone()
 

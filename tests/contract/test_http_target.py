@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -162,6 +163,19 @@ def test_a_run_that_is_not_there_is_absent_while_the_target_is_well(chosen):
     for fault in (Fault(404), Fault(503), Fault(302, headers={"Location": "/login"}), Fault()):
         chosen.answer_next(fault, to="check")
         assert failure_of(one.find, order(chosen.target)).failure is Failure.UNKNOWN
+
+
+def test_absence_is_proven_beside_a_run_that_is_known_to_exist(chosen):
+    """A target that is well and lost its runs proves nothing."""
+    one, known = dispatcher(), order(chosen.target, id="01jd9xk3v0q8z5m7n2b4c6d8ff")
+    known = replace(known, run_id=one.start(known).id)
+    assert one.find(order(chosen.target), known) == Absent()
+
+    chosen.runs.clear()
+
+    look = one.find(order(chosen.target), known)
+    assert isinstance(look, NotSeen)
+    assert known.run_id in look.why
 
 
 @pytest.mark.parametrize("fault", [Fault(), Fault(500), Fault(401), Fault(200, body=LOGIN)])

@@ -2,10 +2,11 @@
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
-from receiver.core.dispatches import Failure
+from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.runs import Absent, NotSeen, Run, RunState
 from tests.contract.kfp_setup import (
     LOGIN,
@@ -32,6 +33,35 @@ def test_find_looks_for_every_attempt_in_doubt(peer):
     peer.runs[run_of(1)]["display_name"] = "renamed by somebody"
 
     assert one.find(doubtful) == Run(run_of(1), None, shows_id=True)
+
+
+def test_absence_is_proven_beside_a_run_that_is_known_to_exist(peer):
+    """A server whose runs were lost shows its experiment still, and no run at all."""
+    one, known = dispatcher(), order(peer.url, id="01jd9xk3v0q8z5m7n2b4c6d8ff")
+    known = replace(known, run_id=one.start(known).id)
+    peer.answer_next(Fault(accept=True))
+    failure_of(one.start, order(peer.url))
+    doubtful = order(peer.url, in_doubt=(1,))
+    ours = peer.runs.pop(run_of(1))
+    assert one.find(doubtful, known) == Absent()
+
+    peer.runs.clear()
+    look = one.find(doubtful, known)
+    assert isinstance(look, NotSeen)
+    assert f"does not show run {known.run_id} either" in look.why
+    peer.runs[run_of(1)] = ours
+    assert one.find(doubtful, known).id == run_of(1)
+
+
+def test_a_control_that_can_not_be_asked_for_proves_nothing(peer):
+    """Neither the server nor something in front of it said that it is there."""
+    one, known = dispatcher(), order(peer.url, id="01jd9xk3v0q8z5m7n2b4c6d8ff")
+    known = replace(known, run_id=one.start(known).id)
+    peer.answer_next(Fault(404), to="get_run")  # KFP's own no, about the run in doubt
+    peer.answer_next(Fault(503), to="get_run")
+
+    with pytest.raises(DispatchError, match="503"):
+        one.find(order(peer.url, in_doubt=(1,)), known)
 
 
 def test_find_reads_the_listing_to_its_end(peer):

@@ -524,9 +524,9 @@ def test_a_look_up_that_was_taken_over_changes_nothing(history):
     history.clock.pass_(timedelta(seconds=1))
     find = history.target.find
 
-    def abandoned(dispatch):
+    def abandoned(dispatch, known):
         dispatches.abandon(history.store, history.policy_set, ANA, dispatch.id)
-        return find(dispatch)
+        return find(dispatch, known)
 
     history.target.find = abandoned
     history.send()

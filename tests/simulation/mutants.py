@@ -82,8 +82,8 @@ class Changed:
     def start(self, dispatch: Dispatch) -> Run:
         return self._real.start(dispatch)
 
-    def find(self, dispatch: Dispatch) -> Look:
-        return self._real.find(dispatch)
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
+        return self._real.find(dispatch, known)
 
     def poll(self, dispatch: Dispatch) -> RunStatus:
         return self._real.poll(dispatch)
@@ -113,8 +113,8 @@ class Hasty(Changed):
 class Trusting(Changed):
     """Believes a listing that nobody has seen working."""
 
-    def find(self, dispatch: Dispatch) -> Look:
-        look = super().find(dispatch)
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:
+        look = super().find(dispatch, known)
         return Absent() if isinstance(look, NotSeen) else look
 
 

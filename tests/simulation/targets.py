@@ -54,7 +54,7 @@ class Client:
         self._replica.meets("after a POST")
         return run
 
-    def find(self, dispatch: Dispatch) -> Look:
+    def find(self, dispatch: Dispatch, known: Dispatch | None = None) -> Look:  # noqa: ARG002
         began = self._world.hub.now
         self._call(slow=0.05)
         if self._world.strikes(self._world.plan.poll_trouble):

@@ -91,7 +91,7 @@ def look_up(
         return
     # Asked before the look: only a look that began after the window proves absence.
     waited = watch.waited(dispatch, now)
-    look = _look(dispatcher, dispatch)
+    look = _look(store, dispatcher, dispatch)
     run = look if isinstance(look, Run) else None
     with store.begin() as tx:
         unit = UnitOfWork(tx, policy_set, models=[dispatch.model])
@@ -126,9 +126,11 @@ def _window(tx: Tx, dispatcher: Dispatcher, dispatch: Dispatch) -> timedelta:
     return max(dispatcher.lookup_window, least) + (LEASE if taken_over else timedelta(0))
 
 
-def _look(dispatcher: Dispatcher, dispatch: Dispatch) -> Look | DispatchError:
+def _look(store: Store, dispatcher: Dispatcher, dispatch: Dispatch) -> Look | DispatchError:
+    with store.view() as view:
+        known = view.dispatches.control_for(dispatch)
     try:
-        return dispatcher.find(dispatch)
+        return dispatcher.find(dispatch, known)
     except DispatchError as error:
         return error
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from sqlalchemy import Column, Select, case, func, select
 
-from receiver.core.dispatches import ATTENTION, LIVE, Dispatch, DispatchState
+from receiver.core.dispatches import (
+    ATTENTION,
+    LIVE,
+    RUN_ENDED,
+    Dispatch,
+    DispatchState,
+    shares_place,
+)
 from receiver.core.run_ends import RunEnd
 from receiver.core.targets import TargetKind
 from receiver.store.column_types import storable
@@ -25,6 +32,9 @@ MOST_MOVING = 1000
 
 MOST_NAMED = 3
 """Dispatches of one target and place that are told by their ids."""
+
+SHOWN = (DispatchState.RUNNING, *sorted(RUN_ENDED))
+"""States in which a target has shown the run; one that goes on was surely not cleared away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,23 @@ class DispatchReads(Reads):
         query = select(dispatches).where(dispatches.c.id == storable(dispatch_id))
         row = self._db.execute(query).one_or_none()
         return None if row is None else dispatch_of(row)
+
+    def control_for(self, dispatch: Dispatch) -> Dispatch | None:
+        """The dispatch at the same place whose run its target showed last, if there is one.
+
+        A followed run that is not shown just now is one, too: who lost it may have lost others.
+        """
+        d = dispatches.c
+        for state in SHOWN:  # one at a time: each is read by the index, newest poll first
+            query = select(dispatches).where(
+                d.target == storable(dispatch.target),
+                d.state == state.value,
+                d.run_id.is_not(None),
+            )
+            row = self._db.execute(query.order_by(d.due_at.desc()).limit(1)).one_or_none()
+            if row is not None and shares_place(dispatch_of(row), dispatch):
+                return dispatch_of(row)
+        return None
 
     def attempts(
         self, dispatch_id: str, most: int = MOST_ROWS, before: int | None = None

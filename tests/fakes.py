@@ -51,6 +51,7 @@ class FakeTarget:
         known: The control that it was given last.
         polls: How often `poll` was called.
         lists_nothing: The listing is broken: it shows no run at all, and is seen to.
+        counts_attempts: It says how often somebody started a run anew.
         promises: It lists nothing, but starts one run only for a dispatch, however often asked.
 
     """
@@ -71,6 +72,8 @@ class FakeTarget:
         self.find_fails: DispatchError | None = None
         self.known: Dispatch | None = None
         self.states: dict[str, RunState] = {}
+        self.attempts: dict[str, int] = {}
+        self.counts_attempts = True
         self.reports: dict[str, Report | Exception] = {}
         self.reads = 0
         self.polls = 0
@@ -110,7 +113,8 @@ class FakeTarget:
         if self.poll_fails is not None:
             raise self.poll_fails
         state = self.states[dispatch.id]
-        return RunStatus(state=state, detail=state.value, shows_id=True, note=self.note)
+        attempt = self.attempts.get(dispatch.id, 1) if self.counts_attempts else None
+        return RunStatus(state, state.value, shows_id=True, note=self.note, attempt=attempt)
 
     def read_report(self, dispatch: Dispatch) -> Report | None:
         self.reads += 1
@@ -122,6 +126,7 @@ class FakeTarget:
     def start_anew(self, dispatch_id: str, state: RunState = RunState.RUNNING) -> None:
         """Somebody starts an ended run again, under its old id."""
         self.states[dispatch_id] = state
+        self.attempts[dispatch_id] = self.attempts.get(dispatch_id, 1) + 1
 
     def finish(self, state: RunState = RunState.SUCCEEDED) -> None:
         """End every run that has not ended."""

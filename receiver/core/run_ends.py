@@ -87,6 +87,7 @@ class RunEnd:
         confirmed_at: When somebody first said so after it had settled.
         rerun_due_at: When the target is asked whether somebody started the run anew; None once the
             model's cooldown is over, or another run is its latest.
+        run_attempt: Which of the run's attempts ended so; None if its target counts none.
 
     """
 
@@ -108,6 +109,7 @@ class RunEnd:
     asked: bool = False
     confirmed_at: datetime | None = None
     rerun_due_at: datetime | None = None
+    run_attempt: int | None = None
 
     def effect(self, now: datetime) -> Effect:
         """What it brought, as far as that can be told now."""
@@ -122,6 +124,11 @@ REPORTING = frozenset({DispatchState.SUCCEEDED, DispatchState.FAILED})
 
 SOONEST_RERUN_LOOK = timedelta(minutes=1)
 LATEST_RERUN_LOOK = timedelta(minutes=15)
+
+
+def went_again(end: RunEnd, attempt: int | None) -> bool:
+    """Whether a run ended once more since, by the attempt that its target shows now."""
+    return attempt is not None and end.run_attempt is not None and attempt > end.run_attempt
 
 
 def next_rerun_look(ended_at: datetime, now: datetime) -> datetime:

@@ -67,6 +67,7 @@ class RunStatus:
 
     Attributes:
         note: What an operator should know while it runs, as the end of a sentence about the run.
+        attempt: Which of the run's attempts this is about, from 1; None if the target counts none.
 
     """
 
@@ -75,6 +76,7 @@ class RunStatus:
     url: str | None = None
     shows_id: bool = False
     note: str = ""
+    attempt: int | None = None
 
 
 MISSED = 3

@@ -135,7 +135,15 @@ class GithubDispatcher:
         if answer.status != HTTPStatus.OK or not isinstance(run.get("status"), str):
             raise read_error(answer, f"run {dispatch.run_id}", self._client.credentials)
         note = self._waits_for(dispatch, path, ends) if run["status"] == WAITING else ""
-        return RunStatus(_state(run), _words(run), _link(run), _shows(run, dispatch), note)
+        shows_id, attempt = _shows(run, dispatch), run.get("run_attempt")
+        return RunStatus(
+            _state(run),
+            _words(run),
+            _link(run),
+            shows_id,
+            note,
+            attempt if is_id(attempt) else None,
+        )
 
     def read_report(self, dispatch: Dispatch) -> Report | None:
         """Read it from the names of the run's jobs and steps, which `Actions: read` may list."""

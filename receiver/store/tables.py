@@ -411,6 +411,7 @@ run_ends = Table(
     Column("asked", Boolean, nullable=False, server_default=false()),
     Column("confirmed_at", Instant),
     Column("rerun_due_at", Instant),
+    Column("run_attempt", BigInteger),
     one_of("state", ENDS),
     one_of("verdict", Verdict),
     Index("ix_run_ends_model", "model", "created_at"),

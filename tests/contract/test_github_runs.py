@@ -377,6 +377,17 @@ def test_every_conclusion_has_its_meaning(peer, dispatcher, conclusion, state):
     assert status.shows_id
 
 
+@pytest.mark.parametrize(("said", "attempt"), [(2, 2), (None, None), ("2", None), (True, None)])
+def test_which_attempt_of_a_run_is_shown_is_told_if_it_is_a_number(
+    peer, dispatcher, said, attempt
+):
+    """A server that counts none, or oddly, is believed as before."""
+    body = {"status": "completed", "conclusion": "success", "run_attempt": said}
+    peer.answer_next(answering(200, body), phase="poll")
+
+    assert dispatcher.poll(dispatch_to(peer, run_id="7")).attempt == attempt
+
+
 @pytest.mark.parametrize(
     "status", ["queued", "in_progress", "waiting", "requested", "pending", "completed"]
 )
@@ -388,7 +399,7 @@ def test_a_run_without_a_conclusion_is_running(peer, dispatcher, status):
     told = dispatcher.poll(dispatch_to(peer, run_id=run.id))
 
     assert replace(told, note="") == RunStatus(
-        RunState.RUNNING, status, f"{PAGE}/8001", shows_id=True
+        RunState.RUNNING, status, f"{PAGE}/8001", shows_id=True, attempt=1
     )
     assert bool(told.note) is (status == "waiting")
 

@@ -9,12 +9,16 @@ from receiver.core.dispatches import DispatchError, DispatchState, Failure
 from receiver.core.policy_set import PolicySet
 from receiver.core.run_ends import LATEST_RERUN_LOOK, next_rerun_look
 from receiver.core.runs import RunState
+from receiver.core.targets import Target, TargetKind
 from receiver.flows.operator import controls
 from receiver.flows.operator.acts import Act
 from receiver.flows.worker.reruns import PACE, RerunPace
 from receiver.flows.worker.retention import Ages, forget
+from tests.contract import github_setup
 from tests.examples import DRIFT, PIPELINE, alert, resolved
 from tests.fakes import NOON, HandClock
+from tests.histories import TARGET
+from tests.peers.github import GithubPeer
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -76,6 +80,60 @@ def test_one_that_ended_otherwise_between_two_looks_is_followed_to_that_end(fail
     with failed.store.view() as view:
         told = view.dispatches.transitions(failed.dispatches()[0].id)
     assert [each.state for each in told][-3:] == ["failed", "running", "succeeded"]
+
+
+def test_one_that_ended_alike_between_two_looks_is_told_again(history):
+    """Its end is what a model's effect, cooldown and settling count from."""
+    history.deliver(alert())
+    history.run_to_its_end(RunState.SUCCEEDED)
+    first = end_of(history)
+    start_anew(history, RunState.SUCCEEDED)
+    history.wait(3 * MINUTE)
+
+    assert history.states() == [DispatchState.SUCCEEDED]
+    (dispatch,) = history.dispatches()
+    with history.store.view() as view:
+        told = view.dispatches.transitions(dispatch.id)
+    assert [each.state for each in told][-3:] == ["succeeded", "running", "succeeded"]
+    again = end_of(history)
+    assert (first.run_attempt, again.run_attempt) == (1, 2)
+    assert again.ended_at > first.ended_at
+    history.wait(20 * MINUTE)
+    assert end_of(history) == replace(again, rerun_due_at=end_of(history).rerun_due_at), "once"
+
+
+def test_so_does_github(history, tmp_path):
+    """It counts a run's attempts."""
+    place = {"repository": "acme/models", "workflow": "retrain-model.yaml", "ref": "main"}
+    token = github_setup.token_file(tmp_path)
+    with GithubPeer() as github:
+        history.target = github_setup.dispatcher_with(token)
+        target = Target(TARGET, TargetKind.GITHUB, {**place, "base_url": github.base_url}, {})
+        history.policy_set = replace(history.policy_set, targets={TARGET: target})
+        history.deliver(alert())
+        history.send()
+        github.finish(8001, "failure")
+        history.wait(MINUTE)
+        first = end_of(history)
+        github.rerun(8001, "failure")
+        history.wait(3 * MINUTE)
+
+        assert history.states() == [DispatchState.FAILED]
+        assert (first.run_attempt, end_of(history).run_attempt) == (1, 2)
+
+
+def test_where_no_attempts_are_counted_only_another_end_shows(history):
+    history.target.counts_attempts = False
+    history.deliver(alert())
+    history.run_to_its_end(RunState.FAILED)
+    first = end_of(history)
+    start_anew(history, RunState.FAILED)
+    history.wait(3 * MINUTE)
+    assert end_of(history).ended_at == first.ended_at
+
+    start_anew(history, RunState.SUCCEEDED)
+    history.wait(10 * MINUTE)
+    assert history.states() == [DispatchState.SUCCEEDED]
 
 
 def test_it_may_go_again_more_than_once(failed):

@@ -30,6 +30,7 @@ class PeerRun:
     status: str = "queued"
     conclusion: str | None = None
     event: str = "workflow_dispatch"
+    attempt: int = 1
     listed: bool = True
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -149,6 +150,15 @@ class GithubPeer:
         with self.changed:
             run = next(run for run in self.runs if run.id == int(run_id))
             run.status, run.conclusion = "completed", conclusion
+            self.changed.notify_all()
+
+    def rerun(self, run_id: int | str, conclusion: str | None = None) -> None:
+        """Somebody presses "Re-run jobs"; with a conclusion it has ended already."""
+        with self.changed:
+            run = next(run for run in self.runs if run.id == int(run_id))
+            run.attempt += 1
+            run.status = "queued" if conclusion is None else "completed"
+            run.conclusion = conclusion
             self.changed.notify_all()
 
     def list_runs(self) -> None:
@@ -295,6 +305,7 @@ class GithubPeer:
             "name": "retrain",
             "display_title": run.title,
             "event": run.event,
+            "run_attempt": run.attempt,
             "head_branch": run.ref,
             "status": run.status,
             "conclusion": run.conclusion,

@@ -52,7 +52,7 @@ def follow_next(
             changed = _outlived(unit, changed, dispatcher.run_timeout, answer)
         ended = changed.state is not DispatchState.RUNNING
         if save_moved(unit, dispatch, changed, Mover.FOLLOWER) and ended:
-            _end(unit, changed)
+            _end(unit, changed, answer)
         unit.save()
     if ended:
         watch.forget(changed)
@@ -141,14 +141,14 @@ def _outlived(
     )
 
 
-def _end(unit: UnitOfWork, dispatch: Dispatch) -> None:
+def _end(unit: UnitOfWork, dispatch: Dispatch, answer: RunStatus | DispatchError) -> None:
     ended_at = dispatch.ended_at or unit.now
     took = ended_at - (dispatch.sent_at or dispatch.created_at)
     run_duration.labels(dispatch.target, dispatch.state.value).observe(took.total_seconds())
     model = unit.models[dispatch.model]
     unit.update(cooldowns.settle(model, dispatch.settle, ended_at))
-    if dispatch.state is not DispatchState.PARKED:
-        unit.tx.add_run_end(_run_end(unit, dispatch, ended_at))
+    if isinstance(answer, RunStatus) and dispatch.state is not DispatchState.PARKED:
+        unit.tx.add_run_end(_run_end(unit, dispatch, ended_at, answer.attempt))
     log().info(
         "run_ended",
         dispatch_id=dispatch.id,
@@ -160,7 +160,9 @@ def _end(unit: UnitOfWork, dispatch: Dispatch) -> None:
     )
 
 
-def _run_end(unit: UnitOfWork, dispatch: Dispatch, ended_at: datetime) -> RunEnd:
+def _run_end(
+    unit: UnitOfWork, dispatch: Dispatch, ended_at: datetime, attempt: int | None
+) -> RunEnd:
     return RunEnd(
         dispatch_id=dispatch.id,
         model=dispatch.model,
@@ -174,4 +176,5 @@ def _run_end(unit: UnitOfWork, dispatch: Dispatch, ended_at: datetime) -> RunEnd
         report_due_at=ended_at if dispatch.state in REPORTING else None,
         rerun_due_at=next_rerun_look(ended_at, unit.now),
         asked=unit.policy_set.asking is not None,
+        run_attempt=attempt,
     )

@@ -11,7 +11,7 @@ from datetime import timedelta
 from receiver.core.dispatches import RUN_ENDED, Dispatch, DispatchError, DispatchState, Mover
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock, Dispatcher
-from receiver.core.run_ends import RunEnd, next_rerun_look
+from receiver.core.run_ends import RunEnd, next_rerun_look, went_again
 from receiver.core.runs import SOONEST_POLL, RunState, RunStatus
 from receiver.flows.transitions import LEASE, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
@@ -72,7 +72,7 @@ def _save(store: Store, policy_set: PolicySet, end: RunEnd, status: RunStatus | 
         dispatch = tx.dispatch(end.dispatch_id)
         if dispatch is None or not _may_go_again(unit, dispatch):
             tx.save_rerun_due(end.dispatch_id, None)
-        elif status is not None and _goes_again(dispatch, status):
+        elif status is not None and _goes_again(dispatch, end, status):
             _follow_again(unit, dispatch)
         else:
             tx.save_rerun_due(end.dispatch_id, next_rerun_look(end.ended_at, unit.now))
@@ -87,9 +87,14 @@ def _may_go_again(unit: UnitOfWork, dispatch: Dispatch) -> bool:
     return held and is_latest and dispatch.state in RUN_ENDED
 
 
-def _goes_again(dispatch: Dispatch, status: RunStatus) -> bool:
-    """Whether it runs; or has ended otherwise meanwhile, which following it then tells."""
+def _goes_again(dispatch: Dispatch, end: RunEnd, status: RunStatus) -> bool:
+    """Whether it runs; or has ended anew meanwhile, which following it then tells.
+
+    Where the target counts no attempts, only another end than before shows that.
+    """
     if status.state is RunState.RUNNING:
+        return True
+    if went_again(end, status.attempt) and status.state in ENDS:
         return True
     return ENDS.get(status.state, dispatch.state) is not dispatch.state
 

@@ -13,6 +13,7 @@ from receiver.core.dispatches import DispatchState
 from receiver.core.durations import show_duration
 from receiver.core.models import LatestDispatch, latest_of
 from receiver.core.policies import Mode
+from receiver.core.runs import note_in
 from receiver.core.target_health import trouble
 from receiver.core.times import clock_time, stamp
 
@@ -146,7 +147,9 @@ def _on_its_way(case: Case, latest: LatestDispatch) -> str:
     began = latest.created_at if latest.state is DispatchState.PENDING else latest.sent_at
     run = f" as run {latest.run_id}" if latest.run_id else ""
     since = f" since {clock_time(began, case.now)}" if began else ""
-    return f"dispatch {latest.id} is {latest.state}{run}{since}"
+    running = latest.state is DispatchState.RUNNING
+    note = note_in(latest.detail, latest.run_id) if running else ""
+    return f"dispatch {latest.id} is {latest.state}{run}{since}{': ' if note else ''}{note}"
 
 
 def _waiting(case: Case, latest: LatestDispatch) -> str:

@@ -79,6 +79,21 @@ class RunStatus:
     attempt: int | None = None
 
 
+IT_RUNS = "it runs"
+
+
+def told_of(run_id: str | None, said: str) -> str:
+    """What is told of a run, as its dispatch's detail; `note_in` finds it again."""
+    return f"run {run_id}: {said}"
+
+
+def note_in(detail: str, run_id: str | None) -> str:
+    """What is to be known of a run that goes on, by its dispatch's detail; empty if nothing is."""
+    told = told_of(run_id, "")
+    said = detail.removeprefix(told) if detail.startswith(told) else ""
+    return "" if said == IT_RUNS else said
+
+
 MISSED = 3
 MISSED_FOR = timedelta(minutes=10)
 

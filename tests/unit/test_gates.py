@@ -113,6 +113,21 @@ def test_each_rung_says_in_one_sentence_what_it_saw(what, policy, facts, details
         ),
         (
             DRIFT,
+            Facts(latest=replace(RUNNING, detail="run 8123: waits for an approval at GitHub")),
+            "dispatch 01h is running as run 8123 since 11:59 UTC: waits for an approval at GitHub",
+        ),
+        (
+            DRIFT,
+            Facts(latest=replace(RUNNING, detail="run 8123: it runs")),
+            "dispatch 01h is running as run 8123 since 11:59 UTC",
+        ),
+        (
+            DRIFT,
+            Facts(latest=replace(RUNNING, detail="run 8123 was started")),
+            "dispatch 01h is running as run 8123 since 11:59 UTC",
+        ),
+        (
+            DRIFT,
             Facts(latest=LatestDispatch("01h", DispatchState.PENDING)),
             "dispatch 01h is pending",
         ),

@@ -9,7 +9,15 @@ from receiver.core.durations import show_duration
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Dispatcher
 from receiver.core.run_ends import REPORTING, RunEnd, next_rerun_look
-from receiver.core.runs import RunState, RunStatus, is_gone, next_poll
+from receiver.core.runs import (
+    IT_RUNS,
+    RunState,
+    RunStatus,
+    is_gone,
+    next_poll,
+    note_in,
+    told_of,
+)
 from receiver.core.times import clock_time
 from receiver.flows.transitions import LEASE, park_moved, place_of, save_moved
 from receiver.flows.unit_of_work import UnitOfWork
@@ -72,7 +80,7 @@ def _unfollowed(unit: UnitOfWork, dispatch: Dispatch, error: DispatchError) -> D
     return replace(
         dispatch,
         due_at=next_poll(dispatch.sent_at or dispatch.created_at, unit.now),
-        detail=f"run {dispatch.run_id}: can't be followed: {error}",
+        detail=told_of(dispatch.run_id, f"can't be followed: {error}"),
     )
 
 
@@ -88,7 +96,7 @@ def _after_poll(
             known,
             state=ENDS[status.state],
             ended_at=unit.now,
-            detail=f"run {dispatch.run_id}: {status.detail}",
+            detail=told_of(dispatch.run_id, status.detail),
         )
     return replace(
         known,
@@ -99,10 +107,9 @@ def _after_poll(
 
 def _while_it_runs(dispatch: Dispatch, note: str) -> str:
     """What is told of a run that goes on; how it was started stays told while it only runs."""
-    told_of_now = f"run {dispatch.run_id}: "
-    if note:
-        return told_of_now + note
-    return f"{told_of_now}it runs" if dispatch.detail.startswith(told_of_now) else dispatch.detail
+    if note or note_in(dispatch.detail, dispatch.run_id):
+        return told_of(dispatch.run_id, note or IT_RUNS)
+    return dispatch.detail
 
 
 def _after_missing(unit: UnitOfWork, dispatch: Dispatch, watch: DoubtTimer) -> Dispatch:
@@ -110,18 +117,20 @@ def _after_missing(unit: UnitOfWork, dispatch: Dispatch, watch: DoubtTimer) -> D
     since = dispatch.missing_since or unit.now
     times = 1 if dispatch.missing_since is None else dispatch.looks + 1
     missing = replace(dispatch, missing_since=since, looks=times)
-    told = f"the target has not known it since {clock_time(since, unit.now)}"
+    said = f"the target has not known it since {clock_time(since, unit.now)}"
     if is_gone(times, watch.missed(missing, unit.now)):
         return replace(
             missing,
             state=DispatchState.PARKED,
             ended_at=unit.now,
-            detail=f"run {dispatch.run_id}: {told} and said so {times} times: look at it",
+            detail=told_of(dispatch.run_id, f"{said} and said so {times} times: look at it"),
         )
     return replace(
         missing,
         due_at=next_poll(dispatch.sent_at or dispatch.created_at, unit.now),
-        detail=f"run {dispatch.run_id}: {told}; it is asked on, for it may be there all the same",
+        detail=told_of(
+            dispatch.run_id, f"{said}; it is asked on, for it may be there all the same"
+        ),
     )
 
 

@@ -69,8 +69,8 @@ def doctor(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="The receiver's file: its policies are compared with the rules, and its targets "
-            "asked whether they take our credentials.",
+            help="The receiver's file: its policies are compared with the rules, and its sources "
+            "and targets asked whether they take our credentials.",
         ),
     ] = None,
     test: Annotated[
@@ -96,9 +96,9 @@ def doctor(
     """Examine the way from metric to run; say what is wrong and how to mend it.
 
     One line for each of Prometheus, its targets, models and rules, Alertmanager, the receiver,
-    its configuration and targets, and the route: a test alert (retrain_test="true") is sent
-    through Alertmanager and must be decided here. It has the labels of a real rule and no more,
-    is observed, and never acted on. With --config what `lint` finds is told too.
+    its configuration, sources and targets, and the route: a test alert (retrain_test="true") is
+    sent through Alertmanager and must be decided here. It has the labels of a real rule and no
+    more, is observed, and never acted on. With --config what `lint` finds is told too.
 
     ✓ is well, ! deserves a look, ✗ is wrong, - was not examined. Exit code 1 if something is
     wrong.

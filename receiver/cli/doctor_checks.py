@@ -81,6 +81,7 @@ class Way:
         yield about_config
         if config is not None:
             yield from self._compared()
+            yield from _sources(config)
             yield from _targets(config, labels)
 
     def _compared(self) -> Iterator[Check]:
@@ -274,6 +275,26 @@ def _missing_rules(loaded: set[str], config: "Config | None") -> str:
         and any(matcher.name == "alertname" for matcher in policy.matchers)
     ]
     return f"alerts for the policy {_some(idle)} are" if idle else ""
+
+
+def _sources(config: "Config") -> Iterator[Check]:
+    """Ask each source what the receiver asks it, with its credentials and authorities."""
+    from receiver.core.sources import PROMETHEUS, SourceDown  # noqa: PLC0415
+    from receiver.wiring import asked_of, prometheus_of  # noqa: PLC0415
+
+    sources = {name: asked.source for name, asked in asked_of(config, None).items()}
+    prometheus = prometheus_of(config)
+    if prometheus is not None:
+        sources[PROMETHEUS] = prometheus
+    for name, source in sources.items():
+        try:
+            listed = len(source.ask().alerts)
+        except SourceDown as problem:
+            yield Check(f"source {name}", State.FAIL, str(problem))
+        else:
+            ours = "its own rules" if name == PROMETHEUS else "our receiver"
+            said = f"it answers, and lists {listed} alerts of {ours}"
+            yield Check(f"source {name}", State.OK, said)
 
 
 def _targets(config: "Config", labels: Mapping[str, str]) -> Iterator[Check]:

@@ -13,10 +13,16 @@ from receiver.core.sources import Hush, Quiet
 from tests.asking import AskingHistory, silence, told, told_over
 from tests.examples import DRIFT, policy_set
 from tests.fakes import NOON
+from tests.serving import NO_AUTH, host
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 LONG = timedelta(minutes=20)
+
+ASKING = f"""{NO_AUTH}
+sources:
+  alertmanagers: [{{name: main, url: "http://am:9093", receiver: retrain}}]
+"""
 
 FIRES = told()
 """As Alertmanager delivers it and as it lists it."""
@@ -443,6 +449,42 @@ def test_a_source_that_fails_is_told_once(asking, capsys):
     assert (said.out + said.err).count("source_down") == 1
     assert (said.out + said.err).count("source_up") == 1
     assert asking.record().error is None
+
+
+def test_another_reason_is_told_again(asking, capsys):
+    """Who mends the first must hear of the second."""
+    for why in ("connection refused", "it answered 401", "it answered 401"):
+        asking.main.down = why
+        asking.wait(2 * MINUTE, step=MINUTE)
+
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("source_down") == 2
+    assert asking.record().error_since < asking.history.now() - 4 * MINUTE
+
+
+def test_the_first_page_has_a_banner_for_a_source_that_is_down(asking, tmp_path):
+    """With since when, the reason and what follows from it; gone with its first answer."""
+    with host(asking.history, tmp_path, ASKING) as peer:
+        asking.poll()
+        assert "Source main is down" not in peer.get("/").text
+        asking.main.down = "am:9093 answered 401: it does not let us in; write `token_file`"
+        asking.wait(5 * MINUTE, step=MINUTE)
+
+        page = peer.get("/").text
+        assert page.count("Source main is down") == 1
+        assert "am:9093 answered 401: it does not let us in; write token_file" in page
+        assert page.index("Source main is down") < page.index('id="models"')
+        asking.main.down = None
+        asking.wait(2 * MINUTE, step=MINUTE)
+        assert "Source main is down" not in peer.get("/").text
+
+
+def test_a_source_that_the_configuration_does_not_name_has_no_banner(asking, tmp_path):
+    """What is left of it is forgotten a day later."""
+    asking.main.down = "gone"
+    asking.poll()
+    with host(asking.history, tmp_path) as peer:
+        assert "Source main is down" not in peer.get("/").text
 
 
 def test_a_source_is_asked_once_in_its_time(asking):

@@ -134,7 +134,7 @@ def _claim(store: Store, asked: Asked) -> datetime | None:
 
 
 def _failed(store: Store, name: str, asked_at: datetime, why: str) -> SourceRecord:
-    """Write down that a source is down; told once, not at each try."""
+    """Write down that a source is down; told once for each reason, not at each try."""
     before: list[str | None] = []
 
     def fail(record: SourceRecord) -> SourceRecord:
@@ -144,7 +144,7 @@ def _failed(store: Store, name: str, asked_at: datetime, why: str) -> SourceReco
     with store.begin() as tx:
         changed = tx.change_source(name, asked_at, fail)
     source_answers.labels(name, "failed").inc()
-    if before[-1] is None:
+    if before[-1] != why:
         log().warning("source_down", source=name, detail=why)
     return changed
 

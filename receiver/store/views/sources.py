@@ -29,6 +29,11 @@ class SourceReads(Reads):
         """What is remembered of one source."""
         return source_record(self._db, name)
 
+    def down(self, asking: Asking | None) -> list[SourceRecord]:
+        """Those of the configuration that did not answer when they were last asked, by name."""
+        known = list_sources(self._db, asking.everybody) if asking else []
+        return [record for record in known if record.error is not None]
+
     def seen_by(self, name: str) -> dict[str, Sighting]:
         """What one source said last, by alert."""
         return sightings_by(self._db, name)

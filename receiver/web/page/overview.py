@@ -22,7 +22,7 @@ from receiver.core.policies import Mode
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
-from receiver.core.sources import Belief
+from receiver.core.sources import Belief, SourceRecord
 from receiver.core.target_health import TargetStanding, cure
 from receiver.core.tenants import Tenant
 from receiver.store.store import Store
@@ -118,6 +118,7 @@ class Overview:
     Attributes:
         hearing: None for a tenant: Alertmanager speaks of everybody's models.
         known: The models of `recent` and `unheard` that there are: the others have no page.
+        silent: Sources that did not answer when they were last asked; a tenant sees none.
 
     """
 
@@ -133,6 +134,7 @@ class Overview:
     unheard: Sequence[Announcement]
     hearing: Hearing | None
     failing: Sequence[FailingTarget]
+    silent: Sequence[SourceRecord]
     wide_pauses: Sequence[Pause]
     observing: Sequence[str]
     recent: Sequence[StoryLine]
@@ -190,6 +192,7 @@ class Overviews:
                 unheard=unheard,
                 hearing=None if tenant is not None else _hearing(view),
                 failing=_failing(view, policy_set),
+                silent=[] if tenant is not None else view.sources.down(policy_set.asking),
                 wide_pauses=[
                     p for p in pauses if p.scope is not PauseScope.MODEL and p.holds(now)
                 ],

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from receiver.core.dispatches import DispatchError, Failure
 from receiver.core.policies import shown
 from receiver.dispatchers.refusals import REFUSALS
-from receiver.http import LONGEST_QUOTE, Response, is_redirect
+from receiver.http import LONGEST_QUOTE, WRITE_HTTPS, Response, is_redirect, wants_tls
 
 NOT_OF_THIS_KIND: AbstractSet[int] = frozenset(
     {
@@ -95,7 +95,7 @@ def _sentence(answer: HttpAnswer) -> str:
             "the API's own address, or `token_file`"
         )
     sentence = f"{host} answered {status}: {answer.quoted}"
-    cure = CURES.get(status)
+    cure = WRITE_HTTPS if wants_tls(answer) else CURES.get(status)
     return f"{sentence}; {cure}" if cure else sentence
 
 

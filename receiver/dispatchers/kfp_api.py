@@ -17,7 +17,7 @@ from receiver.core.policies import shown
 from receiver.dispatchers.kfp_client import KfpAnswer, KfpClient
 from receiver.dispatchers.kfp_cures import cure_of
 from receiver.dispatchers.refusals import REFUSALS
-from receiver.http import LONGEST_QUOTE, is_redirect
+from receiver.http import LONGEST_QUOTE, WRITE_HTTPS, is_redirect, wants_tls
 from receiver.secret_files import BadFile, read_token
 
 TOGETHER = timedelta(seconds=30)
@@ -196,6 +196,8 @@ class KfpApi:
         elif status == HTTPStatus.OK:
             sentence = f"the KFP server answered 200 with something that is not its JSON: {said}"
         cure = None if status == HTTPStatus.OK or is_redirect(status) else cure_of(status, said)
+        if wants_tls(answer):
+            cure = WRITE_HTTPS
         if cure is not None:
             sentence += f"; {cure}"
         return DispatchError(sentence, failure, status_code=status, retry_after=wait)

@@ -20,10 +20,12 @@ from receiver.http.messages import (
     is_success,
     words,
 )
+from receiver.http.tls_cures import WRITE_HTTPS, wants_tls
 
 __all__ = [
     "LONGEST_QUOTE",
     "USER_AGENT",
+    "WRITE_HTTPS",
     "Answer",
     "Client",
     "Credentials",
@@ -37,5 +39,6 @@ __all__ = [
     "is_redirect",
     "is_server_error",
     "is_success",
+    "wants_tls",
     "words",
 ]

@@ -26,6 +26,7 @@ from receiver.http.messages import (
     words,
 )
 from receiver.http.routes import route_to
+from receiver.http.tls_cures import tls_cure
 
 LONGEST_CONNECT = 5.0
 """Seconds for each address of a name, and for the TLS handshake."""
@@ -205,7 +206,9 @@ class _Exchange:
         """What is true now that there is no answer."""
         reason = innermost(problem)
         kind = InDoubt if self._sent else NotSent
-        return kind("timed out" if isinstance(reason, TimeoutError) else words(reason), reason)
+        said = "timed out" if isinstance(reason, TimeoutError) else words(reason)
+        cure = tls_cure(reason)
+        return kind(f"{said}; {cure}" if cure else said, reason)
 
     def _begin_to_send(self, connected: socket.socket) -> None:
         """From here on the other side may have got something, unless the time was over before."""

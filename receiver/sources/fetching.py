@@ -52,7 +52,9 @@ class Upstream:
         try:
             answer = self.client(self.ca_file).send(request, seconds=seconds, largest=largest)
         except http.NoAnswer as problem:
-            raise SourceDown(f"{self._host} does not answer: {problem}") from problem
+            raise SourceDown(
+                f"{self._host} does not answer: {problem}{self._hint(problem)}"
+            ) from problem
         if answer.status == HTTPStatus.OK:
             return answer.body
         raise SourceDown(f"{self._host} answered {answer.status}{_cure(answer)}")
@@ -60,6 +62,12 @@ class Upstream:
     @property
     def _host(self) -> str:
         return urlsplit(self.url).netloc
+
+    def _hint(self, problem: http.NoAnswer) -> str:
+        """Many a server that speaks TLS hangs up without a word on who does not."""
+        hung_up = isinstance(problem.reason, ConnectionError) and isinstance(problem, http.InDoubt)
+        plain = self.url.startswith("http:")
+        return f"; if {http.WRITE_HTTPS}" if hung_up and plain else ""
 
     def _credentials(self) -> http.Credentials | None:
         if self.token_file is not None:
@@ -71,6 +79,8 @@ class Upstream:
 
 def _cure(answer: http.Response) -> str:
     """What to do about a status that is no 200."""
+    if http.wants_tls(answer):
+        return f": {http.WRITE_HTTPS}"
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         to = urlsplit(answer.headers.get("location", "")).netloc
         where = f" and leads to {to}" if to else ""

@@ -71,6 +71,17 @@ def test_a_bad_answer_is_translated_and_not_repeated(peer, fault, failure):
     assert len(peer.seen) == 1
 
 
+def test_a_target_that_speaks_tls_is_told_with_its_cure(peer):
+    """Its 400 is about the scheme, not about what was sent."""
+    said = b"Client sent an HTTP request to an HTTPS server."
+    peer.answer_next(Fault(400, body=said))
+
+    error = failure_of(dispatcher().start, order(peer.target))
+
+    assert "write https:// in place of http://" in str(error)
+    assert "body" not in str(error)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(peer, tmp_path, status):
     """Neither with the POST nor with the credential: not to another server, nor within this."""

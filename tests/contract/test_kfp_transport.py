@@ -56,6 +56,15 @@ def test_a_bad_answer_is_translated_and_not_repeated(peer, fault, failure):
     assert peer.starts == 1
 
 
+def test_a_server_that_speaks_tls_is_told_with_its_cure(peer):
+    """Its 400 is about the scheme, not about what was sent."""
+    peer.answer_next(Fault(400, body=b"Client sent an HTTP request to an HTTPS server."))
+
+    error = failure_of(dispatcher().start, order(peer.url))
+
+    assert "write https:// in place of http://" in str(error)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(peer, status):
     """A login page or a moved server may have taken the POST; neither is asked again."""

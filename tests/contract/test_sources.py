@@ -1,6 +1,8 @@
 """Alertmanager and Prometheus are asked in their own words; what is no answer says its cure."""
 
 import json
+import ssl
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +15,8 @@ from receiver.sources.fetching import Upstream
 from receiver.sources.prometheus import PrometheusSource
 from receiver.sources.reading import NotAnArray, entries
 from tests.peers.alertmanager import STARTED, alertmanager
+from tests.peers.certificates import YEARS, sign_certificate
+from tests.peers.raw import RawPeer
 
 LABELS = {"alertname": "HighModelMAE", "user_id": "42"}
 
@@ -233,3 +237,81 @@ def test_an_entry_without_end_is_not_waited_for():
     """Else each piece would be read again with every further one."""
     with pytest.raises(NotAnArray, match="can't be read"):
         list(entries(b'[{"a": "' + b"x" * 30_000_000))
+
+
+def tls_with(folder, **valid):
+    """A certificate that its own key signed, and a server's TLS with it."""
+    folder.mkdir()
+    certificate, key = sign_certificate(folder, **valid)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
+
+
+def down(url, ca_file=None):
+    """Why it is said to be down."""
+    with pytest.raises(SourceDown) as caught:
+        AlertmanagerSource(Upstream(url, ca_file=ca_file), "retrain").ask()
+    return str(caught.value)
+
+
+PAST = (YEARS[0], datetime(2021, 1, 1, tzinfo=UTC))
+FUTURE = (datetime(2090, 1, 1, tzinfo=UTC), YEARS[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "valid", "knows", "cure"),
+    [
+        ({}, YEARS, "no authority", "let `ca_file` (or SSL_CERT_FILE) name the authority"),
+        ({}, YEARS, "another", "let `ca_file` (or SSL_CERT_FILE) name the authority"),
+        ({"127.0.0.1": "localhost"}, YEARS, "it", "write a name that its certificate holds"),
+        ({}, PAST, "it", "renew it"),
+        ({}, FUTURE, "it", "set the clocks"),
+        ({"https:": "http:"}, YEARS, "it", "if TLS is spoken there: write https://"),
+        ({"https:": "http:"}, None, "it", None),
+    ],
+    ids=["unknown", "another", "other name", "run out", "not yet", "plain to TLS", "right"],
+)
+def test_what_is_wrong_with_tls_is_told_with_its_cure(tmp_path, change, valid, knows, cure):
+    """An authority, a name, a date, a scheme: each is another thing to mend."""
+    certificate, context = tls_with(tmp_path / "its", valid=valid or YEARS)
+    another, _ = tls_with(tmp_path / "another")
+    with alertmanager(context if valid else None) as peer:
+        url = peer.url
+        for old, new in change.items():
+            url = url.replace(old, new)
+        ca_file = {"it": certificate, "another": another}.get(knows)
+        if cure is None:
+            assert AlertmanagerSource(Upstream(url, ca_file=ca_file), "retrain").ask().alerts == []
+        else:
+            assert cure in down(url, ca_file)
+
+
+def test_tls_to_a_server_that_speaks_none_is_told_with_its_cure(peer):
+    assert "no TLS is spoken there: write http://" in down(peer.url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ],
+    ids=["Go", "nginx", "a TLS alert"],
+)
+def test_a_server_that_says_that_it_speaks_tls_is_understood(answer):
+    """As Alertmanager 0.25 with TLS, a proxy before it, and OpenSSL say it."""
+
+    def script(conversation):
+        conversation.hear()
+        conversation.say(answer)
+
+    with RawPeer(script) as raw:
+        assert "TLS is spoken there: write https:// in place of http://" in down(raw.url)
+
+
+def test_another_400_has_nothing_to_do_with_tls(peer):
+    peer.answer = (400, {}, b"bad matcher")
+
+    assert "TLS" not in down(peer.url)

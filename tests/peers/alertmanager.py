@@ -110,11 +110,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def alertmanager():
-    """One that listens until the test ends."""
+def alertmanager(tls=None):
+    """One that listens until the test ends, with TLS if it has a context for that."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.peer = Alertmanager()
-    server.peer.url = f"http://127.0.0.1:{server.server_port}"
+    scheme = "http" if tls is None else "https"
+    server.peer.url = f"{scheme}://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:

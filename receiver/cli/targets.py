@@ -53,8 +53,9 @@ def targets(
 ) -> None:
     """Show whether each target answers, since when it does not, and what would help.
 
-    ok: it answered when it was last asked. failing: it did not, and models wait for it. unknown:
-    nothing was asked of it yet, or nothing waits for it since it failed.
+    ok: it answered when it was last asked. failing: it did not, and models wait for it or have
+    runs there that can't be followed. unknown: nothing was asked of it yet, or nothing waits for
+    it since it failed.
     """
     answer = peer(server, token_file).get("/targets")
     if output is Format.JSON:

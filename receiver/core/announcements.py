@@ -14,7 +14,7 @@ class Kind(StrEnum):
     REFUSED = "refused"  # the target said no for good
     APPROVAL = "approval"  # a human must say yes first
     EXHAUSTED = "exhausted"  # retrained often, and it still fires
-    TARGET_FAILING = "target_failing"  # a target starts nothing: told once, not for each model
+    TARGET_FAILING = "target_failing"  # a target starts nothing or shows no run: told once
     RECOVERED = "recovered"  # the model's last alert was resolved after a run
 
 

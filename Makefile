@@ -64,7 +64,7 @@ newest-alertmanager: .tools/alertmanager ## build it from the Go module proxy, f
 .tools/release/.installed: requirements/release.txt
 # openapi-python-client wants an older typer than the service's.
 .tools/openapi-client/.installed: requirements/openapi-client.txt
-.tools/drift-detector/.installed .tools/mlflow/.installed .tools/github-tests/.installed .tools/notebooks/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed  .tools/docs/.installed .tools/release/.installed:
+.tools/drift-detector/.installed .tools/mlflow/.installed .tools/github-tests/.installed .tools/notebooks/.installed .tools/ansible-rulebook/.installed .tools/openapi-client/.installed .tools/docs/.installed .tools/release/.installed:
 	@echo "Preparing $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<

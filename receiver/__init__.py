@@ -1,3 +1,3 @@
 """Decide, per model, whether to retrain; start exactly one run; keep every decision."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

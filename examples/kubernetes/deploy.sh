@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 STORAGE_DIR="${STORAGE_DIR:-/var/lib/mlops}"
 
 # The names that the manifests have. Elsewhere than on one node: push them, and write your registry into the manifests.
-images=(ghcr.io/retrain-receiver/example-{model-server,exporter,retrain}:0.1.0)
+images=(ghcr.io/retrain-receiver/example-{model-server,exporter,retrain}:0.2.0)
 docker build --target model-server --tag "${images[0]}" ../model-server
 docker build --target exporter --tag "${images[1]}" ../model-server
 docker build --tag "${images[2]}" ../pipelines

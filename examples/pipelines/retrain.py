@@ -22,7 +22,7 @@ COMPILED = Path(__file__).with_suffix(".yaml")
 # The image of the Dockerfile beside this; on a laptop the interpreter that runs it has what is in
 # it. Nothing is installed at run time.
 component = dsl.component(
-    base_image="ghcr.io/retrain-receiver/example-retrain:0.1.0", install_kfp_package=False
+    base_image="ghcr.io/retrain-receiver/example-retrain:0.2.0", install_kfp_package=False
 )
 
 CLAIM, MOUNTED_AT, NOBODY = "models", "/mnt/models", 65532

@@ -242,29 +242,21 @@ def seen(source: str, listed: Listed, asked_at: datetime | None = None) -> Sight
 
 
 def other_firings(
-    sightings: Iterable[Sighting],
-    sources: Collection[str],
-    ended: datetime,
-    claims: Iterable[Claim],
+    sightings: Iterable[Sighting], sources: Collection[str], ended: datetime
 ) -> list[tuple[str, Claim]]:
     """Who lists an alert although its firing of this beginning has ended, and since when it fires.
 
-    What began together is one firing, told by the members of one cluster; so is what began when
-    one of the claims did that have ended. What another lists of another beginning goes on; but an
-    earlier one may be what came before, unless its source was heard since this one began and was
-    told.
+    What began together is one firing, told by the members of one cluster. What another lists of
+    another beginning goes on; but a source that was not heard since this firing began may have
+    meant the one before it.
     """
-    told = [claim for claim in claims if claim.url]
-    over = [ended, *(claim.starts_at for claim in told)]
-    since = max([ended, *(claim.said_at for claim in told)])
+    listed = [one for one in sightings if one.source in sources and one.is_listed]
     return [
         (one.source, Claim("", one.starts_at, one.heard_at))
-        for one in sorted(sightings, key=lambda one: one.source)
-        if one.source in sources
-        and one.is_listed
+        for one in sorted(listed, key=lambda one: one.source)
+        if abs(one.starts_at - ended) >= MILLISECOND
         and one.heard_at is not None
-        and all(abs(one.starts_at - began) >= MILLISECOND for began in over)
-        and (one.starts_at > ended or one.heard_at >= since)
+        and one.heard_at >= ended
     ]
 
 

@@ -343,7 +343,7 @@ def _what_is_listed(
 ) -> tuple[FiringAlert | None, str]:
     """The firing of another cluster that is known by its listing only, None if there is none."""
     asking, sightings = unit.policy_set.asking, unit.sightings_of(entry.fingerprint)
-    listed = other_firings(sightings, asking.sources, ended, entry.said) if asking else []
+    listed = other_firings(sightings, asking.sources, ended) if asking else []
     if not listed:
         return None, ""
     names = [name for name, _ in listed]

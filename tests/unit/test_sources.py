@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from receiver.core.cases import Case
-from receiver.core.claims import Claim
 from receiver.core.decisions import Facts, Reason
 from receiver.core.explaining import explain
 from receiver.core.ladder import TIMER_LADDER, decide
@@ -30,7 +29,6 @@ from receiver.core.sources import (
     compare,
     consensus_of,
     delivered,
-    other_firings,
     seen,
     shows,
 )
@@ -244,37 +242,6 @@ class TestStanding:
         ]
 
         assert (consensus_of(said, of("a", "b"), NOON).quiet == quiet) is counts
-
-
-class TestOtherFirings:
-    """What goes on elsewhere when one firing has ended."""
-
-    PROD = Sighting("prod", "f", NOON - MINUTE, heard_at=NOON)
-    DEV = Claim("http://dev", NOON, NOON)
-
-    def others(self, sighting, *claims):
-        return other_firings([sighting], {"prod"}, NOON, claims)
-
-    def test_another_beginning_is_another_firing(self):
-        """Of a configured source, that lists it and was heard since."""
-        assert self.others(self.PROD, self.DEV) == [("prod", Claim("", NOON - MINUTE, NOON))]
-        assert self.others(replace(self.PROD, source="gone"), self.DEV) == []
-        assert self.others(replace(self.PROD, missed_since=NOON), self.DEV) == []
-        assert self.others(replace(self.PROD, heard_at=None), self.DEV) == []
-
-    def test_what_began_with_it_has_ended_with_it(self):
-        """To the millisecond; also what an ended claim said, of a firing that went on before."""
-        together = replace(self.PROD, starts_at=NOON + timedelta(microseconds=999))
-        assert self.others(together, self.DEV) == []
-        assert self.others(self.PROD, replace(self.DEV, starts_at=NOON - MINUTE)) == []
-        assert self.others(self.PROD, Claim("", NOON - MINUTE, NOON)) != []
-
-    def test_an_earlier_one_was_heard_of_since_the_other_was_told(self):
-        """Else it may be the same Alertmanager's firing before; a later one can't be."""
-        late = replace(self.DEV, said_at=NOON + SECOND)
-        assert self.others(self.PROD, late) == []
-        assert self.others(replace(self.PROD, heard_at=NOON - SECOND)) == []
-        assert self.others(replace(self.PROD, starts_at=NOON + MINUTE), late) != []
 
 
 class TestMissing:

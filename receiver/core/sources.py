@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from receiver.core.alerts import Alert, AlertStatus
-from receiver.core.claims import Claim
 from receiver.core.models import FiringAlert, latest_of
 
 STEADY = timedelta(minutes=5)
@@ -188,7 +187,6 @@ class Sighting:
         refused_by: The configuration by which it was `invalid`, and then left alone;
             None if it was not.
         clashes: Whether that was because another alert's labels have the name of its model.
-        heard_at: When the source answered last, whatever it said of others.
 
     """
 
@@ -200,7 +198,6 @@ class Sighting:
     quiet: Quiet | None = None
     refused_by: str | None = field(default=None, compare=False)
     clashes: bool = field(default=False, compare=False)
-    heard_at: datetime | None = field(default=None, compare=False)
 
     @property
     def is_listed(self) -> bool:
@@ -227,30 +224,9 @@ def is_between(earlier: datetime, moment: datetime, later: datetime) -> bool:
     return earlier <= moment <= later
 
 
-def seen(source: str, listed: Listed, asked_at: datetime | None = None) -> Sighting:
+def seen(source: str, listed: Listed) -> Sighting:
     """What a source that lists an alert says of it."""
-    return Sighting(
-        source, listed.fingerprint, listed.starts_at, quiet=listed.quiet, heard_at=asked_at
-    )
-
-
-def other_firings(
-    sightings: Iterable[Sighting], sources: Collection[str], ended: datetime
-) -> list[tuple[str, Claim]]:
-    """Who lists an alert although its firing of this beginning has ended, and since when it fires.
-
-    What began together is one firing, told by the members of one cluster. What another lists of
-    another beginning goes on; but a source that was not heard since this firing began may have
-    meant the one before it.
-    """
-    listed = [one for one in sightings if one.source in sources and one.is_listed]
-    return [
-        (one.source, Claim("", one.starts_at, one.heard_at))
-        for one in sorted(listed, key=lambda one: one.source)
-        if abs(one.starts_at - ended) >= MILLISECOND
-        and one.heard_at is not None
-        and one.heard_at >= ended
-    ]
+    return Sighting(source, listed.fingerprint, listed.starts_at, quiet=listed.quiet)
 
 
 @dataclass(frozen=True, slots=True)

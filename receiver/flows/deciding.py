@@ -18,7 +18,7 @@ from receiver.core.models import FiringAlert, helping_run, relapsed, told_beside
 from receiver.core.policies import Mode, Policy, shown
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
-from receiver.core.sources import UNCONFIRMED, Belief, believed, delivered, other_firings
+from receiver.core.sources import UNCONFIRMED, Belief, believed, delivered
 from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.model_rows import Delivery
 
@@ -332,24 +332,10 @@ def _what_is_left(
     ended = (alert.starts_at, alert.ends_at or unit.now, origin.url)
     left = tuple(claim for claim in entry.said if not claim.ends_with(*ended))
     if not left:
-        return _what_is_listed(unit, entry, alert.starts_at or entry.starts_at)
+        return None, ""
     told = ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
     kept = entry if left == entry.said else entry.said_by(left, unit.now)
     return kept, f"{told} still says that it fires" if told else ""
-
-
-def _what_is_listed(
-    unit: UnitOfWork, entry: FiringAlert, ended: datetime
-) -> tuple[FiringAlert | None, str]:
-    """The firing of another cluster that is known by its listing only, None if there is none."""
-    asking, sightings = unit.policy_set.asking, unit.sightings_of(entry.fingerprint)
-    listed = other_firings(sightings, asking.sources, ended) if asking else []
-    if not listed:
-        return None, ""
-    names = [name for name, _ in listed]
-    kept = entry.said_by(tuple(claim for _, claim in listed), unit.now)
-    verb = "list" if len(names) > 1 else "lists"
-    return replace(kept, confirmed_by=names[0]), f"{' and '.join(names)} still {verb} it"
 
 
 def _end(unit: UnitOfWork, entry: FiringAlert, ended_at: datetime) -> str:

@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.client import BadStatusLine
 
 from receiver.http.messages import Response
 
@@ -39,7 +38,7 @@ def tls_cure(reason: BaseException) -> str:
         return CERTIFICATE_CURES.get(reason.verify_code, NAME_AUTHORITY)
     if isinstance(reason, ssl.SSLError):
         return WRITE_HTTP if reason.reason in NOT_TLS else ""
-    if isinstance(reason, BadStatusLine) and ALERT in str(reason):
+    if ALERT in str(reason):
         return WRITE_HTTPS
     return ""
 

@@ -1,6 +1,6 @@
 """What sources were asked and said: when each is asked next, and what it said of each alert."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -109,9 +109,8 @@ class _Row:
     clashes: bool | None
 
 
-def _sighting_of(row: Sequence[Any]) -> Sighting:
-    *columns, heard_at = row
-    read = _Row(*columns)
+def _sighting_of(row: Iterable[Any]) -> Sighting:
+    read = _Row(*row)
     quiet = None
     if read.quiet is not None:
         author, comment = read.quiet_author or "", read.quiet_comment or ""
@@ -126,7 +125,6 @@ def _sighting_of(row: Sequence[Any]) -> Sighting:
         # An earlier release did not say by which.
         (read.refused_by or "") if read.refused else None,
         bool(read.clashes),
-        heard_at,
     )
 
 
@@ -141,9 +139,7 @@ def _row_of(one: Sighting) -> list[Any]:
 
 
 _COLUMNS = tuple(field.name for field in fields(_Row))
-_QUERY = select(*(sightings.c[name] for name in _COLUMNS), sources.c.last_answer_at).select_from(
-    sightings.outerjoin(sources, sources.c.name == sightings.c.source)
-)
+_QUERY = select(*(sightings.c[name] for name in _COLUMNS))
 _OF_NAME = select(*columns_of(sources, SourceRecord)).where(
     sources.c.name == given("of_name", sources.c.name)
 )

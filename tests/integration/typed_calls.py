@@ -54,6 +54,6 @@ assert get_model.sync("42", client=client).paused.comment == body.comment
 
 unknown = retrain_model.sync("a/b", client=client, body=NamingBody(comment="why"))
 assert isinstance(unknown, Problem), unknown
-assert "the model a/b" in unknown.detail
+assert "a/b" in unknown.detail
 
 assert isinstance(get_openapi.sync(client=client), OpenApi)

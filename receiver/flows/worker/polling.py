@@ -251,7 +251,7 @@ def _carry(
 def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: Listed) -> Sighting:
     """The source lists the entry: it fires, also if nobody is told of it."""
     before = _consensus(unit, entry.fingerprint)
-    now = seen(answer.by.name, listed, answer.asked_at)
+    now = seen(answer.by.name, listed)
     after = _consensus(unit, entry.fingerprint, now)
     policy = unit.policy_set.policy(entry.policy)
     newer = is_between(answer.asked_at, entry.confirmed_at, unit.now)

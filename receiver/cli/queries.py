@@ -270,18 +270,17 @@ def models(
     }
     query = {name: value for name, value in filters.items() if value is not None}
     page = peer(server, token_file).page("models", query, None if all_ else limit)
-    if output is Format.TABLE:
-        _show_groups(page["groups"])
+    if output is Format.TABLE and sys.stdout.isatty():
+        _show_groups([group for group in page["groups"] if group["count"] > FEW])
     show_list(page, "models", output, MODEL_TABLE)
 
 
 def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:
-    """On a terminal, what many models need a human for in common: a storm in one line."""
+    """What many models need a human for in common: a storm in one line."""
     screen = Screen()
-    many = [group for group in groups if group["count"] > FEW and sys.stdout.isatty()]
-    for group in many:
+    for group in groups:
         screen.line(f"! {visible(group['detail'])}", STYLES["attention"])
-    if many:
+    if groups:
         screen.line()
 
 

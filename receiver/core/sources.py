@@ -27,9 +27,6 @@ PROMETHEUS = "prometheus"
 DELIVERED = "webhook"
 """Who confirms an alert that was delivered to us."""
 
-MILLISECOND = timedelta(milliseconds=1)
-"""Alertmanager's API rounds times to it; a notification does not."""
-
 
 class SourceDown(Exception):
     """A source did not say which alerts fire; the message is one sentence with its cure."""

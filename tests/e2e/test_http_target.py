@@ -70,6 +70,8 @@ def test_a_lost_answer_is_looked_up_by_our_id(way):
 def test_a_run_that_is_proven_absent_is_asked_for_again(way):
     """Others were seen at their addresses, check_url answers, and the window is over."""
     api, peer, _ = way
+    api.notify(entry("seen", starts_at=now()))
+    reaches(api, "seen", "running")
     before = peer.starts
     peer.answer_next(Fault(502))
     api.notify(entry("lost", starts_at=now()))

@@ -10,12 +10,13 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from typing import Any, ClassVar, Self
+from http.server import BaseHTTPRequestHandler
+from threading import Event, Lock
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from tests.peers.kfp_wire import Fault
+from tests.peers.loopback import Loopback
 
 __all__ = ["AirflowPeer", "ArgoPeer", "BridgePeer", "Fault", "HttpPeer"]
 
@@ -43,7 +44,7 @@ class Answer:
     headers: Mapping[str, str] | None = None
 
 
-class HttpPeer:
+class HttpPeer(Loopback):
     """The server. `with AirflowPeer() as peer:` serves on `peer.url` until the block ends.
 
     Attributes:
@@ -65,20 +66,11 @@ class HttpPeer:
         self.released = Event()
         self._faults: list[tuple[str, Fault]] = []
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = False
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(_handler(self), waits=True)
 
     def __exit__(self, *_: object) -> None:
         self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def answer_next(self, fault: Fault, *, to: str = "start", times: int = 1) -> None:
         """Answer the next requests for this operation (`start`, `read`, `check`) wrongly."""

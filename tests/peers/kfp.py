@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from http.server import ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from typing import Any, Self
+from threading import Event, Lock
+from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
 import kfp_server_api
 
 from tests.peers.kfp_wire import OPERATIONS, Fault, KfpError, Seen, handler
+from tests.peers.loopback import Loopback
 
 __all__ = ["OPERATIONS", "Fault", "KfpError", "KfpPeer", "Seen"]
 
 
-class KfpPeer:
+class KfpPeer(Loopback):
     """The server. `with KfpPeer() as peer:` serves on `peer.url` until the block ends.
 
     Attributes:
@@ -43,20 +43,11 @@ class KfpPeer:
         self.released = Event()
         self._faults: list[tuple[str, Fault]] = []
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
-        self._server.daemon_threads = False
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(handler(self), waits=True)
 
     def __exit__(self, *_: object) -> None:
         self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def answer_next(self, fault: Fault, *, to: str = "create_run", times: int = 1) -> None:
         """Answer the next requests for this operation wrongly.

@@ -7,15 +7,16 @@ as they are; what is asked of it are names, kinds, labels and who is still there
 import json
 import re
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Lock, Thread
-from typing import Any, Self
+from threading import Lock
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
 from tests.peers.kubernetes_wire import read_body
+from tests.peers.loopback import Loopback
 
 Object = dict[str, Any]
 Place = tuple[str, str | None, str]
@@ -50,7 +51,7 @@ PATH = re.compile(
 VERBS = ["create", "delete", "get", "list", "patch", "update"]
 
 
-class KubernetesPeer:
+class KubernetesPeer(Loopback):
     """The server, to be used with `with`.
 
     Attributes:
@@ -62,19 +63,7 @@ class KubernetesPeer:
         self.objects: dict[Place, Object] = {}
         self.lock = Lock()
         self._made = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_handler(self), waits=False)
 
     def kubeconfig(self, folder: Path) -> Path:
         """Write the file that leads here."""

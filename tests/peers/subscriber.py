@@ -8,9 +8,11 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Condition, Event, Thread
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from threading import Condition, Event
+from typing import Any
+
+from tests.peers.loopback import Loopback
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -48,7 +50,7 @@ class Manner:
     act: Callable[[], object] = lambda: None
 
 
-class SubscriberPeer:
+class SubscriberPeer(Loopback):
     """The server, to be used with `with`.
 
     Attributes:
@@ -62,20 +64,11 @@ class SubscriberPeer:
         self.changed = Condition()
         self._next: deque[Manner] = deque()
         self._always = Manner()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(_handler(self), waits=False)
 
     def __exit__(self, *_: object) -> None:
         self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def answer_next(self, *manners: Manner) -> None:
         """Treat the next POSTs so, one each."""

@@ -12,13 +12,13 @@ from receiver.alertmanager.composing import composed_alert, composed_notificatio
 from receiver.core.alerts import AlertStatus, Source
 from receiver.core.decisions import Decision
 from receiver.core.explaining import as_alert
+from receiver.core.ids import MILLISECOND
 from receiver.core.models import FiringAlert
 from receiver.core.policies import Identity
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.core.ports import AlertSource
 from receiver.core.sources import (
     ENOUGH,
-    MILLISECOND,
     PROMETHEUS,
     SILENCED,
     UNCONFIRMED,
@@ -369,7 +369,10 @@ def _is_told(
     answer: _Answer,
     now: datetime,
 ) -> bool:
-    """Whether a delivery of this firing was decided, or ended it, while the source was asked."""
+    """Whether a delivery of this firing was decided, or ended it, while the source was asked.
+
+    Alertmanager's API rounds times to milliseconds, a notification does not.
+    """
     policy = policy_set.match(listed.alert).policy
     window = policy.dedup_window if policy else timedelta(0)
     return any(

@@ -139,14 +139,14 @@ def test_the_receivers_inputs_run_the_workflow(tmp_path, warm):
 def test_the_tests_of_a_pull_request_pass_and_are_measured(tmp_path):
     """Lint, the compiled pipeline and the tests, in a team's repository; what is broken fails."""
     team = repository(tmp_path)
-    ran = tested(team, tmp_path)
+    ran = checked_pull_request(team, tmp_path)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Required test coverage of 70% reached" in ran.stdout
     for break_it in ("import os\n", "def test_it():\n    assert False\n"):
         (team / "tests" / "test_more.py").write_text(f'"""More."""\n\n{break_it}')
         commit(team)
-        assert tested(team, tmp_path).returncode != 0
+        assert checked_pull_request(team, tmp_path).returncode != 0
 
 
 def test_each_tenant_is_deployed_to_its_own_namespace(tmp_path):
@@ -241,7 +241,7 @@ def commit(team):
     run(*GIT, "-C", team, "commit", "-qm", "A team's repository")
 
 
-def tested(team, folder):
+def checked_pull_request(team, folder):
     """Run ci-test.yaml, where what it installs is there already."""
     python = environment("github-tests")
     workflow = {"workflow": "ci-test.yaml", "event": "pull_request"}

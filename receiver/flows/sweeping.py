@@ -5,14 +5,17 @@ timer does the others. A death between two steps loses nothing: the next process
 last model that was seen to. Between the steps the webhook gets its turn.
 """
 
+from collections.abc import Sequence
+
 from receiver.core.policy_set import PolicySet
 from receiver.core.sweeps import Sweep
+from receiver.flows.portions import portion
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.store import Store, Tx
 
 AT_ONCE = 500
-"""Models in one transaction: so few that nobody waits long, and that most stores need one step."""
+"""Models in one transaction, if they have few alerts: most stores need one step."""
 
 
 def begin_sweep(tx: Tx, policy_set: PolicySet, kind: Sweep) -> None:
@@ -41,13 +44,21 @@ def _step(tx: Tx, policy_set: PolicySet, kind: Sweep, *, blindly: bool = False) 
     names = tx.claim_sweep(kind, AT_ONCE)
     if names is None:
         return  # another replica has come to its end
+    seen = names
     if blindly or kind is Sweep.DECIDE:
         tx.make_due(names, tx.now())
         if kind is Sweep.DECIDE:
             tx.end_backoffs(names)
     else:
-        unit = UnitOfWork(tx, policy_set, models=names)
-        for model in list(unit.models.values()):
-            unit.update(model)
-        unit.save()
-    tx.move_sweep(kind, names[-1] if len(names) == AT_ONCE else None)
+        seen = portion(names, tx.alerts_of_each(names))
+        _look_at(tx, policy_set, seen)
+    is_last = len(names) < AT_ONCE and len(seen) == len(names)
+    tx.move_sweep(kind, None if is_last else seen[-1])
+
+
+def _look_at(tx: Tx, policy_set: PolicySet, names: Sequence[str]) -> None:
+    """Let each of these models say when its alerts are to be decided again."""
+    unit = UnitOfWork(tx, policy_set, models=names)
+    for model in list(unit.models.values()):
+        unit.update(model)
+    unit.save()

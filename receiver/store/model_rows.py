@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, select, update
 
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import FiringAlert, LatestDispatch, Model, Pause, PauseScope
@@ -124,6 +124,10 @@ class ModelRows:
         alerts = [FiringAlert(*row) for row in FIRING.chosen(self._db, names)]
         return sorted(alerts, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
+    def alerts_of_each(self, names: Collection[str]) -> dict[str, int]:
+        """How many alerts of each of these models fire; those without any are left out."""
+        return alerts_of_each(self._db, names)
+
     def save_firing(self, alerts: Iterable[FiringAlert]) -> None:
         """Write entries of firing sets."""
         SAVING_FIRING.write(self._db, alerts)
@@ -222,6 +226,10 @@ MODELS_NAMED = ReadingChosen(
 PAUSES = Compiled(select(*columns_of(pauses, Pause)), words={"scope": PauseScope})
 FIRING_ALERT = columns_within_bounds(firing_alerts, FiringAlert, instead=NO_LABELS)
 FIRING = ReadingChosen(select(*FIRING_ALERT), firing_alerts.c.model)
+ALERTS_OF_EACH = ReadingChosen(
+    select(firing_alerts.c.model, func.count()).group_by(firing_alerts.c.model),
+    firing_alerts.c.model,
+)
 DELIVERIES = ReadingChosen(select(*columns_of(deliveries, Delivery)), deliveries.c.fingerprint)
 
 _remembered = attrgetter(*_REMEMBERED)
@@ -247,6 +255,11 @@ def _without(entries: Iterable[FiringAlert], fingerprints: Collection[str]) -> s
 def models_named(db: Connection, names: Collection[str]) -> dict[str, Model]:
     """Those of these models that there are."""
     return {row[0]: model_of(row) for row in MODELS_NAMED.chosen(db, names)}
+
+
+def alerts_of_each(db: Connection, names: Collection[str]) -> dict[str, int]:
+    """How many alerts of each of these models fire; those without any are left out."""
+    return dict(ALERTS_OF_EACH.chosen(db, names))
 
 
 def deliveries_of(db: Connection, fingerprints: Collection[str]) -> dict[str, list[Delivery]]:

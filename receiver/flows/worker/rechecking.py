@@ -12,23 +12,27 @@ from receiver.core.models import FiringAlert
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.flows.deciding import Origin, decide_alert
 from receiver.flows.intake.counting import count_one
+from receiver.flows.portions import portion
 from receiver.flows.unit_of_work import UnitOfWork
 from receiver.store.store import Store, Tx
 
 MODELS_AT_ONCE = 200
-"""Models in one transaction: long enough to pay, short enough that intake hardly waits."""
+"""Models in one transaction, if they have few alerts: enough to pay."""
 
 
 def due_models(store: Store, passed_over: Collection[str] = ()) -> list[str]:
-    """The models whose hold has ended, or that have an alert nobody confirms.
+    """The models whose hold has ended, or that have an alert nobody confirms; a step of each.
 
     Of those that are passed over none takes another's place, however many they are.
     """
     most = MODELS_AT_ONCE + len(passed_over)
     with store.view() as view:
         found = [view.holds.ended(most), view.holds.silent(most)]
-    wanted = [[name for name in names if name not in passed_over] for names in found]
-    return sorted({name for names in wanted for name in names[:MODELS_AT_ONCE]})
+        wanted = [
+            [name for name in names if name not in passed_over][:MODELS_AT_ONCE] for names in found
+        ]
+        alerts = view.holds.alerts_of_each({name for names in wanted for name in names})
+    return sorted({name for names in wanted for name in portion(names, alerts)})
 
 
 def recheck(store: Store, policy_set: PolicySet, names: list[str]) -> bool:

@@ -9,6 +9,7 @@ from receiver.core.shared_room import Held
 from receiver.core.storms import Onsets, Storm
 from receiver.core.sweeps import Sweep
 from receiver.store.compiled import Compiled, count, given, moment
+from receiver.store.model_rows import alerts_of_each
 from receiver.store.tables import configs, firing_alerts, models, sweeps
 from receiver.store.views.moment import Reads
 from receiver.store.views.paging import MOST_ROWS
@@ -66,6 +67,10 @@ class HoldReads(Reads):
     def silent(self, limit: int) -> list[str]:
         """Models with an alert that nobody confirmed for too long."""
         return SILENT.column(self._db, now=self._moment.now, most=limit)
+
+    def alerts_of_each(self, names: Collection[str]) -> dict[str, int]:
+        """How many alerts of each of these models fire; those without any are left out."""
+        return alerts_of_each(self._db, names)
 
     def sweep(self) -> Sweep | None:
         """A sweep over all models that fire that is under way."""

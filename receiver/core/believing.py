@@ -4,7 +4,8 @@ from receiver.core.cases import Case
 from receiver.core.decisions import Gate, Reason, Scalar
 from receiver.core.durations import show_duration
 from receiver.core.policies import WhenSilenced, shown
-from receiver.core.sources import HUMAN_AFTER, Belief, Hush, Quiet, is_between
+from receiver.core.sightings import HUMAN_AFTER, Belief, is_between
+from receiver.core.sources import Hush, Quiet
 from receiver.core.times import clock_time, stamp
 
 

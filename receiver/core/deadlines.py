@@ -23,7 +23,7 @@ from receiver.core.dispatches import LIVE, LONGEST_WAIT, Dispatch, DispatchState
 from receiver.core.models import FiringAlert, Model, Pause
 from receiver.core.policies import Policy
 from receiver.core.runs import SOONEST_POLL
-from receiver.core.sources import HUMAN_AFTER
+from receiver.core.sightings import HUMAN_AFTER
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """No receiver ran before: a clock without a battery shows such times until it is set."""

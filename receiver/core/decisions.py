@@ -9,7 +9,7 @@ from typing import TypeAlias
 from receiver.core.alerts import AlertStatus, Source
 from receiver.core.models import LatestDispatch, Model, Pause
 from receiver.core.restraints import Restraints
-from receiver.core.sources import Belief
+from receiver.core.sightings import Belief
 
 Scalar: TypeAlias = str | int | float | bool | None
 

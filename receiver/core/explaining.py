@@ -12,7 +12,7 @@ from receiver.core.models import FiringAlert, Model, Pause, next_check, pause_in
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
-from receiver.core.sources import Belief
+from receiver.core.sightings import Belief
 from receiver.core.times import clock_time
 
 # Alertmanager has no alert without labels: the store leaves out those that are over their bound.

@@ -18,7 +18,7 @@ from receiver.core.models import FiringAlert, helping_run, relapsed, told_beside
 from receiver.core.policies import Mode, Policy, shown
 from receiver.core.policy_set import Matched
 from receiver.core.restraints import Restraints
-from receiver.core.sources import UNCONFIRMED, Belief, believed, delivered
+from receiver.core.sightings import UNCONFIRMED, Belief, believed, delivered
 from receiver.flows.unit_of_work import UnitOfWork, finite
 from receiver.store.model_rows import Delivery
 

@@ -25,7 +25,7 @@ from receiver.core.models import (
 from receiver.core.policies import Identity, Policy
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
-from receiver.core.sources import Sighting
+from receiver.core.sightings import Sighting
 from receiver.store.advisory_locks import AdvisoryLock
 from receiver.store.model_rows import Delivery
 from receiver.store.store import Tx

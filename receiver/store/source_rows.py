@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from receiver.core.sources import Hush, Quiet, Sighting, SourceRecord
+from receiver.core.sightings import Sighting
+from receiver.core.sources import Hush, Quiet, SourceRecord
 from receiver.store.compiled import Compiled, count, given, moment
 from receiver.store.compiled_select import ReadingChosen, chunks, columns_of
 from receiver.store.compiled_upsert import Writing, insert_into, upsert

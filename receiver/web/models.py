@@ -26,7 +26,7 @@ from receiver.core.models import (
 from receiver.core.policies import shown
 from receiver.core.policy_set import PolicySet
 from receiver.core.run_ends import RunEnd
-from receiver.core.sources import DELIVERED
+from receiver.core.sightings import DELIVERED
 from receiver.core.tenants import Tenant
 from receiver.core.times import stamp
 from receiver.store.column_types import from_micros, to_micros

@@ -11,7 +11,8 @@ from receiver.core.deadlines import LEASE, SLACK
 from receiver.core.dispatches import DispatchState
 from receiver.core.models import PauseScope
 from receiver.core.runs import RunState
-from receiver.core.sources import HUMAN_AFTER, Asking
+from receiver.core.sightings import HUMAN_AFTER
+from receiver.core.sources import Asking
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.flows.operator import controls
 from receiver.flows.operator.acts import Act

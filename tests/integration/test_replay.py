@@ -15,7 +15,8 @@ from receiver.core.ladder import LADDER, TIMER_LADDER, Case, decide
 from receiver.core.models import LatestDispatch, Pause, PauseScope
 from receiver.core.restraints import Restraints, Runs
 from receiver.core.runs import RunState
-from receiver.core.sources import Belief, Consensus, Hush, Quiet
+from receiver.core.sightings import Belief, Consensus
+from receiver.core.sources import Hush, Quiet
 from receiver.core.storms import Gathering, Storm
 from receiver.core.times import parse_time
 from receiver.flows.operator import approvals, controls

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from receiver.core.fingerprints import fingerprint_of
 from receiver.core.policies import Policy, WhenSilenced
-from receiver.core.sources import ENOUGH, STEADY, Asking, Listed
+from receiver.core.sightings import ENOUGH
+from receiver.core.sources import STEADY, Asking, Listed
 from tests.simulation.upstreams import Answer
 from tests.simulation.world import Note
 

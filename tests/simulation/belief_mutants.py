@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from receiver.core import sources
+from receiver.core import sightings
 from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.ladder import LADDER, Rung
 from receiver.core.sources import SourceRecord
@@ -52,7 +52,7 @@ def unconfirmed_ignored(patch: Patch) -> Parts:
 
 def empty_listing_believed(patch: Patch) -> Parts:
     """One answer without an alert ends it, also of a source that was just restarted."""
-    patch.setattr(sources, "ENOUGH", 1)
+    patch.setattr(sightings, "ENOUGH", 1)
     patch.setattr(SourceRecord, "is_steady", lambda _record, _now: True)
     return Parts()
 

@@ -24,7 +24,7 @@ from receiver.core.deadlines import (
 from receiver.core.dispatches import LIVE, Dispatch, DispatchState
 from receiver.core.models import FiringAlert, Model, Pause, PauseScope
 from receiver.core.runs import LATEST_POLL, SOONEST_POLL
-from receiver.core.sources import HUMAN_AFTER
+from receiver.core.sightings import HUMAN_AFTER
 from receiver.core.targets import TargetKind
 from tests.examples import DRIFT
 from tests.fakes import NOON

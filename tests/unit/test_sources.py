@@ -11,27 +11,20 @@ from receiver.core.explaining import explain
 from receiver.core.ladder import TIMER_LADDER, decide
 from receiver.core.models import FiringAlert, Model
 from receiver.core.policies import WhenSilenced
-from receiver.core.sources import (
+from receiver.core.sightings import (
     DELIVERED,
     HUMAN_AFTER,
-    LEASE,
-    STEADY,
-    Asking,
     Belief,
     Consensus,
-    Hush,
     KnownEntry,
-    Listed,
-    Quiet,
     Sighting,
-    SourceRecord,
     believed,
     compare,
     consensus_of,
     delivered,
     seen,
-    shows,
 )
+from receiver.core.sources import LEASE, STEADY, Asking, Hush, Listed, Quiet, SourceRecord, shows
 from tests.examples import DRIFT, alert, policy_set
 from tests.fakes import NOON
 

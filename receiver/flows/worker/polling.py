@@ -17,23 +17,25 @@ from receiver.core.models import FiringAlert
 from receiver.core.policies import Identity
 from receiver.core.policy_set import Matched, PolicySet
 from receiver.core.ports import AlertSource
-from receiver.core.sources import (
+from receiver.core.sightings import (
     ENOUGH,
-    PROMETHEUS,
     SILENCED,
     UNCONFIRMED,
     Consensus,
     Differences,
-    Listed,
-    Listing,
-    Quiet,
     Sighting,
-    SourceDown,
-    SourceRecord,
     compare,
     consensus_of,
     is_between,
     seen,
+)
+from receiver.core.sources import (
+    PROMETHEUS,
+    Listed,
+    Listing,
+    Quiet,
+    SourceDown,
+    SourceRecord,
     shows,
 )
 from receiver.core.times import clock_time

@@ -7,7 +7,8 @@ from receiver.core.clashes import clash
 from receiver.core.decisions import Decision, Reason
 from receiver.core.models import Model
 from receiver.core.policy_set import Matched, PolicySet
-from receiver.core.sources import Listed, Sighting, seen
+from receiver.core.sightings import Sighting, seen
+from receiver.core.sources import Listed
 from receiver.store.store import Store
 
 AT_ONCE = 100

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from receiver.core.models import FiringAlert
-from receiver.core.sources import Asking, Belief, KnownEntry, Sighting, SourceRecord, believed
+from receiver.core.sightings import Belief, KnownEntry, Sighting, believed
+from receiver.core.sources import Asking, SourceRecord
 from receiver.store.compiled import Compiled
 from receiver.store.model_rows import Delivery, deliveries_of
 from receiver.store.source_rows import sightings_by, sightings_of, source_record

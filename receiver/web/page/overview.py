@@ -22,7 +22,8 @@ from receiver.core.policies import Mode
 from receiver.core.policy_set import PolicySet
 from receiver.core.restraints import Restraints
 from receiver.core.run_ends import RunEnd
-from receiver.core.sources import Belief, SourceRecord
+from receiver.core.sightings import Belief
+from receiver.core.sources import SourceRecord
 from receiver.core.target_health import TargetStanding, cure
 from receiver.core.tenants import Tenant
 from receiver.store.store import Store

@@ -27,6 +27,7 @@ class Sighting:
         refused_by: The configuration by which it was `invalid`, and then left alone;
             None if it was not.
         clashes: Whether that was because another alert's labels have the name of its model.
+        heard_at: When the source answered last, whatever it said of others.
 
     """
 
@@ -38,11 +39,19 @@ class Sighting:
     quiet: Quiet | None = None
     refused_by: str | None = field(default=None, compare=False)
     clashes: bool = field(default=False, compare=False)
+    heard_at: datetime | None = field(default=None, compare=False)
 
     @property
     def is_listed(self) -> bool:
         """Whether the source's last answer had it."""
         return self.missed_since is None
+
+    def was_heard(self, now: datetime, within: timedelta) -> bool:
+        """Whether its source answered so recently that its word is about now.
+
+        Either side of it: a clock that went back says nothing.
+        """
+        return self.heard_at is not None and abs(now - self.heard_at) < within
 
     def missed(self, asked_at: datetime, confirmed_at: datetime, *, counts: bool) -> "Sighting":
         """The same after an answer that does not list it.
@@ -64,9 +73,11 @@ def is_between(earlier: datetime, moment: datetime, later: datetime) -> bool:
     return earlier <= moment <= later
 
 
-def seen(source: str, listed: Listed) -> Sighting:
+def seen(source: str, listed: Listed, asked_at: datetime | None = None) -> Sighting:
     """What a source that lists an alert says of it."""
-    return Sighting(source, listed.fingerprint, listed.starts_at, quiet=listed.quiet)
+    return Sighting(
+        source, listed.fingerprint, listed.starts_at, quiet=listed.quiet, heard_at=asked_at
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ class Consensus:
         missed_by: Those that did, and list it no more.
         missed_since: Since when none lists it that ever did; None if one does or none ever did.
         over: Whether each that knew it has missed it often enough.
-        quiet: Why nobody is told of it, as one that lists it says; the one that holds longest.
+        quiet: Why nobody is told of it, as one that lists it says now; the one that holds longest.
 
     """
 
@@ -89,9 +100,13 @@ class Consensus:
     quiet: Quiet | None = None
 
 
-def consensus_of(sightings: Iterable[Sighting], sources: Collection[str]) -> Consensus:
-    """Join what the configured sources said of one alert."""
-    known = sorted((s for s in sightings if s.source in sources), key=lambda s: s.source)
+def consensus_of(sightings: Iterable[Sighting], asking: Asking, now: datetime) -> Consensus:
+    """Join what the configured sources said of one alert.
+
+    That somebody is not told of it counts only while its source is heard: a mute time has no end
+    that we know, and a silence may have been expired by hand.
+    """
+    known = sorted((s for s in sightings if s.source in asking.sources), key=lambda s: s.source)
     listed = [one for one in known if one.is_listed]
     missed = [one for one in known if not one.is_listed]
     return Consensus(
@@ -99,7 +114,7 @@ def consensus_of(sightings: Iterable[Sighting], sources: Collection[str]) -> Con
         missed_by=tuple(one.source for one in missed),
         missed_since=None if listed else latest_of(*(one.missed_since for one in missed)),
         over=bool(known) and all(one.misses >= ENOUGH for one in known),
-        quiet=_longest(one.quiet for one in listed),
+        quiet=_longest(o.quiet for o in listed if o.was_heard(now, asking.confirm_within)),
     )
 
 
@@ -129,7 +144,7 @@ class Belief:
 
 
 def believed(
-    entry: FiringAlert, sightings: Iterable[Sighting], asking: Asking | None
+    entry: FiringAlert, sightings: Iterable[Sighting], asking: Asking | None, now: datetime
 ) -> Belief | None:
     """What is known of an entry of a firing set; None where nobody can be asked."""
     if asking is None:
@@ -139,7 +154,7 @@ def believed(
         confirmed_at=entry.confirmed_at,
         confirmed_by=entry.confirmed_by or DELIVERED,
         held_since=entry.held_since if entry.held_by == UNCONFIRMED else None,
-        consensus=consensus_of(sightings, asking.sources),
+        consensus=consensus_of(sightings, asking, now),
     )
 
 
@@ -156,12 +171,12 @@ def delivered(
 ) -> Belief | None:
     """What is known of an alert that was delivered just now: that confirms it.
 
-    A silence counts all the same: Alertmanager repeats a notification for minutes, and what was
-    silenced meanwhile is still in it.
+    A silence counts all the same while its source is heard: Alertmanager repeats a notification
+    for minutes, and what was silenced meanwhile is still in it.
     """
     if asking is None:
         return None
-    consensus = consensus_of(sightings, asking.sources)
+    consensus = consensus_of(sightings, asking, now)
     told = replace(consensus, missed_by=(), missed_since=None, over=False)
     return Belief(asking.confirm_within, now, told_by or DELIVERED, consensus=told)
 

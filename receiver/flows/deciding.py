@@ -131,7 +131,7 @@ def _belief(
     sightings = unit.sightings_of(alert.fingerprint if beside is None else beside.fingerprint)
     if origin.source is Source.TIMER and entry is not None:
         told = entry if beside is None else entry.confirmed_as(beside)
-        return believed(told, sightings, asking)
+        return believed(told, sightings, asking, unit.now)
     return delivered(sightings, asking, unit.now, origin.told_by)
 
 

@@ -1,6 +1,6 @@
 """What sources were asked and said: when each is asked next, and what it said of each alert."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,8 +110,9 @@ class _Row:
     clashes: bool | None
 
 
-def _sighting_of(row: Iterable[Any]) -> Sighting:
-    read = _Row(*row)
+def _sighting_of(row: Sequence[Any]) -> Sighting:
+    *columns, heard_at = row
+    read = _Row(*columns)
     quiet = None
     if read.quiet is not None:
         author, comment = read.quiet_author or "", read.quiet_comment or ""
@@ -126,6 +127,7 @@ def _sighting_of(row: Iterable[Any]) -> Sighting:
         # An earlier release did not say by which.
         (read.refused_by or "") if read.refused else None,
         bool(read.clashes),
+        heard_at,
     )
 
 
@@ -140,7 +142,9 @@ def _row_of(one: Sighting) -> list[Any]:
 
 
 _COLUMNS = tuple(field.name for field in fields(_Row))
-_QUERY = select(*(sightings.c[name] for name in _COLUMNS))
+_QUERY = select(*(sightings.c[name] for name in _COLUMNS), sources.c.last_answer_at).select_from(
+    sightings.outerjoin(sources, sources.c.name == sightings.c.source)
+)
 _OF_NAME = select(*columns_of(sources, SourceRecord)).where(
     sources.c.name == given("of_name", sources.c.name)
 )

@@ -8,9 +8,10 @@ import pytest
 from receiver.alertmanager import parse_notification
 from receiver.alertmanager.composing import composed_alert, composed_notification
 from receiver.core.alerts import AlertStatus, Source
-from receiver.core.models import POLLED
+from receiver.core.models import POLLED, ModelState, state_of
 from receiver.core.regexes import Regex
 from receiver.core.runs import RunState
+from receiver.core.sources import Hush, Quiet
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.store.tables import sightings
 from tests.asking import AskingHistory, silence, told
@@ -26,6 +27,74 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def asking(history):
     return AskingHistory(history)
+
+
+@pytest.fixture
+def clusters(history):
+    return AskingHistory(history, "dev", "prod")
+
+
+NIGHTS = Quiet(Hush.MUTED, "nights")
+
+
+def muted_and_down(asking, quiet=NIGHTS):
+    """Its source said so a minute ago, and answers no more."""
+    asking.main.fire(told(), quiet=quiet)
+    asking.wait(7 * MINUTE, step=MINUTE)
+    assert asking.told() == ["poll silenced"]
+    asking.main.down = "away"
+
+
+@pytest.mark.parametrize("quiet", [NIGHTS, silence(NOON + 9 * HOUR), silence(None)])
+def test_nobody_is_quiet_whose_source_is_not_heard(asking, quiet):
+    """It said so once, not now: unconfirmed, and after a quarter of an hour a human looks."""
+    muted_and_down(asking, quiet)
+    asking.wait(4 * MINUTE, step=MINUTE)
+    assert asking.told() == ["poll silenced"]
+
+    asking.wait(3 * MINUTE, step=MINUTE)
+    assert asking.told() == ["poll silenced", "timer unconfirmed"]
+    asking.wait(6 * HOUR, step=10 * MINUTE)
+
+    assert asking.told() == ["poll silenced", "timer unconfirmed", "timer unconfirmed"]
+    model, alerts = asking.history.model(), asking.history.firing()
+    assert state_of(model, alerts, [], asking.history.now()) is ModelState.ATTENTION
+    asking.main.down = None
+    asking.wait(MINUTE)
+    assert asking.told()[-1] == "timer silenced"
+
+
+def test_a_delivery_ends_a_mute_time_that_nobody_repeats(asking):
+    """Alertmanager delivers nothing that it mutes."""
+    muted_and_down(asking)
+    asking.wait(HOUR, step=10 * MINUTE)
+
+    assert asking.history.reasons(told()) == ["triggered"]
+
+
+def test_a_delivery_ends_no_mute_time_that_was_just_said(asking):
+    """It is repeated for minutes, whatever was muted meanwhile."""
+    asking.main.fire(told(), quiet=NIGHTS)
+    asking.wait(13 * MINUTE, step=MINUTE)
+    asking.main.down = "away"
+    asking.wait(MINUTE)
+
+    assert asking.history.reasons(told()) == ["silenced"]
+
+
+def test_who_is_heard_says_whether_it_is_quiet(clusters):
+    """One that keeps it quiet is away; the other keeps it quiet too, until it does not."""
+    for source in clusters.sources.values():
+        source.fire(told(), quiet=NIGHTS)
+    clusters.wait(7 * MINUTE, step=MINUTE)
+    clusters.sources["dev"].down = "away"
+    clusters.wait(HOUR, step=MINUTE)
+    assert clusters.told() == ["poll silenced"]
+
+    clusters.sources["prod"].hush(None)
+    clusters.wait(MINUTE)
+
+    assert clusters.told() == ["poll silenced", "timer triggered"]
 
 
 TWO_WAYS = replace(

@@ -162,7 +162,7 @@ class Hearsay:
         """Which of `silenced` and `unconfirmed` may hold an alert; whether one surely does."""
         if self.asking is None:
             return set(), False
-        quiet, surely_quiet = self._quiet(fingerprint, policy, note.wall)
+        quiet, surely_quiet = self._quiet(fingerprint, policy, note)
         if surely_quiet:
             return {"silenced"}, True
         allowed = {"silenced"} if quiet else set()
@@ -183,7 +183,7 @@ class Hearsay:
         within = self.asking.confirm_within
         told = self._surely_told(fingerprint)
         doubted = self.jumped >= told or self._missed(fingerprint, told)
-        if doubted or self._quiet(fingerprint, policy, note.wall)[0]:
+        if doubted or self._quiet(fingerprint, policy, note)[0]:
             return None
         if self._quiet_may_have_ended(fingerprint, policy, note.wall):
             return None
@@ -206,27 +206,44 @@ class Hearsay:
 
     def _words(self, fingerprint: str) -> Iterator[list[Listed | None]]:
         """What each source may have said last of an alert; None where it did not list it."""
-        for name, heard in self.sources.items():
-            if name in self.knew[fingerprint]:
-                yield [answer.alerts.get(fingerprint) for answer in heard.possible]
+        for heard in self._those_that_knew(fingerprint):
+            yield [answer.alerts.get(fingerprint) for answer in heard.possible]
 
-    def _quiet(self, fingerprint: str, policy: Policy, now: datetime) -> tuple[bool, bool]:
-        """Whether somebody may have said "don't act", and whether surely."""
+    def _those_that_knew(self, fingerprint: str) -> list[Heard]:
+        knew = self.knew[fingerprint]
+        return [heard for name, heard in self.sources.items() if name in knew]
+
+    def _quiet(self, fingerprint: str, policy: Policy, note: Note) -> tuple[bool, bool]:
+        """Whether somebody may say "don't act" now, and whether surely.
+
+        Only a source that was heard within `confirm_within` says anything of now.
+        """
+        perhaps = surely = False
         if policy.silenced is WhenSilenced.ACT:
-            return False, False
-        said = [
-            [
-                one is not None and one.quiet is not None and one.quiet.holds(now + SLACK)
-                for one in words
-            ]
-            for words in self._words(fingerprint)
-        ]
-        perhaps = any(
-            one is not None and one.quiet is not None and one.quiet.holds(now - SLACK)
-            for words in self._words(fingerprint)
-            for one in words
-        )
-        return perhaps, any(words and all(words) for words in said)
+            return perhaps, surely
+        for heard in self._those_that_knew(fingerprint):
+            words = [answer.alerts.get(fingerprint) for answer in heard.possible]
+            quiets = [one.quiet if one is not None else None for one in words]
+            if any(quiet is not None and quiet.holds(note.wall - SLACK) for quiet in quiets):
+                perhaps |= self._may_be_heard(heard, note.at)
+            if all(quiet is not None and quiet.holds(note.wall + SLACK) for quiet in quiets):
+                surely |= self._is_surely_heard(heard, note.at)
+        return perhaps, surely
+
+    def _may_be_heard(self, heard: Heard, now: float) -> bool:
+        """Whether a source may have answered within `confirm_within`, as the receiver has it."""
+        last = max((answer.asked_at for answer in heard.possible), default=float("-inf"))
+        return self.jumped >= last or now - last < self._within + 1
+
+    def _is_surely_heard(self, heard: Heard, now: float) -> bool:
+        """Whether one surely has: the receiver counts from when it took the source to ask it."""
+        stored = heard.stored.taken_at if heard.stored is not None else float("-inf")
+        return self.jumped < stored and now - stored < self._within - 1
+
+    @property
+    def _within(self) -> float:
+        assert self.asking is not None
+        return self.asking.confirm_within.total_seconds()
 
     def _quiet_may_have_ended(self, fingerprint: str, policy: Policy, now: datetime) -> bool:
         if policy.silenced is WhenSilenced.ACT:

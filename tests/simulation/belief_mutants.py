@@ -10,6 +10,7 @@ import pytest
 from receiver.core import sightings
 from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.ladder import LADDER, Rung
+from receiver.core.sightings import Sighting
 from receiver.core.sources import SourceRecord
 from receiver.core.storms import Storm
 from receiver.flows.intake import taking_in
@@ -43,6 +44,12 @@ def shortened(decide: Any, name: str) -> Any:
 def silenced_ignored(patch: Patch) -> Parts:
     """A silence stops no run."""
     return without(patch, "silenced")
+
+
+def quiet_trusted(patch: Patch) -> Parts:
+    """What a source said last holds an alert as silenced, however long ago that was."""
+    patch.setattr(Sighting, "was_heard", lambda _sighting, _now, _within: True)
+    return Parts()
 
 
 def unconfirmed_ignored(patch: Patch) -> Parts:

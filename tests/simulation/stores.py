@@ -88,6 +88,7 @@ SELECT fingerprint, expires_at, stale_until, held_by, held_until FROM firing_ale
 """What a clock that was ahead may have written, and what it was mended to."""
 
 INSTANTS = {
+    "asked_at",
     "at",
     "backoff_until",
     "cooldown_before",

@@ -20,15 +20,21 @@ class Answer:
 
     Attributes:
         asked_at: When it was asked: true seconds since the history began.
+        taken_at: When whoever asked took it, as it has written down, to ask it: a moment before.
+          From then on the answer counts.
         alerts: What it lists, by fingerprint.
 
     """
 
     source: str
     asked_at: float
+    taken_at: float
     up_since: str
     listing: Sequence[Listed]
     alerts: Mapping[str, Listed]
+
+
+TAKEN = "SELECT asked_at FROM sources WHERE name = '{name}' AND asked_at IS NOT NULL"
 
 
 class Line:
@@ -52,7 +58,14 @@ class Line:
             world.note(self._name, Kind.ASKED, f"{self._replica.name} is told nothing: {down}")
             raise
         alerts = {one.fingerprint: one for one in listing.alerts}
-        answer = Answer(self._name, asked_at, listing.up_since, listing.alerts, alerts)
+        answer = Answer(
+            self._name,
+            asked_at,
+            self._taken_at(asked_at),
+            listing.up_since,
+            listing.alerts,
+            alerts,
+        )
         quiet = sum(one.quiet is not None for one in listing.alerts)
         said = f"{self._replica.name} is told {len(listing.alerts)} alerts, {quiet} quiet"
         world.note(self._name, Kind.ASKED, said, answer)
@@ -61,6 +74,14 @@ class Line:
             world.hub.pause(world.between(1, 40))
         self._replica.meets("after asking a source")
         return listing
+
+    def _taken_at(self, asked_at: float) -> float:
+        """When it was taken; long ago if nobody knows, for the clock was set back meanwhile."""
+        rows = self._replica.stores.rows(TAKEN.format(name=self._name))
+        taken = [self._world.wall.true(row["asked_at"]) for row in rows]
+        if any(one > asked_at + 1 for one in taken):
+            return float("-inf")
+        return min([asked_at, *taken])
 
     def _answer(self) -> Listing:
         if self._world.strikes(self._world.plan.source_trouble) or self._replica.has_no_token:

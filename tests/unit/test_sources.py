@@ -147,24 +147,24 @@ ENTRY = FiringAlert(
 def test_an_entry_is_believed_as_its_sources_say():
     """Only configured sources count, and only `unconfirmed` counts its own length."""
     said = [
-        Sighting("main", ENTRY.fingerprint, NOON, quiet=SILENCE),
-        Sighting("gone", ENTRY.fingerprint, NOON, quiet=MUTE),
+        Sighting("main", ENTRY.fingerprint, NOON, quiet=SILENCE, heard_at=NOON),
+        Sighting("gone", ENTRY.fingerprint, NOON, quiet=MUTE, heard_at=NOON),
     ]
-    assert believed(ENTRY, said, None) is None
+    assert believed(ENTRY, said, None, NOON) is None
 
-    belief = believed(replace(ENTRY, held_by="silenced", held_since=NOON), said, MAIN)
+    belief = believed(replace(ENTRY, held_by="silenced", held_since=NOON), said, MAIN, NOON)
 
     assert belief == Belief(
         WITHIN, ENTRY.confirmed_at, DELIVERED, None, replace(LISTED, quiet=SILENCE)
     )
-    held = believed(replace(ENTRY, held_by="unconfirmed", held_since=NOON), said, MAIN)
+    held = believed(replace(ENTRY, held_by="unconfirmed", held_since=NOON), said, MAIN, NOON)
     assert held.held_since == NOON
 
 
 def test_a_delivery_confirms_itself_and_ends_no_silence():
     """Alertmanager repeats a notification for minutes, whatever was silenced meanwhile."""
     missed = Sighting("main", "f", NOON, NOON, 1)
-    silent = Sighting("main", "f", NOON, quiet=SILENCE)
+    silent = Sighting("main", "f", NOON, quiet=SILENCE, heard_at=NOON)
     assert delivered([missed], None, NOON) is None
 
     assert judged(delivered([missed], MAIN, NOON)).reason is Reason.TRIGGERED
@@ -183,6 +183,10 @@ def test_explain_shows_the_two_rungs_where_sources_are():
     ]
 
 
+def of(*names):
+    return Asking(frozenset(names), WITHIN)
+
+
 class TestStanding:
     """Joined answers."""
 
@@ -190,7 +194,7 @@ class TestStanding:
         """The others may just have been started."""
         said = [Sighting("b", "f", NOON), Sighting("a", "f", NOON, NOON, 5)]
 
-        consensus = consensus_of(said, {"a", "b"})
+        consensus = consensus_of(said, of("a", "b"), NOON)
 
         assert (consensus.listed_by, consensus.missed_by) == (("b",), ("a",))
         assert (consensus.missed_since, consensus.over) == (None, False)
@@ -199,24 +203,38 @@ class TestStanding:
         """One answer is an accident; a source that never knew it has no say."""
         a, b = Sighting("a", "f", NOON, NOON, 2), Sighting("b", "f", NOON, NOON + MINUTE, 1)
 
-        assert not consensus_of([a, b], {"a", "b"}).over
-        assert consensus_of([a, b], {"a", "b"}).missed_since == NOON + MINUTE
-        assert consensus_of([a, replace(b, misses=2)], {"a", "b"}).over
-        assert consensus_of([a], {"a", "b"}).over
-        assert not consensus_of([], {"a", "b"}).over
+        assert not consensus_of([a, b], of("a", "b"), NOON).over
+        assert consensus_of([a, b], of("a", "b"), NOON).missed_since == NOON + MINUTE
+        assert consensus_of([a, replace(b, misses=2)], of("a", "b"), NOON).over
+        assert consensus_of([a], of("a", "b"), NOON).over
+        assert not consensus_of([], of("a", "b"), NOON).over
 
     def test_the_quiet_that_holds_longest_counts(self):
         """One without a known end holds longest."""
         longer = replace(SILENCE, ends_at=NOON + 2 * HOUR)
         said = [
-            Sighting("a", "f", NOON, quiet=SILENCE),
-            Sighting("b", "f", NOON, quiet=longer),
+            Sighting("a", "f", NOON, quiet=SILENCE, heard_at=NOON),
+            Sighting("b", "f", NOON, quiet=longer, heard_at=NOON),
             Sighting("c", "f", NOON),
         ]
 
-        assert consensus_of(said, {"a", "b", "c"}).quiet == longer
-        muted = [*said, Sighting("d", "f", NOON, quiet=MUTE)]
-        assert consensus_of(muted, {"a", "b", "c", "d"}).quiet == MUTE
+        assert consensus_of(said, of("a", "b", "c"), NOON).quiet == longer
+        muted = [*said, Sighting("d", "f", NOON, quiet=MUTE, heard_at=NOON)]
+        assert consensus_of(muted, of("a", "b", "c", "d"), NOON).quiet == MUTE
+
+    @pytest.mark.parametrize(
+        ("ago", "counts"),
+        [(WITHIN - SECOND, True), (WITHIN, False), (SECOND - WITHIN, True), (-WITHIN, False)],
+    )
+    @pytest.mark.parametrize("quiet", [SILENCE, MUTE])
+    def test_a_quiet_counts_while_its_source_is_heard(self, quiet, ago, counts):
+        """Whoever was not heard lately says nothing about now, on either side of it."""
+        said = [
+            Sighting("a", "f", NOON, quiet=quiet, heard_at=NOON - ago),
+            Sighting("b", "f", NOON),
+        ]
+
+        assert (consensus_of(said, of("a", "b"), NOON).quiet == quiet) is counts
 
 
 class TestMissing:

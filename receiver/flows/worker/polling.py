@@ -104,7 +104,8 @@ def poll_next(
     try:
         listing = asked.source.ask()
     except SourceDown as problem:
-        _failed(store, asked.name, asked_at, str(problem))
+        record = _failed(store, asked.name, asked_at, str(problem))
+        _doubt_quiet(store, record, policy_set, asked_at)
         return False
     record = _answered(store, asked.name, asked_at, listing.up_since)
     answer = _Answer(asked, listing, asked_at, record.is_steady(asked_at), rest)
@@ -134,7 +135,7 @@ def _claim(store: Store, asked: Asked) -> datetime | None:
     return now if due else None
 
 
-def _failed(store: Store, name: str, asked_at: datetime, why: str) -> None:
+def _failed(store: Store, name: str, asked_at: datetime, why: str) -> SourceRecord:
     """Write down that a source is down; told once for each reason, not at each try."""
     before: list[str | None] = []
 
@@ -143,10 +144,38 @@ def _failed(store: Store, name: str, asked_at: datetime, why: str) -> None:
         return record.failed(asked_at, why)
 
     with store.begin() as tx:
-        tx.change_source(name, asked_at, fail)
+        changed = tx.change_source(name, asked_at, fail)
     source_answers.labels(name, "failed").inc()
     if before[-1] != why:
         log().warning("source_down", source=name, detail=why)
+    return changed
+
+
+def _doubt_quiet(
+    store: Store, record: SourceRecord, policy_set: PolicySet, asked_at: datetime
+) -> None:
+    """Let be decided anew what a source keeps quiet that was not heard lately.
+
+    Its word is not about now any more, and there may never be another.
+    """
+    asking, heard_at = policy_set.asking, record.last_answer_at
+    if asking is None or heard_at is None or abs(asked_at - heard_at) < asking.confirm_within:
+        return
+    with store.view() as view:
+        held = view.sources.held_quiet_by(record.name)
+    for names in _some(held):
+        store.run(partial(_free_unheard, policy_set, names))
+
+
+def _free_unheard(policy_set: PolicySet, names: Collection[str], tx: Tx) -> None:
+    """Free those of these entries that no source keeps quiet now."""
+    unit = UnitOfWork(tx, policy_set, models=(), fingerprints=names)
+    for name in names:
+        entry = unit.entry(name)
+        held = entry is not None and entry.held_by == SILENCED
+        if entry is not None and held and _consensus(unit, name).quiet is None:
+            unit.keep(entry.freed())
+    unit.save()
 
 
 def _answered(store: Store, name: str, asked_at: datetime, up_since: str) -> SourceRecord:
@@ -253,7 +282,7 @@ def _carry(
 def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: Listed) -> Sighting:
     """The source lists the entry: it fires, also if nobody is told of it."""
     before = _consensus(unit, entry.fingerprint)
-    now = seen(answer.by.name, listed)
+    now = seen(answer.by.name, listed, answer.asked_at)
     after = _consensus(unit, entry.fingerprint, now)
     policy = unit.policy_set.policy(entry.policy)
     newer = is_between(answer.asked_at, entry.confirmed_at, unit.now)
@@ -299,7 +328,7 @@ def _consensus(unit: UnitOfWork, fingerprint: str, now: Sighting | None = None) 
     """What all sources say of an alert; with `now`, what they say with it."""
     asking = unit.policy_set.asking
     sightings = unit.sightings_of(fingerprint) if now is None else unit.saw(now)
-    return consensus_of(sightings, asking.sources if asking else ())
+    return consensus_of(sightings, asking, unit.now) if asking else Consensus()
 
 
 def _end(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, consensus: Consensus) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from receiver.core.models import FiringAlert
-from receiver.core.sightings import Belief, KnownEntry, Sighting, believed
+from receiver.core.sightings import SILENCED, Belief, KnownEntry, Sighting, believed
 from receiver.core.sources import Asking, SourceRecord
-from receiver.store.compiled import Compiled
+from receiver.store.compiled import Compiled, given
 from receiver.store.model_rows import Delivery, deliveries_of
 from receiver.store.source_rows import sightings_by, sightings_of, source_record
-from receiver.store.tables import firing_alerts, sources
+from receiver.store.tables import firing_alerts, sightings, sources
 from receiver.store.views.moment import Reads
 
 
@@ -45,10 +45,15 @@ class SourceReads(Reads):
         """How far each of these entries may be believed, by fingerprint."""
         names = [entry.fingerprint for entry in entries]
         said = sightings_of(self._db, names) if asking else {}
+        now = self._moment.now
         return {
-            entry.fingerprint: believed(entry, said.get(entry.fingerprint, ()), asking)
+            entry.fingerprint: believed(entry, said.get(entry.fingerprint, ()), asking, now)
             for entry in entries
         }
+
+    def held_quiet_by(self, name: str) -> list[str]:
+        """What is held as silenced and this source was heard to keep quiet, by fingerprint."""
+        return HELD_QUIET.column(self._db, of_name=name)
 
 
 ENTRIES = Compiled(
@@ -58,6 +63,16 @@ ENTRIES = Compiled(
         firing_alerts.c.confirmed_at,
         firing_alerts.c.held_by,
     )
+)
+HELD_QUIET = Compiled(
+    select(firing_alerts.c.fingerprint)
+    .join(sightings, sightings.c.fingerprint == firing_alerts.c.fingerprint)
+    .where(
+        sightings.c.source == given("of_name", sightings.c.source),
+        sightings.c.quiet.is_not(None),
+        firing_alerts.c.held_by == SILENCED,
+    )
+    .order_by(firing_alerts.c.fingerprint)
 )
 
 

@@ -109,6 +109,7 @@ class SourceRecord:
         steady_since: Since when, by our clock, its answers came from one life of it.
         error: Why the last try failed, None if it did not.
         error_since: When the tries began to fail.
+        urls: The `externalURL`s that it speaks for, the newest first; None if none was learned.
 
     """
 
@@ -121,6 +122,7 @@ class SourceRecord:
     steady_since: datetime | None = None
     error: str | None = None
     error_since: datetime | None = None
+    urls: Sequence[str] | None = None
 
     def is_due(self, now: datetime, poll: timedelta) -> bool:
         """Whether it may be asked now. A deadline further ahead than the rule is not trusted."""

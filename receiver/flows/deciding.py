@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from receiver.core.alerts import Alert, AlertStatus, Source
 from receiver.core.approvals import Approval
 from receiver.core.cases import Case
-from receiver.core.claims import claimed
+from receiver.core.claims import Claim, claimed
 from receiver.core.clashes import clash
+from receiver.core.clusters import of_other_clusters, other_firings
 from receiver.core.decisions import BELIEF, RESTRAINTS, Decision, Facts, Reason, facts_of
 from receiver.core.deliveries import remembered_until
 from receiver.core.durations import show_duration
@@ -332,10 +333,27 @@ def _what_is_left(
     ended = (alert.starts_at, alert.ends_at or unit.now, origin.url)
     left = tuple(claim for claim in entry.said if not claim.ends_with(*ended))
     if not left:
-        return None, ""
+        return _what_is_elsewhere(unit, entry, alert.starts_at or entry.starts_at, origin.url)
     told = ", ".join(shown(claim.url) for claim in left if claim.url not in {"", origin.url})
     kept = entry if left == entry.said else entry.said_by(left, unit.now)
     return kept, f"{told} still says that it fires" if told else ""
+
+
+def _what_is_elsewhere(
+    unit: UnitOfWork, entry: FiringAlert, ended: datetime, url: str
+) -> tuple[FiringAlert | None, str]:
+    """The firing of another cluster that is known by its listing only, None if there is none."""
+    asking, sightings = unit.policy_set.asking, unit.sightings_of(entry.fingerprint)
+    asked = [one for one in sightings if asking and one.source in asking.sources]
+    listed = other_firings(asked, ended)
+    going = of_other_clusters(listed, unit.urls_of_sources(), url) if listed else []
+    if not going:
+        return None, ""
+    claims = tuple(Claim("", one.starts_at, one.heard_at or unit.now) for one in going)
+    names = [one.source for one in going]
+    verb = "list" if len(names) > 1 else "lists"
+    kept = replace(entry.said_by(claims, unit.now), confirmed_by=names[0])
+    return kept, f"{' and '.join(names)} still {verb} it"
 
 
 def _end(unit: UnitOfWork, entry: FiringAlert, ended_at: datetime) -> str:

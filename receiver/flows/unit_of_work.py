@@ -1,7 +1,7 @@
 """The unit of work: the locked models of one transaction, read and written once."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -78,6 +78,7 @@ class UnitOfWork:
         self._deliveries = tx.deliveries(fingerprints, self.now)
         asked = policy_set.asking is not None
         self._sightings = tx.sightings(fingerprints) if asked else {}
+        self._urls_of_sources: Mapping[str, Sequence[str]] | None = None
         self._wants_answers = False
         self._tried: set[str] = set()
         self._confirmed: set[str] = set()
@@ -117,6 +118,12 @@ class UnitOfWork:
         """Read what the sources say of an alert beside those that are decided."""
         if fingerprint not in self._sightings:
             self._sightings |= self.tx.sightings([fingerprint])
+
+    def urls_of_sources(self) -> Mapping[str, Sequence[str]]:
+        """Which `externalURL`s each source is known to speak for; read once."""
+        if self._urls_of_sources is None:
+            self._urls_of_sources = self.tx.urls_of_sources()
+        return self._urls_of_sources
 
     def saw(self, sighting: Sighting) -> list[Sighting]:
         """Carry forward what a source says now. What all of them said."""

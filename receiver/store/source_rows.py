@@ -51,6 +51,10 @@ class SourceRows:
         """What each source said last of these alerts."""
         return sightings_of(self._db, fingerprints)
 
+    def urls_of_sources(self) -> dict[str, Sequence[str]]:
+        """Which `externalURL`s each source is known to speak for."""
+        return {name: urls or () for name, urls in URLS.rows(self._db)}
+
     def save_sightings(self, seen: Iterable[Sighting]) -> None:
         """Write down what a source said."""
         SAVING.write(self._db, seen)
@@ -149,6 +153,7 @@ _OF_NAME = select(*columns_of(sources, SourceRecord)).where(
     sources.c.name == given("of_name", sources.c.name)
 )
 SOURCE = Compiled(_OF_NAME)
+URLS = Compiled(select(sources.c.name, sources.c.urls))
 OLD_SOURCES = Compiled(
     select(sources.c.name).where(sources.c.asked_at < moment("before")).limit(count("most"))
 )

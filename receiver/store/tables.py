@@ -152,6 +152,7 @@ sources = Table(
     Column("steady_since", Instant),
     Column("error", Plain),
     Column("error_since", Instant),
+    Column("urls", Json),
 )
 
 # What each source said last of the alerts that name a model of ours.

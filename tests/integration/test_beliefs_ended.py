@@ -14,7 +14,7 @@ from receiver.core.runs import RunState
 from receiver.core.sources import Hush, Quiet
 from receiver.flows.intake.taking_in import arrive, take_in
 from receiver.store.tables import sightings
-from tests.asking import AskingHistory, silence, told
+from tests.asking import AskingHistory, silence, told, told_over
 from tests.examples import DRIFT, policy_set
 from tests.fakes import NOON
 
@@ -22,6 +22,10 @@ ENDED = AlertStatus.RESOLVED
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+IN_DEV = told(starts_at=NOON)
+IN_PROD = told(starts_at=NOON + 20 * SECOND)
+"""One fingerprint: no label says which cluster."""
 
 
 @pytest.fixture
@@ -32,6 +36,128 @@ def asking(history):
 @pytest.fixture
 def clusters(history):
     return AskingHistory(history, "dev", "prod")
+
+
+def both_fire(clusters, in_prod=IN_PROD):
+    """Both list it, only dev delivers it, and its run ends well."""
+    clusters.sources["dev"].fire(IN_DEV)
+    clusters.sources["prod"].fire(in_prod)
+    clusters.history.clock.pass_(30 * SECOND)
+    clusters.history.deliver(IN_DEV)
+    clusters.history.run_to_its_end(RunState.SUCCEEDED)
+    clusters.wait(7 * MINUTE, step=MINUTE)
+
+
+def ends_in_dev(clusters):
+    """Dev's Alertmanager says so."""
+    clusters.sources["dev"].end(IN_DEV)
+    return clusters.history.deliver(told_over(starts_at=NOON, ends_at=clusters.history.now()))[0]
+
+
+def test_a_resolved_does_not_end_what_another_cluster_lists(clusters):
+    """Prod is known by its listing only; the entry is then prod's, and ends when that does."""
+    both_fire(clusters)
+
+    ended = ends_in_dev(clusters)
+
+    assert (ended.reason.value, ended.detail.endswith(", but prod still lists it")) == (
+        "resolved",
+        True,
+    )
+    (entry,) = clusters.history.firing()
+    assert (entry.starts_at, entry.confirmed_by) == (IN_PROD.starts_at, "prod")
+    clusters.wait(6 * HOUR, step=10 * MINUTE)
+    assert len(clusters.history.dispatches()) == 2
+    clusters.sources["prod"].end(IN_PROD)
+    clusters.wait(3 * MINUTE)
+    assert clusters.history.firing() == []
+
+
+def test_a_repeated_resolved_leaves_it_too(clusters):
+    """Each Alertmanager of dev tells the end; prod goes on listing."""
+    both_fire(clusters)
+    ends_in_dev(clusters)
+
+    clusters.history.deliver(told_over(starts_at=NOON, ends_at=clusters.history.now()))
+
+    assert [entry.starts_at for entry in clusters.history.firing()] == [IN_PROD.starts_at]
+
+
+def test_two_that_list_one_beginning_are_one_cluster(clusters):
+    """One of the pair tells the end for both; the other's list is a moment old."""
+    both_fire(clusters, in_prod=replace(IN_DEV, starts_at=NOON + timedelta(microseconds=999)))
+
+    ended = ends_in_dev(clusters)
+
+    assert "still lists" not in ended.detail
+    assert clusters.history.firing() == []
+
+
+def test_a_list_from_before_the_firing_that_ended_says_nothing(asking):
+    """It ended, fired anew, and ended again, while its own source was away."""
+    asking.main.fire(told())
+    asking.history.deliver(told())
+    asking.wait(7 * MINUTE, step=MINUTE)
+    asking.main.down = "away"
+    asking.wait(HOUR, step=10 * MINUTE)
+    again = asking.history.now()
+    asking.history.deliver(told(starts_at=again))
+    asking.wait(10 * MINUTE, step=MINUTE)
+
+    asking.history.deliver(told_over(starts_at=again, ends_at=asking.history.now()))
+
+    assert asking.history.firing() == []
+
+
+def test_a_resolved_without_a_beginning_means_the_firing_that_is_known(clusters):
+    """Scripts leave `startsAt` out."""
+    both_fire(clusters)
+
+    clusters.history.deliver(told_over(starts_at=None, ends_at=clusters.history.now()))
+
+    assert [entry.starts_at for entry in clusters.history.firing()] == [IN_PROD.starts_at]
+
+
+def test_a_source_that_lists_what_was_told_is_of_that_cluster(clusters):
+    """It is written down with its row; one that lists other beginnings stays unknown."""
+    both_fire(clusters)
+
+    known = [clusters.record(name).urls for name in ("dev", "prod")]
+
+    assert known == [["http://am:9093"], None]
+
+
+def test_an_alert_that_begins_anew_in_one_cluster_ends_with_its_resolved(clusters):
+    """One of a pair hears late: it still lists the firing before."""
+    both_fire(clusters, in_prod=IN_DEV)
+    assert clusters.record("prod").urls == ["http://am:9093"]
+    clusters.sources["dev"].end(IN_DEV)
+    again = clusters.history.now()
+    clusters.history.deliver(told(starts_at=again))
+    clusters.sources["dev"].fire(told(starts_at=again))
+    clusters.wait(2 * MINUTE, step=MINUTE)
+
+    over = told_over(starts_at=again, ends_at=clusters.history.now())
+    (ended,) = clusters.history.deliver(over)
+
+    assert "still lists" not in ended.detail
+    assert clusters.history.firing() == []
+
+
+def test_whose_url_no_source_speaks_for_ends_what_it_told(clusters):
+    """Nobody was heard since the first delivery, so nobody can be told from its cluster."""
+    clusters.sources["prod"].fire(IN_PROD)
+    clusters.wait(7 * MINUTE, step=MINUTE)
+    again = clusters.history.now()
+    clusters.history.deliver(told(starts_at=again))
+    over = told_over(starts_at=again, ends_at=clusters.history.now() + SECOND)
+    clusters.wait(MINUTE, step=MINUTE)
+    (ended,) = clusters.history.deliver(over)
+
+    assert "still lists" not in ended.detail
+    assert clusters.history.firing() == []
+    clusters.wait(10 * MINUTE, step=MINUTE)
+    assert [entry.starts_at for entry in clusters.history.firing()] == [IN_PROD.starts_at]
 
 
 NIGHTS = Quiet(Hush.MUTED, "nights")

@@ -13,6 +13,7 @@ from receiver.core.ladder import LADDER, Rung
 from receiver.core.sightings import Sighting
 from receiver.core.sources import SourceRecord
 from receiver.core.storms import Storm
+from receiver.flows import deciding
 from receiver.flows.intake import taking_in
 from receiver.flows.operator import controls
 from receiver.flows.worker import loops, mending, polling, rechecking
@@ -49,6 +50,12 @@ def silenced_ignored(patch: Patch) -> Parts:
 def quiet_trusted(patch: Patch) -> Parts:
     """What a source said last holds an alert as silenced, however long ago that was."""
     patch.setattr(Sighting, "was_heard", lambda _sighting, _now, _within: True)
+    return Parts()
+
+
+def any_listing_kept(patch: Patch) -> Parts:
+    """What a source lists of another beginning outlives a `resolved` of its own cluster, too."""
+    patch.setattr(deciding, "of_other_clusters", lambda firings, _speak_for, _url: firings)
     return Parts()
 
 

@@ -24,6 +24,7 @@ from receiver.store.dispatch_rows import DispatchRows
 from receiver.store.store import StoreUnavailable, Tx
 from receiver.store.tables import dispatches
 from tests.simulation.belief_mutants import (
+    any_listing_kept,
     asks_nobody,
     deadline_trusted,
     empty_listing_believed,
@@ -303,6 +304,7 @@ FIRST = {
     listing_trusted: 2,
     silenced_ignored: 1,
     quiet_trusted: 2,
+    any_listing_kept: 112,
     unconfirmed_ignored: 1,
     untold_ignored: 1,
     deadline_trusted: 6,
@@ -339,6 +341,7 @@ MUTANTS = tuple(
         first_404_believed,
         silenced_ignored,
         quiet_trusted,
+        any_listing_kept,
         unconfirmed_ignored,
         empty_listing_believed,
         untold_ignored,

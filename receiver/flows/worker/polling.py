@@ -10,6 +10,7 @@ from typing import TypeVar
 from receiver.alertmanager import parse_notification
 from receiver.alertmanager.composing import composed_alert, composed_notification
 from receiver.core.alerts import AlertStatus, Source
+from receiver.core.clusters import learned, urls_of
 from receiver.core.decisions import Decision
 from receiver.core.explaining import as_alert
 from receiver.core.ids import MILLISECOND
@@ -77,6 +78,7 @@ class _Answer:
 
     Attributes:
         shown: What Prometheus shows firing; None if it can't be told, and then nothing is over.
+        urls: Whom it turned out to speak for.
 
     """
 
@@ -88,6 +90,7 @@ class _Answer:
     shown: Sequence[Listed] | None = ()
     decided: list[Decision] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
+    urls: set[str] = field(default_factory=set)
 
 
 def poll_next(
@@ -112,7 +115,7 @@ def poll_next(
     try:
         triggered = _believe(store, answer, policy_set)
     finally:
-        _release(store, asked.name)
+        _release(store, asked.name, answer.urls)
     return triggered
 
 
@@ -194,9 +197,15 @@ def _answered(store: Store, name: str, asked_at: datetime, up_since: str) -> Sou
     return changed
 
 
-def _release(store: Store, name: str) -> None:
+def _release(store: Store, name: str, heard: Collection[str] = ()) -> None:
+    """Let others ask it; and remember whom it turned out to speak for."""
+
+    def release(record: SourceRecord) -> SourceRecord:
+        urls = learned(record.urls or (), heard) or None
+        return replace(record, leased_until=None, urls=urls)
+
     with store.begin() as tx:
-        tx.change_source(name, tx.now(), lambda record: replace(record, leased_until=None))
+        tx.change_source(name, tx.now(), release)
 
 
 def _believe(store: Store, answer: _Answer, policy_set: PolicySet) -> bool:
@@ -283,6 +292,7 @@ def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: List
     """The source lists the entry: it fires, also if nobody is told of it."""
     before = _consensus(unit, entry.fingerprint)
     now = seen(answer.by.name, listed, answer.asked_at)
+    answer.urls |= urls_of(entry.said, listed.starts_at)
     after = _consensus(unit, entry.fingerprint, now)
     policy = unit.policy_set.policy(entry.policy)
     newer = is_between(answer.asked_at, entry.confirmed_at, unit.now)

@@ -25,7 +25,7 @@ from receiver.core.ports import AlertSource, Announcer, Dispatcher, ValueSource
 from receiver.core.snapshot import Snapshot
 from receiver.core.sources import Asking
 from receiver.core.targets import TargetKind
-from receiver.dispatchers.at_address import AtItsAddress
+from receiver.dispatchers.at_address import AtItsAddress, at_their_addresses
 from receiver.dispatchers.lazy import LateDispatcher
 from receiver.dispatchers.unconfigured import UnconfiguredTarget
 from receiver.flows.intake.committer import Committer
@@ -277,20 +277,8 @@ def _links_of(told: SubscriberSettings, external_url: str | None) -> LinkMaker |
 
 def dispatchers_of(config: Config, runs: Path) -> dict[str, AtItsAddress]:
     """The targets' dispatchers; their client libraries are not loaded yet."""
-    late = late_dispatchers(config, runs)
     targets = {name: settings.target for name, settings in config.targets.items()}
-    return {
-        name: AtItsAddress(
-            late[name],
-            target.address,
-            {
-                other.address: late[at]
-                for at, other in targets.items()
-                if other.kind is target.kind
-            },
-        )
-        for name, target in targets.items()
-    }
+    return at_their_addresses(targets, late_dispatchers(config, runs))
 
 
 def late_dispatchers(config: Config, runs: Path) -> dict[str, LateDispatcher]:

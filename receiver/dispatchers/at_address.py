@@ -6,7 +6,7 @@ from receiver.core.dispatches import Dispatch, DispatchError, Failure
 from receiver.core.ports import Dispatcher
 from receiver.core.reports import Report
 from receiver.core.runs import Look, Run, RunStatus
-from receiver.core.targets import address_of
+from receiver.core.targets import Target, address_of
 from receiver.dispatchers.lazy import LateDispatcher
 
 
@@ -58,3 +58,21 @@ class AtItsAddress:
                 Failure.UNAVAILABLE,
             )
         return self._by_address[address]
+
+
+def at_their_addresses(
+    targets: Mapping[str, Target], late: Mapping[str, LateDispatcher]
+) -> dict[str, AtItsAddress]:
+    """The targets' dispatchers, by name; each lends its credential to those of its kind."""
+    return {
+        name: AtItsAddress(
+            late[name],
+            target.address,
+            {
+                other.address: late[at]
+                for at, other in targets.items()
+                if other.kind is target.kind
+            },
+        )
+        for name, target in targets.items()
+    }

@@ -13,8 +13,9 @@ from tests.simulation.world import Kind, World
 
 COUNTED = """
 SELECT (SELECT count(*) FROM decisions) AS decisions,
-       (SELECT count(*) FROM transitions) AS transitions"""
-"""Most transactions add to neither."""
+       (SELECT count(*) FROM transitions) AS transitions,
+       (SELECT hash FROM configs ORDER BY loaded_at DESC LIMIT 1) AS config"""
+"""Most transactions change none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class Book:
         self._newest = 0
         self._moves: set[tuple[str, int]] = set()
         self._seen: set[int] = set()
+        self._counted = (0, 0)
+        self._forgets = False
+        self._config: str | None = None
         self._due: dict[str, datetime] | None = None
         self._edges: list[datetime] | None = None
         self._shut = False
@@ -52,17 +56,26 @@ class Book:
     def read(self) -> None:
         """Note what is new."""
         (counted,) = self._stores.rows(COUNTED)
-        before = len(self._seen) + len(self._moves)
-        if counted["decisions"] != len(self._seen):
+        before, known = len(self._seen) + len(self._moves), self._counted
+        self._counted = (counted["decisions"], counted["transitions"])
+        self._forgets |= any(now < then for now, then in zip(self._counted, known, strict=True))
+        if counted["decisions"] != known[0]:
             for row in self._new_decisions(counted["decisions"]):
                 self._world.note("receiver", Kind.DECISION, told_decision(row), row)
                 self.newest = max(self.newest, row["decided_at"])
-        if counted["transitions"] != len(self._moves):
-            for row in self._stores.rows(self._stores.transitions.format(last=len(self._moves))):
+        if counted["transitions"] != known[1]:
+            # Where rows were deleted, the number of the last one tells nothing.
+            last = 0 if self._forgets else len(self._moves)
+            for row in self._stores.rows(self._stores.transitions.format(last=last)):
                 key = (row["dispatch_id"], row["number"])
                 if key not in self._moves:
                     self._moves.add(key)
                     self._world.note("receiver", Kind.DISPATCH, told_transition(row), row)
+        if counted["config"] != self._config:
+            after, before = counted["config"], self._config
+            said = f"{after} takes the place of {before}"
+            self._world.note("receiver", Kind.CHANGED, said, (before, after))
+            self._config = after
         running = self._world.hub.running
         if running is not None and running.name.endswith(" clock"):
             rows = {what: self._stores.rows(query) for what, query in MENDED.items()}
@@ -120,7 +133,7 @@ class Book:
     def _new_decisions(self, counted: int) -> list[Mapping[str, Any]]:
         """Each row once, even if another replica's clock gave it a smaller id than the last."""
         new = self._stores.rows(DECISIONS.format(last=self._newest))
-        if counted != len(self._seen) + len(new):
+        if self._forgets or counted != len(self._seen) + len(new):
             new = [
                 row
                 for row in self._stores.rows(DECISIONS.format(last=0))

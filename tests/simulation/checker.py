@@ -3,6 +3,7 @@
 import traceback
 
 from receiver.store.store import Store
+from tests.simulation.doors_check import check_doors
 from tests.simulation.endings_check import check_endings
 from tests.simulation.history import Lived
 from tests.simulation.ladder_check import check_ladder
@@ -20,6 +21,7 @@ def check(lived: Lived, store: Store) -> list[Violation]:
     check_log(lived, store, found)
     check_ladder(lived.notes, found, lived.plan)
     check_runs(lived, found)
+    check_doors(lived, found)
     if lived.broken is None:
         check_endings(lived, store, found)
     return sorted(found.found, key=lambda one: one.at)

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from receiver.core.alerts import Notification
 from receiver.core.sources import Hush, Quiet
 from tests.simulation.alertmanagers import Alertmanager, Answered
 from tests.simulation.book import Book
+from tests.simulation.doors import Door
 from tests.simulation.operators import Operators
 from tests.simulation.parts import Parts, errors
 from tests.simulation.plans import HOUR, MINUTE, Plan, draw
@@ -15,7 +19,7 @@ from tests.simulation.prometheus import Prometheus
 from tests.simulation.replicas import Replica
 from tests.simulation.settings import TARGETS, policy_sets
 from tests.simulation.sites import Site
-from tests.simulation.stores import Stores
+from tests.simulation.stores import MEMORY, Stores
 from tests.simulation.upstreams import Upstreams
 from tests.simulation.world import Kind, Note, World
 
@@ -56,6 +60,7 @@ class History:
         self.world = World(plan)
         self.stores = stores
         self.policy_sets = policy_sets(plan)
+        self._folder = Path(mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.prometheus = Prometheus(self.world)
         self.sites = {
             name: Site(name, self.world, self.prometheus.trained) for name in sorted(TARGETS)
@@ -75,6 +80,7 @@ class History:
                 parts,
                 self.sites,
                 upstreams,
+                Door(self._folder, f"r{number + 1}"),
                 self.policy_sets["usual"],
                 alone=plan.replicas == 1,
             )
@@ -214,7 +220,8 @@ class History:
         for manager in self.managers:
             manager.heal()
         for replica in self.replicas:
-            replica.has_no_token = False
+            if replica.has_no_token:
+                replica.find_tokens()
         self.world.hub.after(self.plan.heals / 4, self._restore)
 
     def _restore(self) -> None:
@@ -231,13 +238,14 @@ class History:
             do(replica)
 
     def _stop(self) -> None:
-        """End what still waits; what it says while it ends is no part of the history."""
+        """End what still waits: what it says then is no part of the history. Remove the files."""
         self.world.hub.broken = None
         for replica in self.replicas:
             for task in list(replica.tasks):
                 with suppress(Exception):
                     task.kill()
                 self.world.hub.broken = None
+        rmtree(self._folder)
 
 
 def live(plan: Plan | int, stores: Stores, parts: Parts | None = None) -> Lived:

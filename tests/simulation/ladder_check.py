@@ -108,6 +108,7 @@ class Follower:
             Kind.DISPATCH: lambda note: self._transition(note, note.data),
             Kind.ACT: lambda note: self._acts.update({note.data.comment: note.data}),
             Kind.RELOAD: self._reload,
+            Kind.CHANGED: self._renamed,
             Kind.ASKED: self._asked,
             Kind.BELIEVED: self._believed,
             Kind.MENDED: self._mended,
@@ -244,6 +245,15 @@ class Follower:
                 for model in self._models.values():
                     model.reloaded(self._loading[note.who])
         self._count_anew()
+
+    def _renamed(self, note: Note) -> None:
+        """What was paused is paused under its new name, in the same transaction."""
+        before, after = (self._books.get(one) for one in note.data)
+        if before is None or after is None:
+            return
+        for old, new in renames(before, after):
+            if self._pauses.is_held(old, note.wall) and not self._pauses.is_held(new, note.wall):
+                self._found.add("pause", note, f"{old} was paused, and is not as {new}")
 
     def _model(self, name: str) -> ModelRecord:
         return self._models.setdefault(name, ModelRecord(name))
@@ -545,6 +555,18 @@ def model_of(row: Row) -> str:
 def policy_for(book: PolicySet, alertname: str) -> Policy | None:
     """The first policy that matches."""
     return first_match(book.policies, {"alertname": alertname})
+
+
+def renames(before: PolicySet, after: PolicySet) -> Iterable[tuple[str, str]]:
+    """The names of each policy that went, and of one that came with the same matchers."""
+    return (
+        (old.name, new.name)
+        for old in before.policies
+        for new in after.policies
+        if old.matchers == new.matchers
+        and after.policy(old.name) is None
+        and before.policy(new.name) is None
+    )
 
 
 def longest_spans(books: Iterable[PolicySet]) -> Spans:

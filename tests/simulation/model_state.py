@@ -456,6 +456,12 @@ class Pauses:
             for key, end in self._ends(model, policy).items()
         )
 
+    def is_held(self, policy: str, now: datetime) -> bool:
+        """Whether one of a policy by this name is surely in force."""
+        key = (PauseScope.POLICY, policy)
+        end = self.until.get(key)
+        return key in self.until and key not in self.over and (end is None or now < end)
+
     def may_hold(self, model: str, policy: Policy, now: datetime) -> bool:
         """Whether one that was over may be in force once more."""
         return any(end is None or now < end for end in self._ends(model, policy).values())

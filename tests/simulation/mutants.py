@@ -39,8 +39,19 @@ from tests.simulation.belief_mutants import (
     unconfirmed_ignored,
     untold_ignored,
 )
+from tests.simulation.change_mutants import (
+    credential_moves_along,
+    credential_stays_behind,
+    empty_file_opens,
+    empty_file_overwrites,
+    of_a_clock_ahead,
+    of_renames,
+    rename_forgets_pause,
+    since_by_ids,
+    until_by_ids,
+)
 from tests.simulation.parts import Parts, Step
-from tests.simulation.plans import HOUR, Plan, calm, draw
+from tests.simulation.plans import HOUR, Plan, calm, draw, of_moving_targets
 from tests.simulation.restraint_mutants import (
     approved_for_good,
     attempts_forgotten,
@@ -294,7 +305,7 @@ FIRST = {
     check_then_act: 2,
     short_lease: 6,
     wall_clock_trusted: 8,
-    retrained_on_resolved: 1,
+    retrained_on_resolved: 6,
     budget_in_memory: 15,
     room_untold: 14,
     approved_for_good: 13,
@@ -308,6 +319,9 @@ FIRST = {
     unconfirmed_ignored: 1,
     untold_ignored: 1,
     deadline_trusted: 6,
+    rename_forgets_pause: 3,
+    credential_moves_along: 1,
+    credential_stays_behind: 1,
 }
 
 PLANS = {
@@ -315,6 +329,13 @@ PLANS = {
     pause_trusted: of_pauses_ahead,
     resume_releases: in_a_storm,
     retrained_on_resolved: without_tokens,
+    rename_forgets_pause: of_renames,
+    credential_moves_along: of_moving_targets,
+    credential_stays_behind: of_moving_targets,
+    empty_file_opens: without_tokens,
+    empty_file_overwrites: without_tokens,
+    since_by_ids: of_a_clock_ahead,
+    until_by_ids: of_a_clock_ahead,
 }
 
 MUTANTS = tuple(
@@ -350,5 +371,12 @@ MUTANTS = tuple(
         pause_trusted,
         limit_that_starves,
         resume_releases,
+        rename_forgets_pause,
+        credential_moves_along,
+        credential_stays_behind,
+        empty_file_opens,
+        empty_file_overwrites,
+        since_by_ids,
+        until_by_ids,
     )
 )

@@ -5,7 +5,10 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+from receiver.flows.worker.retention import Ages
 from tests.simulation.rungs import NONE, Rungs, draw_rungs
+
+USUAL_AGES = Ages()
 
 SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
 
@@ -44,6 +47,7 @@ class Plan:
         aheads: How often the clock is ahead for a while.
         crash, store_fault, stall: Chance at each step of a process.
         crash_at: The number of a step at which a process surely dies; 0 for none.
+        kept: How long things are kept; the usual is longer than any history.
 
     """
 
@@ -99,6 +103,7 @@ class Plan:
     token_faults: int = 0
     aheads: int = 0
     crash_at: int = 0
+    kept: Ages = USUAL_AGES
 
 
 def draw(seed: int, *, replicas: int | None = None) -> Plan:

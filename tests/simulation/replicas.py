@@ -10,17 +10,18 @@ from typing import Any
 from receiver.core.alerts import Notification
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock
+from receiver.dispatchers.at_address import AtItsAddress
 from receiver.dispatchers.unconfigured import UnconfiguredTarget
 from receiver.flows.intake import taking_in
 from receiver.flows.intake.taking_in import Receipt
 from receiver.flows.operator.reloading import apply_configuration
 from receiver.flows.worker.loops import TICK, Setup
 from receiver.flows.worker.mending import AGAIN
-from receiver.flows.worker.retention import Ages
 from receiver.store.store import BeginAgain, StoreUnavailable
 from tests.fakes import Killed
 from tests.simulation.alertmanagers import Answered
 from tests.simulation.book import Book, Seen
+from tests.simulation.doors import NOTHING, Door
 from tests.simulation.parts import (
     FRUITLESS,
     MOST_STEPS,
@@ -34,7 +35,7 @@ from tests.simulation.plans import HOUR
 from tests.simulation.sites import Site
 from tests.simulation.stores import Stores
 from tests.simulation.subscribers import Subscription
-from tests.simulation.targets import Client
+from tests.simulation.targets import dispatchers_of
 from tests.simulation.tasks import Task
 from tests.simulation.upstreams import Answer, Upstreams
 from tests.simulation.world import Kind, ProcessClock, WallClock, World
@@ -70,6 +71,7 @@ class Replica:
     parts: Parts
     sites: Mapping[str, Site]
     upstreams: Upstreams
+    door: Door
     policy_set: PolicySet
     ready: bool = False
     up: bool = False
@@ -103,12 +105,10 @@ class Replica:
         self.parts.store(store, self.world)
         self.parts.on_start(store)
         self.store = store
+        self.door.open_anew()
         self._committing = False
         self._committer = self.parts.committer(store)
-        clients = {
-            name: self.parts.client(Client(site, self)) for name, site in self.sites.items()
-        }
-        self._clients = clients
+        self._clients = self._dispatchers_of(self.policy_set)
         self._announcers = {one.name: Subscription(self) for one in self.policy_set.subscribers}
         self.worker = Loops(store, self._clock, self._setup(), missing=UnconfiguredTarget)
         self.worker.hub = self.world.hub
@@ -123,6 +123,7 @@ class Replica:
         self._begin_anew()
         self.ready = True
         self.world.note(self.name, Kind.UP, "ready")
+        self._let_strangers_try()
         self.wake()
 
     def reload(self, policy_set: PolicySet) -> None:
@@ -142,6 +143,9 @@ class Replica:
         try:
             self.policy_set = self.file
             self._apply()
+            self.door.reload()
+            self._let_strangers_try()
+            self._clients = self._dispatchers_of(self.policy_set)
             self.worker.change(self._setup())
             for lane in self.lanes.values():  # what they saw was seen by another configuration
                 lane.in_vain, lane.seen = 0, NOTHING_SEEN
@@ -149,9 +153,13 @@ class Replica:
         finally:
             self._loading = False
 
+    def _dispatchers_of(self, policy_set: PolicySet) -> dict[str, AtItsAddress]:
+        return dispatchers_of(policy_set.targets, self.sites, self, self.parts.client)
+
     def _setup(self) -> Setup:
+        kept = self.world.plan.kept
         asked = self.upstreams.asked_by(self) if self.policy_set.asking else {}
-        return Setup(self.policy_set, self._clients, Ages(), self._announcers, asked)
+        return Setup(self.policy_set, self._clients, kept, self._announcers, asked)
 
     def _apply(self) -> None:
         policy_set = self.policy_set
@@ -233,15 +241,32 @@ class Replica:
                 lane.again, lane.looks = self.world.hub.now, CLOCK_LOOKS
 
     def lose_tokens(self) -> None:
-        """The files of all tokens are empty for a while: nobody gets in, and it asks nobody."""
+        """The files of all tokens are empty for a while: it asks nobody, and strangers try."""
         if not self.world.healing:
             self.world.note(self.name, Kind.FAULT, "its token files are empty")
             self.has_no_token = True
-            self.world.hub.after(self.world.between(1, HOUR), self._find_tokens)
+            self.door.empty()
+            self.world.hub.after(self.world.between(1, HOUR), self.find_tokens)
+            self.world.hub.after(1.0, self._let_strangers_try)
 
-    def _find_tokens(self) -> None:
+    def find_tokens(self) -> None:
+        """The files are as they were."""
         self.world.note(self.name, Kind.FAULT, "it has tokens again")
         self.has_no_token = False
+        self.door.fill()
+
+    def _let_strangers_try(self) -> None:
+        """Whoever has no token comes by while its file is empty."""
+        for shown in NOTHING if self.ready and self.has_no_token else ():
+            self._knock("stranger", shown)
+
+    def _knock(self, who: str, *shown: str | None) -> bool:
+        """Whether somebody may come in."""
+        knock = self.door.knock(*shown)
+        if knock.refused or not knock.ours:
+            said = f"comes in at {self.name} with {shown}: {knock.refused or 'yes'}"
+            self.world.note(who, Kind.KNOCK, said, knock)
+        return knock.refused is None
 
     def work(self, name: str, do: Callable[[], Any]) -> None:
         """Let the process do something in a thread of its own."""
@@ -262,8 +287,8 @@ class Replica:
 
     def post(self, notification: Notification, answered: Answered, who: str) -> None:
         """Take a notification in, together with those that wait."""
-        if self.has_no_token:  # 503: it can't tell who may post
-            self.world.note(who, Kind.NACK, f"{notification.body.decode()}: 503, no tokens")
+        if not self._knock(who):
+            self.world.note(who, Kind.NACK, f"{notification.body.decode()}: its token is refused")
             self.world.hub.after(0.01, lambda: answered(good=False))
             return
         arrival = taking_in.arrive(notification, self.policy_set, sender=who)

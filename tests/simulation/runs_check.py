@@ -24,6 +24,7 @@ def check_runs(lived: Lived, found: Violations) -> None:
     for runs in truth.runs_of.values():
         _never_two(truth, runs, found)
     _never_given_up(truth, found)
+    _only_at_home(lived, found)
     for model in truth.models:
         _never_too_soon(truth, model, found)
 
@@ -107,6 +108,13 @@ def _never_blindly(truth: Truth, posts: list[Post], found: Violations) -> None:
                 found.add("G3", note, f"asked again {waited:.0f}s after an attempt in doubt")
             if any(run.attempt == earlier.attempt for run in truth.runs_of[post.dispatch_id]):
                 found.add("G3", note, f"asked again although attempt {earlier.attempt} has a run")
+
+
+def _only_at_home(lived: Lived, found: Violations) -> None:
+    """A credential is shown at no other address than the one that it is configured for."""
+    for note in lived.notes:
+        if note.kind is Kind.CREDENTIAL and note.data[0] != note.data[1]:
+            found.add("credential", note, "a credential went to a stranger")
 
 
 def _retried(truth: Truth, post: Post, earlier: Post) -> bool:

@@ -66,6 +66,14 @@ class Site:
     refuses_until: float = 0.0
     hides_until: float = 0.0
     denies_until: float = 0.0
+    _shown: set[tuple[str, str]] = field(default_factory=set)
+
+    def sees_credential(self, asked: str, meant: str) -> None:
+        """It is asked at this address with the credential that is meant for that one."""
+        if (asked, meant) not in self._shown:
+            self._shown.add((asked, meant))
+            said = f"asked at {asked} with the credential for {meant}"
+            self.world.note(self.name, Kind.CREDENTIAL, said, (asked, meant))
 
     def begin(self, dispatch: Dispatch, listed_before: float) -> TrueRun:
         """Really start a run, to be listed before that moment."""

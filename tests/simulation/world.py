@@ -17,12 +17,14 @@ class Kind(StrEnum):
     PLAN = "plan"
     ALERT = "alert"  # the truth: it fires, or it does not
     DELIVERY = "delivery"  # Alertmanager posts
+    KNOCK = "knock"  # it was refused at the door; or somebody tried who has no token
     ACK = "ack"  # it got its 2xx
     NACK = "nack"  # it got anything else
     DECISION = "decision"  # a row of the log
     DISPATCH = "dispatch"  # a row of a dispatch's history
     POST = "post"  # a target was asked for a run
     ANSWER = "answer"  # what the target's client was told
+    CREDENTIAL = "credential"  # an address is asked with one for the first time
     RUN = "run"  # the truth: it begins, or it ends
     ACT = "act"  # an operator's
     ASKED = "asked"  # a source answers, or does not
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     MENDED = "mended"  # moments that a clock that was ahead had written
     TOLD = "told"  # a subscriber was
     RELOAD = "reload"
+    CHANGED = "changed"  # the configuration that was loaded last, for all replicas
     CLOCK = "clock"
     UP = "up"
     DOWN = "down"

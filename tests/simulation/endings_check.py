@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from receiver.store.store import Store
+from receiver.store.tables import firing_alerts
 from tests.simulation.history import Lived
 from tests.simulation.model_state import LIVE
 from tests.simulation.plans import HOUR, MINUTE
@@ -31,6 +34,7 @@ def check_endings(lived: Lived, store: Store, found: Violations) -> None:
         for run in site.runs
         if run.ends > lived.ended - patience
     }
+    _nothing_believed_for_ever(lived, store, timedelta(seconds=patience), found)
     for state in sorted(LIVE):
         if state == "pending" and not was_open(lived, patience):
             continue
@@ -40,6 +44,19 @@ def check_endings(lived: Lived, store: Store, found: Violations) -> None:
             if row.id not in going and made[row.id] < lived.ended - patience:
                 said = f"dispatch {row.id} is {state} for ever: {row.detail}"
                 found.found.append(Violation("stuck", lived.ended, said))
+
+
+def _nothing_believed_for_ever(
+    lived: Lived, store: Store, patience: timedelta, found: Violations
+) -> None:
+    """What nobody confirms any more is taken for gone."""
+    alerts = firing_alerts.c
+    end = lived.notes[-1].wall
+    with store._reading() as db:
+        query = select(alerts.fingerprint, alerts.expires_at)
+        for row in db.execute(query.where(alerts.expires_at < end - patience)):
+            said = f"alert {row.fingerprint} fires for ever: it expired at {row.expires_at}"
+            found.found.append(Violation("stuck", lived.ended, said))
 
 
 def was_open(lived: Lived, patience: float) -> bool:

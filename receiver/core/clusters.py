@@ -57,4 +57,4 @@ def of_other_clusters(
     """
     if not any(url in urls for urls in speak_for.values()):
         return []
-    return [one for one in firings if url not in speak_for[one.source]]
+    return [one for one in firings if url not in speak_for.get(one.source, ())]

@@ -51,7 +51,7 @@ def _nothing_believed_for_ever(
 ) -> None:
     """What nobody confirms any more is taken for gone."""
     alerts = firing_alerts.c
-    end = lived.notes[-1].wall
+    end = lived.wall
     with store._reading() as db:
         query = select(alerts.fingerprint, alerts.expires_at)
         for row in db.execute(query.where(alerts.expires_at < end - patience)):
@@ -63,5 +63,5 @@ def was_open(lived: Lived, patience: float) -> bool:
     """Whether the usual policy's window let something be sent all the time lately."""
     window = lived.plan.rungs[0].window
     moments = [timedelta(seconds=patience * step / STEPS) for step in range(STEPS + 1)]
-    end = lived.notes[-1].wall
+    end = lived.wall
     return window is None or all(is_open(window, end - moment) for moment in moments)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -41,6 +42,8 @@ class Lived:
     """What happened in one history, for the checker and for the story.
 
     Attributes:
+        ended: When it came to its end, in seconds of true time.
+        wall: What the deciding clock said then, which may be long after the last note.
         broken: An error that ended it; None if it came to its end.
 
     """
@@ -49,6 +52,7 @@ class Lived:
     notes: list[Note]
     sites: dict[str, Site]
     ended: float
+    wall: datetime
     broken: BaseException | None = field(default=None)
 
 
@@ -115,7 +119,9 @@ class History:
             broken = AssertionError(f"errors that nobody foresaw were only survived: {survived}")
         self.world.healing = True
         self._stop()
-        return Lived(self.plan, self.world.notes, self.sites, hub.now, broken)
+        return Lived(
+            self.plan, self.world.notes, self.sites, hub.now, self.world.wall.now(), broken
+        )
 
     def post(self, who: str, notification: Notification, answered: Answered) -> None:
         """Lead a POST to one of the replicas that are up."""

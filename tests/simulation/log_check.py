@@ -61,8 +61,8 @@ class Kept:
     def __init__(self, lived: Lived) -> None:
         self._ages = lived.plan.kept
         self._forgets = self._ages != USUAL_AGES
-        self._latest = max(note.wall for note in lived.notes)
-        self._end = lived.notes[-1].wall
+        self._latest = max(lived.wall, *(note.wall for note in lived.notes))
+        self._end = lived.wall
 
     def may_forget(self, reason: str, decided_at: datetime) -> bool:
         """Whether a decision may be gone."""

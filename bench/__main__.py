@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from bench import dispatching, reading, scale, slow_readers, storm
+from bench import dispatching, reading, scale, slow_readers, storm, stormy_page
 from bench.load import MODELS, requests_per_second, write_bodies
 from bench.servers import beside, postgres, receiver
 
@@ -136,7 +136,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000, help="decisions for the queries")
     parser.add_argument(
         "--only",
-        help="one of webhook, batches, reading, dispatching, idle, storm, readers, scale",
+        help="one of webhook, batches, reading, dispatching, idle, storm, readers, scale, page",
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
@@ -155,6 +155,7 @@ def main() -> int:
             "storm": lambda: (Measure(*line) for line in storm.lines(folder)),
             "readers": lambda: (Measure(*line) for line in slow_readers.lines()),
             "scale": lambda: (Measure(*line) for line in scale.lines(folder)),
+            "page": lambda: (Measure(*line) for line in stormy_page.lines(folder)),
         }
         measures = []
         for part, measure in parts.items():

@@ -81,7 +81,7 @@ class RestraintRows(ApprovalRows, BudgetRows, StormRows, AdvisoryLocks):
         """
         if any(limit.is_wide for limit in policy.limits):
             self.take_advisory_lock(AdvisoryLock.BUDGET)
-        return read_restraints(self._db, policy, model, now, usages=usages, pasts=pasts)
+        return read_restraints(policy, model, now, usages=usages, pasts=pasts)
 
     def runs_since(self, model: str, since: datetime, now: datetime) -> Runs:
         """The runs of a model that were ordered since then."""

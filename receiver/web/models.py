@@ -147,7 +147,7 @@ class Models:
             shown_runs = dispatches_json(view, runs.rows)
             end = view.models.latest_ends([model]).get(name)
             asked = view.models.approvals([name]).get(name)
-            restraints = view.models.restraints(model, alerts, policy_set)
+            restraints = view.models.restraints([model], {name: alerts}, policy_set)
             beliefs = view.sources.beliefs(alerts[:1], policy_set.asking)
         explained = explain(
             model,
@@ -155,7 +155,7 @@ class Models:
             pauses,
             policy_set,
             now,
-            restraints=restraints,
+            restraints=restraints[name],
             belief=next(iter(beliefs.values()), None),
         )
         return {

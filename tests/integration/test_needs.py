@@ -6,6 +6,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from sqlalchemy import event
 
 from receiver.core.decisions import Reason
 from receiver.core.models import PauseScope
@@ -476,3 +477,28 @@ class TestPage:
         assert page.status == 404
         assert page.headers.get_content_type() == "text/html"
         assert "there is no page at" in sections(page.text)
+
+
+def statements(history, peer, path):
+    """How many statements an answer takes."""
+    seen = []
+    engine = history.store._engine
+
+    def note(*_of_it):
+        seen.append(1)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert peer.get(path).status == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len(seen)
+
+
+def test_a_storm_is_looked_at_once_for_all_its_cards(history, plain):
+    """Who began to fire together, and what was asked, is the same question for each model."""
+    strike(history, 5)
+    few = statements(history, plain, "/?state=attention")
+    strike(history, 45, prefix="n")
+
+    assert statements(history, plain, "/?state=attention") <= few

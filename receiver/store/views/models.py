@@ -1,6 +1,6 @@
 """Models as they are read: pages, single ones, their alerts, pauses and questions."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from receiver.store.tables import firing_alerts, models
 from receiver.store.views.budgets import Usages
 from receiver.store.views.moment import Moment, Reads
 from receiver.store.views.paging import Page
-from receiver.store.views.restraints import approvals_of, explained_restraints
+from receiver.store.views.restraints import Pasts, approvals_of, explained_restraints
 from receiver.store.views.run_ends import run_ends_of
 
 
@@ -122,15 +122,31 @@ class ModelReads(Reads):
         return {end.model: end for end in ends.values()}
 
     def restraints(
-        self, model: Model, alerts: Sequence[FiringAlert], policy_set: PolicySet
-    ) -> Restraints | None:
-        """What the rungs below `cooldown` look at; None for a policy that has none of them."""
+        self,
+        found: Sequence[Model],
+        sets: Mapping[str, Sequence[FiringAlert]],
+        policy_set: PolicySet,
+    ) -> dict[str, Restraints | None]:
+        """What the rungs below `cooldown` look at, by model; None where a policy has none of them.
+
+        Who began to fire together is read once for all: to look at a storm of a thousand for
+        each of its models would take the square of that.
+        """
         now = self._moment.now
         # How many fire together, and what is left of a budget, is the same for all who share it.
         with self._moment.everybodys():
-            return explained_restraints(
-                self._db, model, alerts, policy_set, now, usages=self._usages()
-            )
+            pasts = Pasts(self._db, [model.name for model in found], now)
+            return {
+                model.name: explained_restraints(
+                    model,
+                    sets[model.name],
+                    policy_set,
+                    now,
+                    usages=self._usages(),
+                    pasts=pasts,
+                )
+                for model in found
+            }
 
     def counts_by_policy(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many models each policy named last, and how many have an alert that it decides."""

@@ -17,7 +17,7 @@ from receiver.store.compiled_select import chunks, columns_of
 from receiver.store.tables import approvals
 from receiver.store.views.budgets import Usages
 from receiver.store.views.run_ends import runs_of_episodes, runs_since
-from receiver.store.views.storms import Storms, released_at
+from receiver.store.views.storms import Storms
 
 
 class Pasts:
@@ -61,7 +61,7 @@ class Pasts:
 
 
 def read_restraints(
-    db: Connection, policy: Policy, model: Model, now: datetime, *, usages: Usages, pasts: Pasts
+    policy: Policy, model: Model, now: datetime, *, usages: Usages, pasts: Pasts
 ) -> Restraints:
     """What this policy's rungs look at; nothing is read for rungs that it does not have."""
     began = with_firing(model, cooldown=policy.cooldown, now=now).episode_started_at or now
@@ -69,7 +69,7 @@ def read_restraints(
     return Restraints(
         episode_started_at=began,
         runs=Runs() if policy.attempts is None else pasts.runs(model, began),
-        released_at=released_at(db, policy.name) if policy.storm else None,
+        released_at=pasts.storms.released_at(policy.name) if policy.storm else None,
         gathering=pasts.storms.gathering(policy, model.name, began),
         spent=usages.of(policy, model.name),
         approval=in_force(asked, began, model.latest, now),
@@ -77,20 +77,19 @@ def read_restraints(
 
 
 def explained_restraints(
-    db: Connection,
     model: Model,
     alerts: Sequence[FiringAlert],
     policy_set: PolicySet,
     now: datetime,
     *,
     usages: Usages,
+    pasts: Pasts,
 ) -> Restraints | None:
     """What `explain` shows of these rungs; None for a policy that has none of them."""
     policy = ruling_policy(model, alerts, policy_set)
     if policy is None or not policy.restrained:
         return None
-    pasts = Pasts(db, [model.name], now)
-    return read_restraints(db, policy, model, now, usages=usages, pasts=pasts)
+    return read_restraints(policy, model, now, usages=usages, pasts=pasts)
 
 
 def approvals_of(db: Connection, names: Sequence[str]) -> dict[str, Approval]:

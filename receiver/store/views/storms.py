@@ -11,11 +11,15 @@ from receiver.store.tables import firing_alerts, models, storm_releases
 
 
 class Storms:
-    """Who began to fire together: read once for many models that did so at about the same time."""
+    """Who began to fire together: read once for many models that did so at about the same time.
+
+    A release is a transaction of its own, which ends before any model is decided after it.
+    """
 
     def __init__(self, db: Connection, now: datetime) -> None:
         self._db, self._now = db, now
         self._read: dict[tuple[str, int], Onsets] = {}
+        self._released: dict[str, datetime | None] = {}
 
     def changed(self) -> None:
         """A model began or ceased to fire, or is another policy's: what was read is old."""
@@ -33,6 +37,12 @@ class Storms:
             onsets = onsets_of(self._db, policy.name, storm, self._now, around)
             self._read[policy.name, span] = Onsets(onsets, storm, self._now)
         return self._read[policy.name, span].around(name, began)
+
+    def released_at(self, policy: str) -> datetime | None:
+        """When an operator last released a policy's models, asked once."""
+        if policy not in self._released:
+            self._released[policy] = released_at(self._db, policy)
+        return self._released[policy]
 
 
 def released_at(db: Connection, policy: str) -> datetime | None:

@@ -231,10 +231,10 @@ class Overviews:
         approvals = view.models.approvals(names)
         oldest = [alerts[0] for alerts in sets.values() if alerts]
         beliefs = view.sources.beliefs(oldest, policy_set.asking)
+        restraints = view.models.restraints(found, sets, policy_set)
         cards = []
         for model in found:
             alerts, last = sets[model.name], runs[model.name]
-            restraints = view.models.restraints(model, alerts, policy_set)
             asked = in_force(
                 approvals.get(model.name), model.episode_started_at, model.latest, now
             )
@@ -245,14 +245,14 @@ class Overviews:
                     alerts=alerts,
                     firing=sizes[model.name].alerts if alerts else 0,
                     told=told,
-                    restraints=restraints,
+                    restraints=restraints[model.name],
                     explained=explain(
                         model,
                         alerts,
                         pauses,
                         policy_set,
                         now,
-                        restraints=restraints,
+                        restraints=restraints[model.name],
                         belief=beliefs.get(alerts[0].fingerprint) if alerts else None,
                     ),
                     belief=beliefs.get(alerts[0].fingerprint) if alerts else None,

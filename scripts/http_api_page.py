@@ -19,7 +19,8 @@ Tokens and roles: [auth](policies.md#the-rest); a login: [proxy and SSO](proxy-s
 
 ACCESS = """
 A token goes as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic with any user name.
-Refusals are `application/problem+json` with a `detail` of one sentence. Lists have `limit`,
+Refusals are `application/problem+json` with a `detail` of one line, `type` always
+`about:blank`; of a wrong request `errors` has an entry for each mistake. Lists have `limit`,
 `cursor` and a `next_cursor`, which is null on the last page.
 
 """

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from receiver.store.views.paging import MOST_ROWS, Page
 from receiver.web.auth import require_reader
 from receiver.web.cells import cell
 from receiver.web.exports import EXPORTED_BYTES, Exports
-from receiver.web.params import cursor, filters, limit, moment, number, only
+from receiver.web.params import all_at_once, cursor, filters, limit, moment, number, only
 from receiver.web.problems import Problem
 from receiver.web.responses import JSON, Encoded, as_json, as_line, page_answer
 from receiver.web.service import Service
@@ -52,8 +53,14 @@ class Decisions:
         """A page, newest first; NDJSON and CSV stream them all."""
         service = self._service
         tenant = require_reader(request, service.loaded.tokens).tenant
-        only(request, ASKED)
         now = service.clock.now()
+        all_at_once(
+            partial(only, request, ASKED),
+            partial(filters, request, DECISION_FILTERS, WORDS),
+            partial(moment, request, "since", now),
+            partial(moment, request, "until", now),
+            partial(limit, request),
+        )
         asked: dict[str, Any] = {
             "filters": filters(request, DECISION_FILTERS, WORDS),
             "since": moment(request, "since", now),

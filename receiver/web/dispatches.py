@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +16,7 @@ from receiver.core.run_ends import RunEnd
 from receiver.store.views.dispatches import DISPATCH_FILTERS, Attempt, Transition
 from receiver.store.views.view import View
 from receiver.web.auth import require_reader
-from receiver.web.params import bad, cursor, filters, limit, only
+from receiver.web.params import all_at_once, bad, cursor, filters, limit, moment, only
 from receiver.web.problems import Problem
 from receiver.web.responses import Encoded, answer, as_json
 from receiver.web.service import Service
@@ -29,7 +30,8 @@ from receiver.web.shapes.dispatches import (
     WholeDispatchJson,
 )
 
-ASKED = (*DISPATCH_FILTERS, "limit", "cursor")
+ASKED = (*DISPATCH_FILTERS, "since", "until", "limit", "cursor")
+WORDS = {"state": DispatchState}
 
 
 class Dispatches:
@@ -41,14 +43,28 @@ class Dispatches:
     async def list(self, request: Request) -> Response:
         """A page, newest first."""
         tenant = require_reader(request, self._service.loaded.tokens).tenant
-        only(request, ASKED)
-        wanted = filters(request, DISPATCH_FILTERS, {"state": DispatchState})
+        now = self._service.clock.now()
+        all_at_once(
+            partial(only, request, ASKED),
+            partial(filters, request, DISPATCH_FILTERS, WORDS),
+            partial(moment, request, "since", now),
+            partial(moment, request, "until", now),
+            partial(limit, request),
+        )
+        wanted = filters(request, DISPATCH_FILTERS, WORDS)
         before, rows = cursor(request), limit(request)
 
         def read() -> DispatchesJson:
             with self._service.store.view(tenant) as view:
                 fits = Encoded(_as_json).fits
-                page = view.dispatches.page(wanted, before=before, limit=rows, fits=fits)
+                page = view.dispatches.page(
+                    wanted,
+                    before=before,
+                    limit=rows,
+                    fits=fits,
+                    since=moment(request, "since", now),
+                    until=moment(request, "until", now),
+                )
                 shown = dispatches_json(view, page.rows)
             return {"dispatches": shown, "next_cursor": page.next_cursor}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -36,7 +37,7 @@ from receiver.store.views.needs import NeedGroup
 from receiver.store.views.view import View
 from receiver.web.auth import require_reader
 from receiver.web.dispatches import dispatches_json, run_end_json
-from receiver.web.params import bad, cursor, filters, limit, only
+from receiver.web.params import all_at_once, bad, cursor, filters, limit, only
 from receiver.web.problems import Problem
 from receiver.web.responses import PAGE_BYTES, answer
 from receiver.web.service import Service
@@ -78,7 +79,12 @@ class Models:
     async def list(self, request: Request) -> Response:
         """A page of models, by name."""
         tenant = require_reader(request, self._service.loaded.tokens).tenant
-        only(request, LIST_ASKED)
+        all_at_once(
+            partial(only, request, LIST_ASKED),
+            partial(filters, request, LIST_ASKED, WORDS),
+            partial(labels_in, request.query_params.get("labels", "")),
+            partial(limit, request),
+        )
         after, rows = cursor(request), limit(request)
         said = filters(request, LIST_ASKED, WORDS)
         wanted = wanted_of(said, self._service.loaded.policy_set)

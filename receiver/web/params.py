@@ -27,15 +27,28 @@ USUAL_ROWS = 50
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def bad(detail: str) -> Problem:
-    """A 400."""
-    return Problem(HTTPStatus.BAD_REQUEST, detail)
+def bad(detail: str, *others: str) -> Problem:
+    """A 400, with everything that is wrong."""
+    said = (detail, *others)
+    return Problem(HTTPStatus.BAD_REQUEST, "; ".join(said), errors=said)
+
+
+def all_at_once(*checks: Callable[[], object]) -> None:
+    """Refuse a request with everything that these find wrong with it. Raises `Problem` 400."""
+    said: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except Problem as problem:
+            said += problem.errors or (problem.detail,)
+    if said:
+        raise bad(*said)
 
 
 def only(request: Request, known: Collection[str]) -> None:
     """Refuse unknown query parameters: a misspelt filter would answer too much."""
-    for said in misnamed(request, known):
-        raise bad(said)
+    if said := list(misnamed(request, known)):
+        raise bad(*said)
 
 
 def misnamed(request: Request, known: Collection[str]) -> Iterator[str]:
@@ -54,9 +67,13 @@ def filters(
 ) -> dict[str, str]:
     """The filters that are set. Those in `words` take only these words."""
     found = {name: request.query_params[name] for name in names if name in request.query_params}
-    for name, kind in words.items():
-        if name in found and found[name] not in list(kind):
-            raise bad(f"{name} can be {', '.join(kind)}; not {shown(found[name])}")
+    said = [
+        f"{name} can be {', '.join(kind)}; not {shown(found[name])}"
+        for name, kind in words.items()
+        if name in found and found[name] not in list(kind)
+    ]
+    if said:
+        raise bad(*said)
     return found
 
 
@@ -108,7 +125,7 @@ async def act_body(request: Request, kind: type[Body]) -> Body:
     except RecursionError:
         raise bad("the body is nested too deeply") from None
     except ValidationError as error:
-        raise bad("; ".join(complaints(error))) from None
+        raise bad(*complaints(error)) from None
     except ValueError:
         raise bad('the body must be JSON such as {"comment": "why"}') from None
 

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problems: one line, no secrets; Alertmanager writes them to its log."""
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -15,20 +16,42 @@ from receiver.web.shapes.process import ProblemJson
 COME_AGAIN = {"Retry-After": "5"}
 """A wish for when to come back, in seconds; it goes with a 503."""
 
+PLAIN = "about:blank"
+"""RFC 9457: the status says what kind of problem it is; there are no kinds of our own."""
+
 
 class Problem(Exception):
     """An answer that says what is wrong and what would help."""
 
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        errors: Sequence[str] = (),
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = tuple(errors)
 
 
-def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """One line of `application/problem+json`."""
-    body: ProblemJson = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+def problem_response(
+    status: int,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    errors: Sequence[str] = (),
+) -> Response:
+    """One line of `application/problem+json`; `errors` are the parts of a longer `detail`."""
+    body: ProblemJson = {
+        "type": PLAIN,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = [{"detail": one} for one in errors]
     return Response(
         json.dumps(body),
         status_code=status,
@@ -41,7 +64,7 @@ async def on_problem(_request: Request, error: Exception) -> Response:
     """A problem that a route raised."""
     if not isinstance(error, Problem):
         raise error
-    return problem_response(error.status, error.detail, error.headers)
+    return problem_response(error.status, error.detail, error.headers, error.errors)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -350,10 +351,25 @@ class TestDispatches:
         ids = [one for page in seen for one in page]
         assert ids == sorted(set(ids), reverse=True)
 
-    @pytest.mark.parametrize("query", ["stat=parked", "state=lost", "limit=x", "since=1h"])
+    @pytest.mark.parametrize("query", ["stat=parked", "state=lost", "limit=x", "since=noon"])
     def test_a_bad_question(self, idle, query):
         """A filter that is none here is refused."""
         assert refusal(idle.get(f"/dispatches?{query}"), 400)
+
+    def test_of_a_time(self, peer, history):
+        """`since` and `until` bound when a run was ordered, as a time or as long ago."""
+        peer.post("/webhook", post(entry("1")))
+        history.clock.pass_(2 * HOUR)
+        peer.post("/webhook", post(entry("2")))
+        between = history.now() - HOUR
+
+        def found(**query: str) -> list[str]:
+            return [one["model"] for one in peer.get("/dispatches", query).json()["dispatches"]]
+
+        assert found(since="1h") == ["2"]
+        assert found(until="1h") == ["1"]
+        assert found(since=between.isoformat()) == ["2"]
+        assert found(since="3h", until=between.isoformat()) == ["1"]
 
     def test_one_whole(self, peer, history):
         """One dispatch shows every attempt and every state that it was in."""
@@ -466,3 +482,33 @@ def test_draining(history, tmp_path):
         assert answer.headers["Retry-After"]
         assert decided(peer) == []
         assert peer.get("/-/healthy").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("/dispatches?stat=x&state=lost&since=noon&limit=0", ["stat", "state", "since", "limit"]),
+        (
+            "/decisions?resaon=x&outcome=y&until=noon&limit=0",
+            ["resaon", "outcome", "until", "limit"],
+        ),
+        ("/models?plicy=x&state=lost&labels=y&limit=0", ["plicy", "state", "labels", "limit"]),
+    ],
+)
+def test_all_mistakes_are_told_at_once(idle, path, wrong):
+    """`errors` has each of them, `detail` all in one line; `type` is fixed."""
+    answer = idle.get(path)
+
+    said = [one["detail"] for one in answer.json()["errors"]]
+    assert answer.status == 400
+    assert [re.search(r"\w+", one)[0] for one in said] == wrong
+    assert answer.json()["detail"] == "; ".join(said)
+    assert answer.json()["type"] == "about:blank"
+
+
+def test_all_mistakes_of_a_body_are_told_at_once(idle):
+    """Each field of an act has an entry of its own."""
+    answer = idle.post("/models/42/pause", {"for": "soon", "coment": "x"})
+
+    said = [one["detail"].partition(":")[0] for one in answer.json()["errors"]]
+    assert sorted(said) == ["coment", "comment", "for"]

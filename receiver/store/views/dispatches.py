@@ -123,13 +123,22 @@ class DispatchReads(Reads):
         limit: int,
         fits: Callable[[Dispatch], bool] | None = None,
         models: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page[Dispatch]:
-        """One page, newest first. `before` is the cursor: an id; `models` are some of them."""
+        """One page, newest first. `before` is the cursor: an id; `models` are some of them.
+
+        `since` and `until` are of the order, as `created_at` tells it.
+        """
         query = filtered(select(dispatches), dispatches, filters).order_by(dispatches.c.id.desc())
         if models is not None:
             query = query.where(dispatches.c.model.in_([storable(name) for name in models]))
         if before is not None:
             query = query.where(dispatches.c.id < storable(before))
+        if since is not None:
+            query = query.where(dispatches.c.created_at >= since)
+        if until is not None:
+            query = query.where(dispatches.c.created_at < until)
         return page_of(self._db, query, limit, dispatch_of, lambda one: one.id, fits=fits)
 
     def find(self, dispatch_id: str) -> Dispatch | None:

@@ -354,6 +354,7 @@ ANNOUNCEMENTS: AnnouncementsJson = {"announcements": [TOLD], "next_cursor": None
 REJECTIONS: RejectionsJson = {"rejections": [REJECTED], "next_cursor": None}
 RELOADED: ReloadedJson = {"config_hash": CONFIG, "warnings": [], "needs_restart": ["storage"]}
 PROBLEM: ProblemJson = {
+    "type": "about:blank",
     "title": "Not Found",
     "status": 404,
     "detail": f"{UNKNOWN_MODEL}; see GET /models",

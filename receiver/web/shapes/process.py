@@ -1,19 +1,34 @@
 """The shapes about the process itself: problems, rejections, reloads."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from receiver.web.shapes.describing import About, Cursor, Moment
 
 
+class MistakeJson(TypedDict):
+    """One thing that is wrong with a request."""
+
+    detail: str
+
+
 class ProblemJson(TypedDict):
     """RFC 9457, in one line and without secrets."""
 
+    type: Annotated[
+        str, About("A URI; `about:blank`: the status says what kind of problem it is.")
+    ]
     title: str
     status: int
     detail: str
+    errors: NotRequired[
+        Annotated[
+            Sequence[MistakeJson],
+            About("Of a wrong request: each thing that is wrong with it, all at once."),
+        ]
+    ]
 
 
 class RejectionJson(TypedDict):

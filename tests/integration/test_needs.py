@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import event
 
 from receiver.core.decisions import Reason
-from receiver.core.models import PauseScope
+from receiver.core.dispatches import DispatchState
+from receiver.core.models import ModelState, PauseScope
 from receiver.core.sources import Asking
 from receiver.flows.operator import approvals, controls
 from receiver.flows.operator.acts import Act, Conflict
+from receiver.web.page import labels
 from tests.commands import on_terminal
 from tests.described import DescribedPeer
 from tests.examples import alert, policy_set, resolved
@@ -312,6 +314,38 @@ class TestPage:
 
         assert page.count('class="card ') == 50
         assert len(page.encode()) < 100_000
+
+    def test_the_pager_says_where_one_is(self, history, plain):
+        """Which of how many are shown; a search does not count what it did not look for."""
+        history.deliver(*(alert(f"m{number:03}", name="ModelTooOld") for number in range(60)))
+
+        assert "1\N{EN DASH}50 of 60" in sections(plain.get("/").text)
+        assert "51\N{EN DASH}60 of 60" in sections(plain.get("/?skip=50").text)
+        assert "51\N{EN DASH}60 of 60" in sections(plain.get("/?state=running&skip=50").text)
+        searched = sections(plain.get("/?q=m0&skip=50").text)
+        assert "51\N{EN DASH}60" in searched
+        assert "60 of" not in searched
+
+    def test_models_of_a_storm_are_not_counted_twice(self, history, plain):
+        """The storm's row tells of them: the pages are of the others."""
+        strike(history, 10)
+        history.deliver(*(alert(f"o{number:03}", name="ModelTooOld") for number in range(60)))
+
+        assert "1\N{EN DASH}50 of 60" in sections(plain.get("/").text)
+
+    def test_words_are_explained(self, history, plain):
+        """A chip has its sentence, which the page of the words has too, for every state."""
+        history.deliver(alert("1", name="ModelTooOld"))
+
+        page, words = plain.get("/").text, sections(plain.get("/ui/words").text)
+
+        meaning = labels.STATES["running"].meaning
+        assert f'title="{meaning}"' in page
+        assert 'href="/ui/words"' in page
+        signs = [*labels.STATES.items(), *labels.DISPATCH_STATES.items()]
+        assert {name for name, _ in signs} == {*ModelState, *DispatchState}
+        assert all(f"{name} " in words and sign.meaning in words for name, sign in signs)
+        assert all(sign.meaning for _, sign in signs)
 
     def test_cards_of_a_large_notification_tell_all(self, plain):
         """450 alerts in one POST: threshold, summary and link to Prometheus are found."""

@@ -240,6 +240,7 @@ PAGES = {
     "GET /ui/models/{model:path}": SHOWN,
     "GET /ui/decisions": SHOWN,
     "GET /ui/runs": SHOWN,
+    "GET /ui/words": SHOWN,
     "GET /ui/decisions/{id}": SHOWN,
     "GET /ui/dispatches/{id}": SHOWN,
     "GET /ui/policies": REFUSED,

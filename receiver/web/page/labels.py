@@ -12,20 +12,29 @@ LONGEST_LINK = 4096
 
 
 class Sign(NamedTuple):
-    """A word with an icon: colour alone says nothing to many people."""
+    """A word with an icon: colour alone says nothing to many people.
+
+    Attributes:
+        meaning: What it says in a sentence, for whoever does not know the word: beside the chip,
+            and on the page of the words.
+
+    """
 
     icon: str
     words: str
+    meaning: str = ""
 
 
 STATES: Mapping[str, Sign] = {
-    "attention": Sign("!", "Needs you"),
-    "waiting": Sign("↻", "Waits for its target"),
-    "running": Sign("▶", "Retraining"),
-    "paused": Sign("Ⅱ", "Paused"),
-    "held": Sign("◷", "Fires, held"),
-    "firing": Sign("●", "Fires"),
-    "quiet": Sign("✓", "Quiet"),
+    "attention": Sign("!", "Needs you", "A human must answer or look before it can go on."),
+    "waiting": Sign(
+        "↻", "Waits for its target", "A run was ordered; its target started nothing yet."
+    ),
+    "running": Sign("▶", "Retraining", "A run goes on, or may: it is being sent or looked up."),
+    "paused": Sign("Ⅱ", "Paused", "An operator holds it back; what fires is not forgotten."),
+    "held": Sign("◷", "Fires, held", "An alert fires; a rung holds the run back for now."),
+    "firing": Sign("●", "Fires", "An alert fires, and is decided within a minute."),
+    "quiet": Sign("✓", "Quiet", "No alert of it fires."),
 }
 
 MODES: Mapping[str, Sign] = {
@@ -35,17 +44,17 @@ MODES: Mapping[str, Sign] = {
 }
 
 DISPATCH_STATES: Mapping[str, Sign] = {
-    "pending": Sign("…", "waits to be sent"),
-    "sending": Sign("→", "is being sent"),
-    "unknown": Sign("?", "is being looked up"),
-    "running": Sign("▶", "runs"),
-    "succeeded": Sign("✓", "succeeded"),
-    "failed": Sign("✗", "failed"),
-    "cancelled": Sign("⊘", "was cancelled"),
-    "refused": Sign("✗", "was refused"),
-    "parked": Sign("!", "is parked"),
-    "superseded": Sign("↷", "was superseded"),
-    "abandoned": Sign("⊘", "was abandoned"),
+    "pending": Sign("…", "waits to be sent", "Stored, and sent or tried again at its time."),
+    "sending": Sign("→", "is being sent", "Its target is being asked to start the run."),
+    "unknown": Sign("?", "is being looked up", "The run may exist: it is looked for by its id."),
+    "running": Sign("▶", "runs", "Its target runs it, and it is followed to its end."),
+    "succeeded": Sign("✓", "succeeded", "The run ended well; its effect is another matter."),
+    "failed": Sign("✗", "failed", "The run ended badly at its target."),
+    "cancelled": Sign("⊘", "was cancelled", "The run was ended or skipped at its target."),
+    "refused": Sign("✗", "was refused", "Its target said no for good: no run was started."),
+    "parked": Sign("!", "is parked", "Whether it ran is not known: a human looks."),
+    "superseded": Sign("↷", "was superseded", "It was not needed any more before it was sent."),
+    "abandoned": Sign("⊘", "was abandoned", "An operator gave it up here."),
 }
 
 EFFECTS: Mapping[str, Sign] = {

@@ -118,6 +118,7 @@ class Overview:
 
     Attributes:
         hearing: None for a tenant: Alertmanager speaks of everybody's models.
+        total: Of how many `models` are a page; None where a search would have to count.
         known: The models of `recent` and `unheard` that there are: the others have no page.
         silent: Sources that did not answer when they were last asked; a tenant sees none.
 
@@ -126,6 +127,7 @@ class Overview:
     now: datetime
     models: Sequence[ModelCard]
     more: bool
+    total: int | None
     counts: Mapping[ModelState, int]
     groups: Sequence[NeedGroup]
     more_needs: int
@@ -179,12 +181,14 @@ class Overviews:
             cards = {card.model.name: card for card in every}
             unheard = view.announcements.page(UNHEARD, limit=MOST_WAITING).rows
             recent = view.decisions.page({}, limit=RECENT, labels=False).rows
+            counts = page.counts()
             single = sum(one.count for one in needs if one not in groups and one.target is None)
             return Overview(
                 now=now,
                 models=[cards[model.name] for model in found],
                 more=more,
-                counts=page.counts(),
+                total=_total(wanted, counts, groups),
+                counts=counts,
                 groups=[group for group in groups if group.target is None],
                 more_needs=max(0, single - len(waiting) - len(asking)),
                 waiting=waiting,
@@ -267,6 +271,17 @@ class Overviews:
 
 
 EVERYONE = Wanted()
+
+
+def _total(
+    wanted: Wanted, counts: Mapping[ModelState, int], groups: Sequence[NeedGroup]
+) -> int | None:
+    """How many there are of what is asked for: without those that the groups tell of."""
+    if wanted == EVERYONE:
+        return max(0, sum(counts.values()) - sum(group.count for group in groups))
+    if wanted == Wanted(state=wanted.state) and wanted.state is not None:
+        return counts.get(wanted.state, 0)
+    return None
 
 
 def _varied(lines: Sequence[StoryLine]) -> list[StoryLine]:

@@ -78,6 +78,7 @@ class Showing:
             self._route("/ui/runs", self.runs),
             self._route("/ui/dispatches/{id}", self.dispatch),
             self._route("/ui/rejections/{id}", self.rejection),
+            self._route("/ui/words", self.words),
             self._route("/ui/static/{name}", self.static),
             *(self._route(path, self.nothing) for path in BELOW),
             # No page of ours posts there, but an Alertmanager may: see `Misdirected`.
@@ -197,6 +198,12 @@ class Showing:
         """A mistyped address: people get a page, and where else to look."""
         self._reader(request)
         raise Problem(HTTPStatus.NOT_FOUND, f"there is no page at {shown(request.url.path)}")
+
+    async def words(self, request: Request) -> Response:
+        """What the words for states mean."""
+        caller = self._reader(request)
+        only(request, ())
+        return await self._page("words.html", caller, now=self._service.clock.now())
 
     async def decision(self, request: Request) -> Response:
         """One decision, whole."""

@@ -170,7 +170,7 @@ def _problem(url: str, answer: Answer) -> AskError:
         what = f"{status}, a redirect to {where}" if where else str(status)
         return AskError(_stranger(url, what))
     try:
-        detail = str(answer.read(largest=LONGEST_PROBLEM).json()["detail"])
+        detail = _on_terminals(str(answer.read(largest=LONGEST_PROBLEM).json()["detail"]))
     except (InDoubt, ValueError, LookupError, TypeError):
         detail = f"{url} answered {status}"
     match status:
@@ -229,3 +229,20 @@ def token_in(path: Path, option: str) -> str:
     if not token or not token.isascii() or not token.isprintable():
         raise ValueError(f"{option} {path} must hold one token, in ASCII, and nothing else")
     return token
+
+
+ON_TERMINALS = {
+    "see GET /models": "see `retrain-receiver models`",
+    "give policy and labels, for example "
+    '{"policy": "model-quality", "labels": {"user_id": "42"}}': (
+        "name it, for example with --policy model-quality --label user_id=42"
+    ),
+    "give policy and labels for": "write --policy and --label for",
+}
+"""What the API's sentences call in HTTP's words, as the command line calls it."""
+
+
+def _on_terminals(detail: str) -> str:
+    for said, here in ON_TERMINALS.items():
+        detail = detail.replace(said, here)
+    return detail

@@ -28,6 +28,7 @@ from receiver.core.dispatches import DispatchState
 
 DISPATCHES_EXAMPLES = examples(
     "retrain-receiver dispatches --state parked",
+    "retrain-receiver dispatches --since 24h --all -o csv",
     "retrain-receiver dispatches 01m813adaxqm62f7v5pt39hrtr",
     "retrain-receiver dispatches 01m813adaxqm62f7v5pt39hrtr --retry --comment 'token renewed'",
 )
@@ -72,6 +73,14 @@ def dispatches(
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="Of this model.")] = None,
     policy: Annotated[str | None, typer.Option(metavar="POLICY", help="By this policy.")] = None,
     target: Annotated[str | None, typer.Option(metavar="TARGET", help="To this target.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Ordered from then on: 2026-11-22T09:14:00Z or 6h."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Ordered before then: 2026-11-22T09:14:00Z or 1h."),
+    ] = None,
     limit: Limit = 50,
     all_: All = False,
     output: Output = Format.TABLE,
@@ -79,7 +88,14 @@ def dispatches(
     token_file: TokenFile = None,
 ) -> None:
     """Show the orders to start runs; or one, retry or abandon it."""
-    filters = {"state": state, "model": model, "policy": policy, "target": target}
+    filters = {
+        "state": state,
+        "model": model,
+        "policy": policy,
+        "target": target,
+        "since": since,
+        "until": until,
+    }
     query = {name: value for name, value in filters.items() if value is not None}
     _check(dispatch_id, comment, filtered=bool(query) or all_, acts=retry + abandon)
     receiver = peer(server, token_file)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from receiver.cli.client import NOT_FOUND, AskError
 from receiver.cli.epilog import examples
 from receiver.cli.options import (
     SERVER,
@@ -20,8 +21,20 @@ from receiver.core.budgets import show_amount
 from receiver.core.durations import show_duration
 
 POLICIES_EXAMPLES = examples(
-    "retrain-receiver policies", "retrain-receiver policies --since 30d -o csv"
+    "retrain-receiver policies",
+    "retrain-receiver policies model-quality -o json",
+    "retrain-receiver policies --since 30d -o csv",
 )
+
+
+def _only(name: str, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same answer of one policy. Raises `AskError`."""
+    found = [one for one in answer["policies"] if one["name"] == name]
+    orphaned = [one for one in answer["orphaned_pauses"] if one["policy"] == name]
+    if not found and not orphaned:
+        there = ", ".join(shown(one["name"]) for one in answer["policies"]) or "none"
+        raise AskError(f"there is no policy {shown(name)}; there are: {there}", NOT_FOUND)
+    return {**answer, "policies": found, "orphaned_pauses": orphaned}
 
 
 def _median(policy: Mapping[str, Any]) -> str:
@@ -78,6 +91,7 @@ POLICY_CSV = (
 
 
 def policies(
+    policy: Annotated[str | None, typer.Argument(metavar="POLICY", help="Only this one.")] = None,
     *,
     since: Annotated[
         str | None,
@@ -94,6 +108,8 @@ def policies(
     """
     query = {} if since is None else {"since": since}
     answer = peer(server, token_file).get("/policies", query)
+    if policy is not None:
+        answer = _only(policy, answer)
     if output is Format.JSON:
         print_json(answer)
     elif output is Format.CSV:

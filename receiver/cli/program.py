@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from receiver import __version__
+from receiver.cli.check_format import CheckFormat
 from receiver.cli.epilog import examples
 
 if TYPE_CHECKING:  # pydantic and YAML are slow to load; the commands that only ask need neither
@@ -74,7 +75,12 @@ def serve(
         _fail(str(error))
 
 
-@app.command(epilog=examples("retrain-receiver check-config receiver.yaml"))
+@app.command(
+    epilog=examples(
+        "retrain-receiver check-config receiver.yaml",
+        "retrain-receiver check-config receiver.yaml --fatal-warnings -o json",
+    )
+)
 def check_config(
     file: Annotated[
         Path | None, typer.Argument(help="The configuration file.", metavar="FILE")
@@ -82,19 +88,21 @@ def check_config(
     config: Annotated[
         Path | None, typer.Option("--config", help="The same as FILE.", metavar="FILE")
     ] = None,
+    *,
+    fatal_warnings: Annotated[
+        bool, typer.Option("--fatal-warnings", help="Exit 1 for warnings too.")
+    ] = False,
+    output: Annotated[
+        CheckFormat, typer.Option("-o", "--output", help="For people, or for programs.")
+    ] = CheckFormat.TEXT,
 ) -> None:
     """Tell every problem of a file, each with line, place and cure."""
     if file is not None and config is not None:
         raise typer.BadParameter("write the file once: as FILE or with --config")
-    path = file or config or Path("receiver.yaml")
-    loaded = _load(path)
-    from receiver.lint.config_checks import with_lines  # noqa: PLC0415  after the file is read
+    from receiver.cli.checking import check  # noqa: PLC0415  what it reads is slow to load
 
-    for warning in with_lines(path, loaded.warnings):
-        typer.echo(f"warning: {warning}")
-    for hint in loaded.hints:
-        typer.echo(f"missing: {hint}")
-    typer.echo(f"{path} is valid")
+    path = file or config or Path("receiver.yaml")
+    raise typer.Exit(check(path, output, fatal_warnings=fatal_warnings))
 
 
 @app.command(epilog=examples("retrain-receiver demo", "retrain-receiver demo --once"))
@@ -129,7 +137,7 @@ def _load(path: Path) -> "Config":
     except ConfigError as error:
         from receiver.lint.config_checks import problems_with_lines  # noqa: PLC0415
 
-        _fail("\n  ".join([f"{path.name} is not valid:", *problems_with_lines(error)]))
+        _fail("\n  ".join([f"{path.name} is not valid:", *map(str, problems_with_lines(error))]))
 
 
 def _fail(message: str) -> NoReturn:

@@ -224,6 +224,9 @@ def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 def models(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Show this one, as `explain` does.")
+    ] = None,
     *,
     state: Annotated[
         str | None,
@@ -256,7 +259,7 @@ def models(
     server: ServerUrl = SERVER,
     token_file: TokenFile = None,
 ) -> None:
-    """Show how each model stands.
+    """Show how each model stands; or one, as `explain` does.
 
     Its state is the first that applies: attention, waiting, running, paused, held, firing, quiet.
     """
@@ -269,7 +272,13 @@ def models(
         "sort": sort,
     }
     query = {name: value for name, value in filters.items() if value is not None}
-    page = peer(server, token_file).page("models", query, None if all_ else limit)
+    receiver = peer(server, token_file)
+    if model is not None:
+        if query or all_:
+            raise UsageError("a MODEL stands alone; filters are for lists")
+        show_explanation(receiver.get(f"/models/{quote(model, safe='')}"), output)
+        return
+    page = receiver.page("models", query, None if all_ else limit)
     if output is Format.TABLE and sys.stdout.isatty():
         _show_groups([group for group in page["groups"] if group["count"] > FEW])
     show_list(page, "models", output, MODEL_TABLE)

@@ -1,11 +1,12 @@
 """Checks of the receiver's own file: what `check-config` refuses and warns of, with its lines."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from receiver.config import ConfigError
 from receiver.lint.chain import Chain
-from receiver.lint.documents import Document, Path_, Unreadable, read_file
+from receiver.lint.documents import Document, Path_, Unreadable, mapping, read_file
 from receiver.lint.findings import CheckId, Finding, Severity
 
 
@@ -44,25 +45,56 @@ def own_document(path: Path) -> Document:
     return documents[0] if documents else Document(str(path), {})
 
 
-def problems_with_lines(error: ConfigError) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that `check-config` says of a file, and where.
+
+    Attributes:
+        line: None where it is of no single place, or in the sentence already.
+        policy: The name of the policy that it stands in: an index is hard to find among forty.
+
+    """
+
+    sentence: str
+    line: int | None = None
+    column: int | None = None
+    policy: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f"line {self.line}, column {self.column}: "
+        return f"{place}{self.sentence}{f' (policy {self.policy})' if self.policy else ''}"
+
+
+def problems_with_lines(error: ConfigError) -> Iterator[Told]:
     """Each problem with its line, where it is not in the sentence already."""
     document = own_document(error.path)
     for problem, path in zip(error.problems, error.places, strict=True):
-        yield f"{_line(document, path)}{problem}"
+        yield _told(document, path, problem)
 
 
-def with_lines(path: Path, warnings: Iterable[str]) -> Iterator[str]:
+def with_lines(path: Path, warnings: Iterable[str]) -> Iterator[Told]:
     """Each warning with its line."""
     document = own_document(path)
     for warning in warnings:
-        yield f"{_line(document, path_of(warning.partition(': ')[0]))}{warning}"
+        yield _told(document, path_of(warning.partition(": ")[0]), warning)
 
 
-def _line(document: Document, path: Path_) -> str:
+def _told(document: Document, path: Path_, sentence: str) -> Told:
     place = document.place(path)
     if not path or place.line is None:
-        return ""
-    return f"line {place.line}, column {place.column}: "
+        return Told(sentence)
+    return Told(sentence, place.line, place.column, _policy_at(document, path))
+
+
+def _policy_at(document: Document, path: Path_) -> str | None:
+    """The name of the policy that a place is within, as the file has it."""
+    match path:
+        case ("policies", int(number), *_):
+            policies = mapping(document.data).get("policies")
+            here = policies[number : number + 1] if isinstance(policies, list) else []
+            name = mapping(here[0]).get("name") if here else None
+            return name if isinstance(name, str) and name.isprintable() else None
+    return None
 
 
 def path_of(shown: str) -> Path_:

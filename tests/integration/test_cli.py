@@ -206,6 +206,25 @@ class TestShowing:
             ("observed", "False"),
         ]
 
+    def test_one_model(self, ask):
+        """`models MODEL` is what `explain` says; a filter beside it is a mistake."""
+        assert ask("models", "42").out == ask("explain", "42").out
+        assert ask("models", "42", "--state", "held").code == 2
+        assert ask("models", "nobody").code == 3
+
+    def test_one_policy(self, ask):
+        """`policies POLICY` shows this one only; of one that is not there, which there are."""
+        assert [one["name"] for one in ask("policies", "drift", "-o", "csv").rows] == ["drift"]
+        ended = ask("policies", "dirft")
+        assert (ended.code, "there is no policy dirft; there are: drift" in ended.err) == (3, True)
+
+    def test_terminals_are_not_told_of_http(self, ask):
+        """What the API calls by its paths and fields has a command's name here."""
+        assert "see `retrain-receiver models`" in ask("explain", "nobody").err
+        ended = ask("pause", "nobody", *WHY)
+        assert "--policy model-quality --label user_id=42" in ended.err
+        assert "{" not in ended.err
+
     def test_one_decision(self, ask, served):
         """One decision is shown with its rungs and the alert as it came."""
         one = served.get("/decisions?model=42&reason=triggered").json()["decisions"][0]

@@ -157,7 +157,7 @@ class TestFailing:
             "/resume", {"comment": "x"}, "key"
         )
 
-        assert decision["detail"] == "everything was not paused by anonymous: x"
+        assert decision["detail"] == "everything was not paused; resume asked for by anonymous: x"
         assert len(client.asked) == 3
 
     def test_patience_ends(self, served):

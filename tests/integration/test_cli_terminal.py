@@ -239,3 +239,22 @@ WHOLE = {
 def whole(served: Served, command: str) -> list[tuple[str, str]]:
     rows = served.get(f"/{command}").json()[command]
     return [(name, str(row[name])) for row in rows for name in WHOLE[command] if name != "state"]
+
+
+def test_check_config_for_programs(cli, tmp_path):
+    """`-o json` has each thing with its line and policy; `--fatal-warnings` fails a pipeline."""
+    file = tmp_path / "receiver.yaml"
+    file.write_text(NO_AUTH.replace("target:", "cooldown: 1m\n    target:"))
+    said = json.loads(cli("check-config", str(file), "-o", "json").out)
+    [warned] = [one for one in said["warnings"] if "cooldown" in one["sentence"]]
+    assert (said["valid"], said["problems"], warned["policy"]) == (True, [], "drift")
+    assert "cooldown: 1m" in file.read_text().splitlines()[warned["line"] - 1]
+    assert cli("check-config", str(file)).code == 0
+    assert cli("check-config", str(file), "--fatal-warnings").code == 1
+
+    file.write_text(NO_AUTH.replace("target:", "tarket:"))
+    broken = cli("check-config", str(file), "-o", "json")
+    said = json.loads(broken.out)
+    assert (broken.code, broken.err, said["valid"]) == (1, "", False)
+    assert {one["policy"] for one in said["problems"]} == {"drift"}
+    assert "(policy drift)" in cli("check-config", str(file)).err

@@ -70,7 +70,7 @@ def resume(
         orphaned = policy_set.orphaned(tx.pauses(), tx.now())
         known = name in {pause.name for pause in orphaned}
         _lock(tx, policy_set, scope, name, known=known)
-        what = "resumed" if tx.end_pause(scope, name) else "was not paused"
+        what = "resumed" if tx.end_pause(scope, name) else "was not paused; resume asked for"
         return _note_scope(tx, policy_set, act, (scope, name), what, named=named)
 
     return once(store, act, do)

@@ -64,15 +64,24 @@ def _unmatched(case: Case) -> Gate:
     return Gate(Reason.UNMATCHED, detail, saw, applies=policy is None and readable)
 
 
+READABLE = Gate(Reason.INVALID, "the alert is readable", {"problem": None})
+FIRES = Gate(Reason.RESOLVED, "it fires", {"ends_at": None})
+"""What nearly every alert is told by these rungs; made once."""
+
+
 def _invalid(case: Case) -> Gate:
     problem = case.facts.problem
-    detail = f"this alert can't be understood: {problem}" if problem else "the alert is readable"
-    return Gate(Reason.INVALID, detail, {"problem": problem}, applies=problem is not None)
+    if problem is None:
+        return READABLE
+    detail = f"this alert can't be understood: {problem}"
+    return Gate(Reason.INVALID, detail, {"problem": problem}, applies=True)
 
 
 def _resolved(case: Case) -> Gate:
     ended = case.alert.ends_at
     applies = case.alert.status is AlertStatus.RESOLVED
+    if ended is None and not applies:
+        return FIRES
     when = f" at {clock_time(ended, case.now)}" if ended else ""
     detail = f"the alert ended{when}; a resolved alert starts nothing" if applies else "it fires"
     return Gate(Reason.RESOLVED, detail, {"ends_at": stamp(ended)}, applies=applies)

@@ -111,7 +111,7 @@ class LogRows:
 def _gate_row(gate: Gate) -> dict[str, Any]:
     """A gate as the log keeps it."""
     return {
-        "rung": gate.rung.value,
+        "rung": str(gate.rung),
         "applies": gate.applies,
         "detail": gate.detail,
         "until": stamp(gate.until),

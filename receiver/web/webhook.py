@@ -156,8 +156,8 @@ def _brief(decisions: Sequence[Decision]) -> list[BriefDecisionJson]:
             "id": decision.id,
             "model": decision.model,
             "alertname": decision.alertname,
-            "reason": decision.reason.value,
-            "outcome": decision.outcome.value,
+            "reason": str(decision.reason),
+            "outcome": str(decision.outcome),
             "dispatch_id": decision.dispatch_id,
         }
         for decision in decisions

@@ -31,7 +31,7 @@ def tell(arrival: Arrival, receipt: Receipt) -> None:
         sender=arrival.sender,
         receiver=notification.receiver,
         truncated_alerts=notification.truncated_alerts,
-        **Counter(decision.reason.value for decision in receipt.decisions),
+        **Counter(str(decision.reason) for decision in receipt.decisions),
     )
 
 

@@ -57,6 +57,7 @@ from tests.simulation.restraint_mutants import (
     attempts_forgotten,
     budget_in_memory,
     closed_after_all,
+    of_hours_that_close,
     room_untold,
     storm_without_wait,
 )
@@ -309,7 +310,7 @@ FIRST = {
     budget_in_memory: 15,
     room_untold: 14,
     approved_for_good: 13,
-    closed_after_all: 108,
+    closed_after_all: 8,
     attempts_forgotten: 58,
     storm_without_wait: 3,
     listing_trusted: 2,
@@ -327,6 +328,7 @@ FIRST = {
 PLANS = {
     limit_that_starves: of_two_budgets,
     pause_trusted: of_pauses_ahead,
+    closed_after_all: of_hours_that_close,
     resume_releases: in_a_storm,
     retrained_on_resolved: without_tokens,
     rename_forgets_pause: of_renames,

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from receiver.config.restraint_fields import parse_hours
 from receiver.core.budgets import Usage
 from receiver.core.dispatches import Dispatch
 from receiver.core.policies import Policy
 from receiver.core.policy_set import PolicySet
+from receiver.core.windows import Window
 from receiver.flows import unit_of_work
 from receiver.flows.worker import dispatching, loops
 from receiver.store import restraint_rows
@@ -17,7 +20,8 @@ from receiver.store.views.budgets import Usages
 from tests.fakes import NOON
 from tests.simulation import history
 from tests.simulation.parts import Parts
-from tests.simulation.plans import Plan
+from tests.simulation.plans import HOUR, Plan, calm
+from tests.simulation.rungs import NONE, Rungs, half_hours
 
 Patch = pytest.MonkeyPatch
 
@@ -60,6 +64,14 @@ def closed_after_all(patch: Patch) -> Parts:
 
     patch.setattr(dispatching, "_waits_until", waits_until)
     return Parts()
+
+
+def of_hours_that_close(seed: int) -> Plan:
+    """Every second half hour is closed, and a target in trouble misses the end of the others."""
+    times = [f"daily {half_hours(begin)}-{half_hours(begin + 1)}" for begin in range(0, 47, 2)]
+    window = Window("UTC", ZoneInfo("UTC"), tuple(parse_hours(text) for text in times))
+    rungs = (Rungs(window=window), NONE)
+    return calm(seed, models=4, ends=8 * HOUR, rungs=rungs, target_trouble=0.95)
 
 
 def attempts_forgotten(patch: Patch) -> Parts:

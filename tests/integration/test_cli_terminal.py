@@ -246,7 +246,7 @@ def test_check_config_for_programs(cli, tmp_path):
     file = tmp_path / "receiver.yaml"
     file.write_text(NO_AUTH.replace("target:", "cooldown: 1m\n    target:"))
     said = json.loads(cli("check-config", str(file), "-o", "json").out)
-    [warned] = [one for one in said["warnings"] if "cooldown" in one["sentence"]]
+    [warned] = [one for one in said["warnings"] if "].cooldown:" in one["sentence"]]
     assert (said["valid"], said["problems"], warned["policy"]) == (True, [], "drift")
     assert "cooldown: 1m" in file.read_text().splitlines()[warned["line"] - 1]
     assert cli("check-config", str(file)).code == 0

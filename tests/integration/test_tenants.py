@@ -197,6 +197,7 @@ def populate(world):
 
 # How each route answers a tenant. A route that is not here fails the first test.
 SHOWN, REFUSED, OPERATORS, OPEN, PROGRAMS = "theirs", "tells of all", "operators'", "open", "posts"
+SAME = "the same for every reader"
 
 API = {
     "GET /decisions": SHOWN,
@@ -240,7 +241,7 @@ PAGES = {
     "GET /ui/models/{model:path}": SHOWN,
     "GET /ui/decisions": SHOWN,
     "GET /ui/runs": SHOWN,
-    "GET /ui/words": SHOWN,
+    "GET /ui/words": SAME,
     "GET /ui/decisions/{id}": SHOWN,
     "GET /ui/dispatches/{id}": SHOWN,
     "GET /ui/policies": REFUSED,
@@ -377,6 +378,15 @@ def test_lists_counts_and_exports_tell_of_theirs_only(world):
                 assert answer.status in {200, 400}, (path, query)
                 assert not leaks(answer.text, query), (path, query, headers)
         assert "mine" in world.ask(path).text, route
+
+
+def test_what_is_the_same_for_every_reader_tells_of_nobody(world):
+    for route in classed(SAME):
+        path = route.partition(" ")[2]
+        answer = world.ask(path)
+        assert answer.status == 200, route
+        assert FOREIGN not in answer.text, route
+        assert world.peer.get(path).status == 401, route
 
 
 def test_pages_of_a_list_are_whole_and_end_where_theirs_end(world):

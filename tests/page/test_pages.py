@@ -313,6 +313,7 @@ def test_every_page_has_its_route(peer):
         "/ui/policies",
         "/ui/backtest",
         "/ui/runs",
+        "/ui/words",
         "/ui/selection",
         "/ui/decisions",
         "/ui/decisions/{id}",

@@ -487,6 +487,27 @@ def test_a_source_that_the_configuration_does_not_name_has_no_banner(asking, tmp
         assert "Source main is down" not in peer.get("/").text
 
 
+def test_what_a_replica_with_another_policy_decided_lives_as_long_as_it_is_listed(asking):
+    """Its file has the policy by its new name already; whoever asks has not loaded that yet."""
+    first_run(asking)
+    also, here = told(name="LowModelR2"), asking.history.policy_set
+    renamed = replace(DRIFT, name="drift-2", alert_expiry=HOUR)
+    asking.history.policy_set = replace(policy_set(renamed), asking=here.asking)
+    asking.main.fire(also)
+    assert asking.history.reasons(also) == ["cooldown"]
+    asking.history.policy_set = here
+
+    asking.wait(2 * LONG, step=10 * MINUTE)
+    asking.main.down = "away"
+    asking.wait(2 * LONG, step=10 * MINUTE)
+    still = asking.history.log(reason="expired")
+    asking.wait(2 * LONG, step=10 * MINUTE)
+
+    (expired,) = asking.history.log(reason="expired")
+    assert still == []
+    assert expired.detail.startswith("nobody confirmed this alert for 1h")
+
+
 def test_a_source_is_asked_once_in_its_time(asking):
     """Whoever asks has it for himself, and a hint does not make a storm."""
     asking.poll()

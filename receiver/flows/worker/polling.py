@@ -294,14 +294,13 @@ def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: List
     now = seen(answer.by.name, listed, answer.asked_at)
     answer.urls |= urls_of(entry.said, listed.starts_at)
     after = _consensus(unit, entry.fingerprint, now)
-    policy = unit.policy_set.policy(entry.policy)
     newer = is_between(answer.asked_at, entry.confirmed_at, unit.now)
     confirmed_at = entry.confirmed_at if newer else answer.asked_at
     confirmed = replace(
         entry,
         confirmed_at=confirmed_at,
         confirmed_by=answer.by.name,
-        expires_at=confirmed_at + policy.alert_expiry if policy else entry.expires_at,
+        expires_at=confirmed_at + _expiry(unit, entry),
     )
     if _is_freed(entry, before.quiet, after.quiet):
         unit.keep(confirmed.freed())
@@ -309,6 +308,16 @@ def _confirm(unit: UnitOfWork, answer: _Answer, entry: FiringAlert, listed: List
         unit.renew(confirmed)
     unit.confirms(entry.model)
     return now
+
+
+def _expiry(unit: UnitOfWork, entry: FiringAlert) -> timedelta:
+    """For how long a confirmed entry is believed.
+
+    Another replica may have decided it by a policy that this one does not know, or knows no more:
+    then for as long as after it was confirmed before.
+    """
+    policy = unit.policy_set.policy(entry.policy)
+    return policy.alert_expiry if policy else entry.expires_at - entry.confirmed_at
 
 
 def _is_freed(entry: FiringAlert, before: Quiet | None, after: Quiet | None) -> bool:

@@ -21,8 +21,9 @@ from sqlalchemy import (
 )
 
 from receiver.core.announcements import WAITS, AnnouncementState
-from receiver.core.deadlines import LEASE, SLACK, Spans, spans_of
+from receiver.core.deadlines import LEASE, SLACK, Spans, past, spans_of
 from receiver.core.dispatches import LIVE, Dispatch
+from receiver.core.models import Model
 from receiver.store.compiled import Compiled, moment
 from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import (
@@ -43,6 +44,9 @@ from receiver.store.tables import (
     targets,
 )
 from receiver.store.views.moment import Reads
+
+MOMENT = timedelta(microseconds=1)
+"""The shortest time that is stored."""
 
 LONGEST_READ = timedelta(hours=1)
 """The longest wait for the next try to read a report."""
@@ -82,7 +86,6 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         sightings.c.missed_since,
         costs.c.ordered_at,
         storm_releases.c.released_at,
-        run_ends.c.created_at,
         run_ends.c.ended_at,
         run_ends.c.recovered_at,
         run_ends.c.confirmed_at,
@@ -99,6 +102,9 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         announcements.c.ended_at,
     )
     yield from (Ahead(column, SLACK, timedelta(0)) for column in has_happened)
+    # Of a model that is known it is cut with the episode that it belongs to.
+    has_model = exists().where(models.c.name == run_ends.c.model)
+    yield Ahead(run_ends.c.created_at, SLACK, timedelta(0), ~has_model)
     for column, span in (
         (deliveries.c.forget_at, spans.remembered),
         (run_ends.c.settles_at, spans.settle),
@@ -155,6 +161,22 @@ class ClockRows:
         these = update(approvals).where(approvals.c.model.in_(names), began > now + SLACK)
         self._db.execute(these.values(episode_started_at=now))
 
+    def mend_orders(self, of: Model, now: datetime) -> None:
+        """Let a model's runs belong to the episodes they were ordered in, whose beginning is cut.
+
+        A run that fell out of the present episode would be one more attempt; one of an earlier
+        episode that fell into it, one less.
+        """
+        began = of.episode_started_at
+        for table in (run_ends, dispatches):
+            created = table.c.created_at
+            these = update(table).where(table.c.model == of.name, created > now + SLACK)
+            if began is not None:
+                cut = max(now, past(began, now) or now)
+                self._db.execute(these.where(created >= began).values(created_at=cut))
+            earlier = now if began is None or began <= now + SLACK else now - MOMENT
+            self._db.execute(these.values(created_at=earlier))
+
     def cut_column(self, ahead: Ahead, now: datetime, limit: int) -> int:
         """Cut at most `limit` moments of a column. How many there were."""
         table = ahead.table
@@ -193,7 +215,7 @@ class AheadReads(Reads):
     """Reads of what lies too far ahead."""
 
     def models(self, spans: Spans) -> list[str]:
-        """Models that have such a moment, or one of whose alerts has."""
+        """Models that have such a moment, or one of whose alerts or runs has."""
         now = self._moment.now
         names = MODELS.column(
             self._db,
@@ -256,7 +278,13 @@ def _models() -> Compiled:
             *held,
         )
     )
-    return Compiled(union(of_models, of_alerts))
+    of_runs = (
+        select(mine.name)
+        .join(table, table.c.model == mine.name)
+        .where(table.c.created_at > moment("happened"))
+        for table in (run_ends, dispatches)
+    )
+    return Compiled(union(of_models, of_alerts, *of_runs))
 
 
 def _checks() -> Compiled:

@@ -159,8 +159,9 @@ def _mend_all(store: Store, policy_set: PolicySet, found: _Found) -> None:
             tx.make_due(few, tx.now())
     for column in found.columns:
         _mend_column(store, column)
-    _mend_each(found.dispatches, lambda ids: _mend_dispatches(store, policy_set, ids, found.spans))
+    # Models first: what was ordered is cut together with the episode that it was ordered in.
     _mend_each(found.models, lambda names: _mend_models(store, policy_set, names, found.spans))
+    _mend_each(found.dispatches, lambda ids: _mend_dispatches(store, policy_set, ids, found.spans))
 
 
 def _mend_each(names: Sequence[str], mend_few: Callable[[Sequence[str]], None]) -> None:
@@ -202,6 +203,7 @@ def _mend_models(store: Store, policy_set: PolicySet, names: Sequence[str], span
         tx.mend_questions(names, unit.now)
         taken = tx.longest_taken(names)
         for name in names:
+            tx.mend_orders(unit.models[name], unit.now)
             for entry in unit.alerts_of(name):
                 unit.keep(mend_alert(entry, unit.now, spans))
             took = taken.get(name, timedelta(0))

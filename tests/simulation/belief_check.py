@@ -112,8 +112,11 @@ class Hearsay:
                 if missed and counts:
                     self.before_listed[note.who, fingerprint] = at, missed + 1
 
-    def believed(self, note: Note, firing: Collection[str]) -> None:
-        """An answer is stored; of what is in no set and not listed nothing is remembered."""
+    def believed(self, note: Note, firing: Collection[str], ended: Collection[str]) -> None:
+        """An answer is stored; of what is in no set and not listed nothing is remembered.
+
+        Of what has `ended` since it was asked, by this answer perhaps, it may be until the next.
+        """
         answer: Answer = note.data
         heard = self.sources[note.who]
         heard.before, heard.stored = heard.stored, answer
@@ -126,8 +129,9 @@ class Hearsay:
             if fingerprint in answer.alerts:
                 self.surely_knew[fingerprint].add(note.who)
             elif fingerprint not in firing:
-                names.discard(note.who)
                 self.surely_knew[fingerprint].discard(note.who)
+                if fingerprint not in ended:
+                    names.discard(note.who)
 
     def delivers(self, fingerprint: str, at: float) -> None:
         """It was delivered that an alert fires."""

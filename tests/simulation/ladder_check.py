@@ -146,7 +146,8 @@ class Follower:
             self._asked_at[note.who, note.data.asked_at], _wall_at(note, note.data.asked_at)
         )
         firing = {name for model in self._models.values() for name in model.firing}
-        self._hearsay.believed(note, firing)
+        ended = {name for name, at in self._ended.items() if at >= note.data.asked_at}
+        self._hearsay.believed(note, firing, ended)
         for fingerprint in note.data.alerts:
             entry = self._entry(fingerprint)
             policy = self._policies.get(entry.policy) if entry else None

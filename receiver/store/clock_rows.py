@@ -58,6 +58,8 @@ class Ahead:
 
     Attributes:
         of: The rows that it is said of.
+        is_compared: Whether it is cut after the models' moments: it must not seem to have
+            happened before one of them.
 
     """
 
@@ -65,6 +67,7 @@ class Ahead:
     within: timedelta
     to: timedelta
     of: ColumnElement[bool] = field(default_factory=true)
+    is_compared: bool = False
 
     @property
     def table(self) -> Table:
@@ -83,7 +86,6 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         answers.c.answered_at,
         deliveries.c.decided_at,
         deliveries.c.resolved_at,
-        sightings.c.missed_since,
         costs.c.ordered_at,
         storm_releases.c.released_at,
         run_ends.c.ended_at,
@@ -102,6 +104,8 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         announcements.c.ended_at,
     )
     yield from (Ahead(column, SLACK, timedelta(0)) for column in has_happened)
+    # With when the alert was confirmed: one that is missed must not seem confirmed since.
+    yield Ahead(sightings.c.missed_since, SLACK, timedelta(0), is_compared=True)
     # Of a model that is known it is cut with the episode that it belongs to.
     has_model = exists().where(models.c.name == run_ends.c.model)
     yield Ahead(run_ends.c.created_at, SLACK, timedelta(0), ~has_model)

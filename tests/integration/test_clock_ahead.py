@@ -22,6 +22,7 @@ from receiver.flows.worker.loops import Lane, LaneKind, LaneName, Setup, Worker
 from receiver.flows.worker.mending import LEAST_STEP, StepWatch
 from receiver.flows.worker.retention import Ages, JumpWatch, forget
 from receiver.store.tables import deliveries, notifications
+from tests.asking import AskingHistory, told
 from tests.clocks import sets_back
 from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.fakes import NOON, HandClock, Killed, cut_before_accepting, killed_after, refused
@@ -493,6 +494,32 @@ class TestEpisodes:
         once.wait(SHORT.cooldown + 10 * MINUTE, step=10 * MINUTE)
 
         assert len(once.target.starts) == 2
+
+
+class TestBelief:
+    """What a source said last is what counts."""
+
+    @pytest.fixture
+    def clock(self):
+        return GoingClock()
+
+    def test_what_is_not_listed_any_more_is_not_believed_after_a_step_back(self, ahead):
+        """It was confirmed before that, and does not seem confirmed since."""
+        asking, alone = AskingHistory(ahead), (PauseScope.EVERYTHING, "")
+        asking.main.fire(told())
+        controls.pause(ahead.store, ahead.policy_set, ANA, *alone, length=None)
+        ahead.deliver(told())
+        asking.wait(7 * MINUTE, step=MINUTE)
+        asking.main.end(told())
+        ahead.clock.pass_(MINUTE)
+        asking.poll()
+        back(ahead)
+
+        controls.resume(ahead.store, ahead.policy_set, ANA, *alone)
+        ahead.work()
+
+        assert ahead.log()[-1].reason == "unconfirmed"
+        assert ahead.target.starts == []
 
 
 class TestRetention:

@@ -1,6 +1,6 @@
 """Mends what a clock that was ahead has stored: every deadline is within its own rule again."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -157,11 +157,11 @@ def _mend_all(store: Store, policy_set: PolicySet, found: _Found) -> None:
     for few in _batches(found.checks):
         with store.begin() as tx:
             tx.make_due(few, tx.now())
-    for column in found.columns:
-        _mend_column(store, column)
+    _mend_columns(store, (one for one in found.columns if not one.is_compared))
     # Models first: what was ordered is cut together with the episode that it was ordered in.
     _mend_each(found.models, lambda names: _mend_models(store, policy_set, names, found.spans))
     _mend_each(found.dispatches, lambda ids: _mend_dispatches(store, policy_set, ids, found.spans))
+    _mend_columns(store, (one for one in found.columns if one.is_compared))
 
 
 def _mend_each(names: Sequence[str], mend_few: Callable[[Sequence[str]], None]) -> None:
@@ -221,6 +221,11 @@ def _mend_pauses(store: Store) -> None:
             if mended != pause:
                 tx.save_pause(mended)
         tx.begin_sweep(Sweep.LOOK)
+
+
+def _mend_columns(store: Store, columns: Iterable[Ahead]) -> None:
+    for column in columns:
+        _mend_column(store, column)
 
 
 def _mend_column(store: Store, column: Ahead) -> None:

@@ -70,6 +70,7 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 # Models are locked in the order of their names, which Python and every server must agree on.
+# A column that is compared with them needs it, too: PostgreSQL finds none by an index otherwise.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -116,7 +117,7 @@ firing_alerts = Table(
     "firing_alerts",
     metadata,
     Column("fingerprint", Text, primary_key=True),
-    Column("model", Text, nullable=False),
+    Column("model", Name, nullable=False),
     Column("policy", Text, nullable=False),
     Column("alertname", Plain, nullable=False),
     Column("labels", Json, nullable=False),
@@ -265,7 +266,7 @@ dispatches = Table(
     "dispatches",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("model", Text, nullable=False),
+    Column("model", Name, nullable=False),
     Column("policy", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -395,7 +396,7 @@ run_ends = Table(
     "run_ends",
     metadata,
     Column("dispatch_id", Text, primary_key=True),
-    Column("model", Text, nullable=False),
+    Column("model", Name, nullable=False),
     Column("policy", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("state", Text, nullable=False),

@@ -6,13 +6,14 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from receiver.core.dispatches import DispatchState
 from receiver.store import store as module
 from receiver.store.column_types import to_micros
 from receiver.store.decision_ids import REPLICAS
 from receiver.store.store import Store, StoreRefused, StoreUnavailable
+from receiver.store.tables import dispatches, firing_alerts, models, run_ends
 from tests.examples import alert
 from tests.posts import entry, post
 from tests.serving import NO_AUTH, serve
@@ -33,6 +34,17 @@ def two(replicas):
 def setting(store, name):
     with store._reading() as db:
         return db.scalar(text(f"SELECT current_setting('{name}')"))
+
+
+@pytest.mark.parametrize("table", [firing_alerts, dispatches, run_ends], ids=str)
+def test_what_a_model_has_is_found_by_an_index(one, table):
+    """Two collations let PostgreSQL go through all that fires for each of 50,000 models."""
+    count = select(func.count()).where(table.c.model == models.c.name).scalar_subquery()
+    with one.store._reading() as db:
+        db.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = db.scalars(text(f"EXPLAIN {select(count).select_from(models)}")).all()
+
+    assert any("Cond: (model = models.name)" in line for line in plan), plan
 
 
 class TestPooler:
@@ -115,6 +127,10 @@ class TestSession:
         """Also where the server's own setting would lose it."""
         assert replicas.backdoor.execute("SHOW synchronous_commit") == [("off",)]
         assert setting(one.store, "synchronous_commit") == "on"
+
+    def test_no_statement_is_compiled(self, one):
+        """To compile what the page asks of 50,000 models took ten times as long as to run it."""
+        assert setting(one.store, "jit") == "off"
 
     def test_a_stronger_promise_is_left_alone(self, replicas):
         """An operator may wait for a standby."""

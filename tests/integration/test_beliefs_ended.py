@@ -73,6 +73,25 @@ def test_a_resolved_does_not_end_what_another_cluster_lists(clusters):
     assert clusters.history.firing() == []
 
 
+def test_all_alerts_of_a_notification_are_left_that_the_other_cluster_lists(clusters):
+    """Who speaks for whom is asked once for all of them."""
+    both_fire(clusters)
+    names = ("HighModelMAE", "LowModelR2")
+    clusters.sources["prod"].fire(told(name=names[1], starts_at=IN_PROD.starts_at))
+    clusters.sources["dev"].fire(told(name=names[1], starts_at=NOON))
+    clusters.history.deliver(told(name=names[1], starts_at=NOON))
+    clusters.wait(7 * MINUTE, step=MINUTE)
+
+    now = clusters.history.now()
+    ended = clusters.history.deliver(
+        *(told_over(name=name, starts_at=NOON, ends_at=now) for name in names)
+    )
+
+    assert all(one.detail.endswith(", but prod still lists it") for one in ended)
+    assert {entry.starts_at for entry in clusters.history.firing()} == {IN_PROD.starts_at}
+    assert len(clusters.history.firing()) == 2
+
+
 def test_a_repeated_resolved_leaves_it_too(clusters):
     """Each Alertmanager of dev tells the end; prod goes on listing."""
     both_fire(clusters)

@@ -21,6 +21,7 @@ PAGES = {
     "policies": "/ui/policies",
     "runs": "/ui/runs",
     "no such run": "/ui/runs?state=none&q=x",
+    "words": "/ui/words",
     "decisions": "/ui/decisions",
     "no decision": "/ui/decisions?model=nobody",
     "parked": "/dispatches?state=parked",
@@ -119,6 +120,7 @@ def test_it_fits_small_screens(peer, tab, width):
         "/ui/models/forecast-eu",
         "/ui/policies",
         "/ui/runs",
+        "/ui/words",
         "/ui/decisions",
         "/ui/models/churn/pause",
     ):

@@ -521,6 +521,25 @@ class TestBelief:
         assert ahead.log()[-1].reason == "unconfirmed"
         assert ahead.target.starts == []
 
+    def test_what_was_missed_before_the_mending_is_not_believed(self, ahead):
+        """The source was asked between the step back and the look that mends its moments."""
+        asking, alone = AskingHistory(ahead), (PauseScope.EVERYTHING, "")
+        asking.main.fire(told())
+        controls.pause(ahead.store, ahead.policy_set, ANA, *alone, length=None)
+        ahead.deliver(told())
+        asking.wait(7 * MINUTE, step=MINUTE)
+        asking.main.end(told())
+        ahead.clock.jump(-ahead.ahead)
+        asking.poll()
+        ahead.clock.pass_(timedelta(seconds=2))
+        ahead.tick()
+
+        controls.resume(ahead.store, ahead.policy_set, ANA, *alone)
+        ahead.work()
+
+        assert ahead.log()[-1].reason == "unconfirmed"
+        assert ahead.target.starts == []
+
 
 class TestRetention:
     """What is deleted by a clock that is ahead does not come back."""

@@ -19,8 +19,10 @@ from receiver.core.deadlines import (
 )
 from receiver.core.decisions import Decision, Reason
 from receiver.core.durations import show_duration
+from receiver.core.models import FiringAlert
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock
+from receiver.core.sightings import consensus_of
 from receiver.core.sweeps import Sweep
 from receiver.core.times import clock_time
 from receiver.flows.intake.counting import count_one
@@ -205,10 +207,20 @@ def _mend_models(store: Store, policy_set: PolicySet, names: Sequence[str], span
         for name in names:
             tx.mend_orders(unit.models[name], unit.now)
             for entry in unit.alerts_of(name):
-                unit.keep(mend_alert(entry, unit.now, spans))
+                missed = _missed_since(unit, entry)
+                unit.keep(mend_alert(entry, unit.now, spans, missed))
             took = taken.get(name, timedelta(0))
             unit.update(mend_model(unit.models[name], unit.now, spans, took))
         unit.save()
+
+
+def _missed_since(unit: UnitOfWork, entry: FiringAlert) -> datetime | None:
+    """Since when no source lists what seems to be confirmed in the future."""
+    asking = unit.policy_set.asking
+    if asking is None or entry.confirmed_at <= unit.now:
+        return None
+    unit.read_sightings(entry.fingerprint)
+    return consensus_of(unit.sightings_of(entry.fingerprint), asking, unit.now).missed_since
 
 
 def _mend_pauses(store: Store) -> None:

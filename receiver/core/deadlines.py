@@ -127,16 +127,8 @@ def mend_model(model: Model, now: datetime, spans: Spans, taken: timedelta) -> M
     )
 
 
-def mend_alert(
-    entry: FiringAlert, now: datetime, spans: Spans, missed_since: datetime | None = None
-) -> FiringAlert:
-    """An entry of a firing set, likewise.
-
-    What no source lists since some moment after the step back was confirmed before that moment.
-    """
-    confirmed_at = past(entry.confirmed_at, now) or now
-    if missed_since is not None and confirmed_at != entry.confirmed_at:
-        confirmed_at = min(confirmed_at, missed_since - timedelta.resolution)
+def mend_alert(entry: FiringAlert, now: datetime, spans: Spans) -> FiringAlert:
+    """An entry of a firing set, likewise."""
     held = spans.held.get(entry.held_by or "")  # None: others' word, such as a silence's end
     claims = entry.claims
     if claims is not None:
@@ -144,7 +136,7 @@ def mend_alert(
     return replace(
         entry,
         claims=claims,
-        confirmed_at=confirmed_at,
+        confirmed_at=past(entry.confirmed_at, now) or now,
         expires_at=min(entry.expires_at, now + spans.expiry),
         stale_until=cut(entry.stale_until, now, spans.dedup),
         held_until=cut(entry.held_until, now, held) if held is not None else entry.held_until,

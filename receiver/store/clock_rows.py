@@ -21,9 +21,8 @@ from sqlalchemy import (
 )
 
 from receiver.core.announcements import WAITS, AnnouncementState
-from receiver.core.deadlines import LEASE, SLACK, Spans, past, spans_of
+from receiver.core.deadlines import LEASE, SLACK, Spans, spans_of
 from receiver.core.dispatches import LIVE, Dispatch
-from receiver.core.models import Model
 from receiver.store.compiled import Compiled, moment
 from receiver.store.dispatch_rows import dispatch_of
 from receiver.store.tables import (
@@ -45,9 +44,6 @@ from receiver.store.tables import (
 )
 from receiver.store.views.moment import Reads
 
-MOMENT = timedelta(microseconds=1)
-"""The shortest time that is stored."""
-
 LONGEST_READ = timedelta(hours=1)
 """The longest wait for the next try to read a report."""
 
@@ -58,8 +54,6 @@ class Ahead:
 
     Attributes:
         of: The rows that it is said of.
-        is_compared: Whether it is cut after the models' moments: it must not seem to have
-            happened before one of them.
 
     """
 
@@ -67,7 +61,6 @@ class Ahead:
     within: timedelta
     to: timedelta
     of: ColumnElement[bool] = field(default_factory=true)
-    is_compared: bool = False
 
     @property
     def table(self) -> Table:
@@ -86,8 +79,10 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         answers.c.answered_at,
         deliveries.c.decided_at,
         deliveries.c.resolved_at,
+        sightings.c.missed_since,
         costs.c.ordered_at,
         storm_releases.c.released_at,
+        run_ends.c.created_at,
         run_ends.c.ended_at,
         run_ends.c.recovered_at,
         run_ends.c.confirmed_at,
@@ -104,11 +99,6 @@ def moments(spans: Spans) -> Iterator[Ahead]:
         announcements.c.ended_at,
     )
     yield from (Ahead(column, SLACK, timedelta(0)) for column in has_happened)
-    # With when the alert was confirmed: one that is missed must not seem confirmed since.
-    yield Ahead(sightings.c.missed_since, SLACK, timedelta(0), is_compared=True)
-    # Of a model that is known it is cut with the episode that it belongs to.
-    has_model = exists().where(models.c.name == run_ends.c.model)
-    yield Ahead(run_ends.c.created_at, SLACK, timedelta(0), ~has_model)
     for column, span in (
         (deliveries.c.forget_at, spans.remembered),
         (run_ends.c.settles_at, spans.settle),
@@ -165,22 +155,6 @@ class ClockRows:
         these = update(approvals).where(approvals.c.model.in_(names), began > now + SLACK)
         self._db.execute(these.values(episode_started_at=now))
 
-    def mend_orders(self, of: Model, now: datetime) -> None:
-        """Let a model's runs belong to the episodes they were ordered in, whose beginning is cut.
-
-        A run that fell out of the present episode would be one more attempt; one of an earlier
-        episode that fell into it, one less.
-        """
-        began = of.episode_started_at
-        for table in (run_ends, dispatches):
-            created = table.c.created_at
-            these = update(table).where(table.c.model == of.name, created > now + SLACK)
-            if began is not None:
-                cut = max(now, past(began, now) or now)
-                self._db.execute(these.where(created >= began).values(created_at=cut))
-            earlier = now if began is None or began <= now + SLACK else now - MOMENT
-            self._db.execute(these.values(created_at=earlier))
-
     def cut_column(self, ahead: Ahead, now: datetime, limit: int) -> int:
         """Cut at most `limit` moments of a column. How many there were."""
         table = ahead.table
@@ -219,7 +193,7 @@ class AheadReads(Reads):
     """Reads of what lies too far ahead."""
 
     def models(self, spans: Spans) -> list[str]:
-        """Models that have such a moment, or one of whose alerts or runs has."""
+        """Models that have such a moment, or one of whose alerts has."""
         now = self._moment.now
         names = MODELS.column(
             self._db,
@@ -282,13 +256,7 @@ def _models() -> Compiled:
             *held,
         )
     )
-    of_runs = (
-        select(mine.name)
-        .join(table, table.c.model == mine.name)
-        .where(table.c.created_at > moment("happened"))
-        for table in (run_ends, dispatches)
-    )
-    return Compiled(union(of_models, of_alerts, *of_runs))
+    return Compiled(union(of_models, of_alerts))
 
 
 def _checks() -> Compiled:

@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 from receiver.core.announcements import AnnouncementState, NotDelivered, Subscriber
 from receiver.core.budgets import Counted, Limit, Scope
 from receiver.core.dispatches import DispatchError, DispatchState, Failure
-from receiver.core.models import PauseScope
 from receiver.core.reports import Report
 from receiver.core.storms import Storm
 from receiver.dispatchers.unconfigured import UnconfiguredTarget
@@ -22,16 +21,13 @@ from receiver.flows.worker.loops import Lane, LaneKind, LaneName, Setup, Worker
 from receiver.flows.worker.mending import LEAST_STEP, StepWatch
 from receiver.flows.worker.retention import Ages, JumpWatch, forget
 from receiver.store.tables import deliveries, notifications
-from tests.asking import AskingHistory, told
 from tests.clocks import sets_back
 from tests.examples import DRIFT, alert, policy_set, resolved
 from tests.fakes import NOON, HandClock, Killed, cut_before_accepting, killed_after, refused
 from tests.restrained import approving, window
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ANA = Act("ana", "the clock is right again")
-DRIFTING = (PauseScope.POLICY, DRIFT.name)
 SHORT = replace(DRIFT, cooldown=HOUR, settle=10 * MINUTE)
 
 
@@ -425,120 +421,6 @@ def test_a_step_that_harmed_nothing_leaves_no_note(history):
     history.tick()
 
     assert history.log() == []
-
-
-class GoingClock(HandClock):
-    """It goes on between two transactions."""
-
-    def now(self):
-        self.pass_(timedelta(milliseconds=1))
-        return super().now()
-
-
-class TestEpisodes:
-    """A run counts in the episode it was ordered in, and in no other."""
-
-    @pytest.fixture
-    def clock(self):
-        return GoingClock()
-
-    @pytest.fixture
-    def once(self, ahead):
-        """One run in an episode is enough."""
-        ahead.policy_set = policy_set(replace(SHORT, attempts=1))
-        return ahead
-
-    @FAR
-    @pytest.mark.parametrize("ends", ["before", "after"])
-    @pytest.mark.parametrize("waits", [timedelta(0), 5 * MINUTE])
-    def test_a_run_of_the_episode_counts(self, once, ends, waits):
-        """Else a human who should look at the model would not be asked, and it would run again."""
-        once.deliver(alert())
-        once.work()
-        once.clock.pass_(waits)
-        if ends == "before":
-            once.run_to_its_end()
-        back(once)
-        settled(once)
-
-        once.wait(SHORT.cooldown + 10 * MINUTE, step=10 * MINUTE)
-
-        assert len(once.target.starts) == 1
-        assert once.log()[-1].reason == "exhausted"
-
-    def test_a_run_counts_in_an_episode_that_began_a_moment_ahead(self, once):
-        """The run lies too far ahead after the step back, and its episode does not."""
-        controls.pause(once.store, once.policy_set, ANA, *DRIFTING, length=None)
-        once.deliver(alert())
-        once.clock.pass_(MINUTE)
-        controls.resume(once.store, once.policy_set, ANA, *DRIFTING)
-        once.work()
-        once.run_to_its_end()
-        sets_back(once, MINUTE + 30 * SECOND)
-
-        once.wait(SHORT.cooldown + 20 * MINUTE, step=10 * MINUTE)
-
-        assert len(once.target.starts) == 1
-
-    def test_a_run_of_an_earlier_episode_counts_no_more(self, once):
-        """It helped: what fires now is another matter."""
-        once.deliver(alert())
-        once.run_to_its_end()
-        once.deliver(resolved(ends_at=once.now()))
-        once.clock.pass_(SHORT.cooldown + MINUTE)
-        controls.pause(once.store, once.policy_set, ANA, *DRIFTING, length=None)
-        once.deliver(alert(starts_at=once.now()))
-        back(once)
-
-        controls.resume(once.store, once.policy_set, ANA, *DRIFTING)
-        once.wait(SHORT.cooldown + 10 * MINUTE, step=10 * MINUTE)
-
-        assert len(once.target.starts) == 2
-
-
-class TestBelief:
-    """What a source said last is what counts."""
-
-    @pytest.fixture
-    def clock(self):
-        return GoingClock()
-
-    def test_what_is_not_listed_any_more_is_not_believed_after_a_step_back(self, ahead):
-        """It was confirmed before that, and does not seem confirmed since."""
-        asking, alone = AskingHistory(ahead), (PauseScope.EVERYTHING, "")
-        asking.main.fire(told())
-        controls.pause(ahead.store, ahead.policy_set, ANA, *alone, length=None)
-        ahead.deliver(told())
-        asking.wait(7 * MINUTE, step=MINUTE)
-        asking.main.end(told())
-        ahead.clock.pass_(MINUTE)
-        asking.poll()
-        back(ahead)
-
-        controls.resume(ahead.store, ahead.policy_set, ANA, *alone)
-        ahead.work()
-
-        assert ahead.log()[-1].reason == "unconfirmed"
-        assert ahead.target.starts == []
-
-    def test_what_was_missed_before_the_mending_is_not_believed(self, ahead):
-        """The source was asked between the step back and the look that mends its moments."""
-        asking, alone = AskingHistory(ahead), (PauseScope.EVERYTHING, "")
-        asking.main.fire(told())
-        controls.pause(ahead.store, ahead.policy_set, ANA, *alone, length=None)
-        ahead.deliver(told())
-        asking.wait(7 * MINUTE, step=MINUTE)
-        asking.main.end(told())
-        ahead.clock.jump(-ahead.ahead)
-        asking.poll()
-        ahead.clock.pass_(timedelta(seconds=2))
-        ahead.tick()
-
-        controls.resume(ahead.store, ahead.policy_set, ANA, *alone)
-        ahead.work()
-
-        assert ahead.log()[-1].reason == "unconfirmed"
-        assert ahead.target.starts == []
 
 
 class TestRetention:

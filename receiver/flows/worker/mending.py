@@ -1,6 +1,6 @@
 """Mends what a clock that was ahead has stored: every deadline is within its own rule again."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,10 +19,8 @@ from receiver.core.deadlines import (
 )
 from receiver.core.decisions import Decision, Reason
 from receiver.core.durations import show_duration
-from receiver.core.models import FiringAlert
 from receiver.core.policy_set import PolicySet
 from receiver.core.ports import Clock
-from receiver.core.sightings import consensus_of
 from receiver.core.sweeps import Sweep
 from receiver.core.times import clock_time
 from receiver.flows.intake.counting import count_one
@@ -159,11 +157,10 @@ def _mend_all(store: Store, policy_set: PolicySet, found: _Found) -> None:
     for few in _batches(found.checks):
         with store.begin() as tx:
             tx.make_due(few, tx.now())
-    _mend_columns(store, (one for one in found.columns if not one.is_compared))
-    # Models first: what was ordered is cut together with the episode that it was ordered in.
-    _mend_each(found.models, lambda names: _mend_models(store, policy_set, names, found.spans))
+    for column in found.columns:
+        _mend_column(store, column)
     _mend_each(found.dispatches, lambda ids: _mend_dispatches(store, policy_set, ids, found.spans))
-    _mend_columns(store, (one for one in found.columns if one.is_compared))
+    _mend_each(found.models, lambda names: _mend_models(store, policy_set, names, found.spans))
 
 
 def _mend_each(names: Sequence[str], mend_few: Callable[[Sequence[str]], None]) -> None:
@@ -205,22 +202,11 @@ def _mend_models(store: Store, policy_set: PolicySet, names: Sequence[str], span
         tx.mend_questions(names, unit.now)
         taken = tx.longest_taken(names)
         for name in names:
-            tx.mend_orders(unit.models[name], unit.now)
             for entry in unit.alerts_of(name):
-                missed = _missed_since(unit, entry)
-                unit.keep(mend_alert(entry, unit.now, spans, missed))
+                unit.keep(mend_alert(entry, unit.now, spans))
             took = taken.get(name, timedelta(0))
             unit.update(mend_model(unit.models[name], unit.now, spans, took))
         unit.save()
-
-
-def _missed_since(unit: UnitOfWork, entry: FiringAlert) -> datetime | None:
-    """Since when no source lists what seems to be confirmed in the future."""
-    asking = unit.policy_set.asking
-    if asking is None or entry.confirmed_at <= unit.now:
-        return None
-    unit.read_sightings(entry.fingerprint)
-    return consensus_of(unit.sightings_of(entry.fingerprint), asking, unit.now).missed_since
 
 
 def _mend_pauses(store: Store) -> None:
@@ -233,11 +219,6 @@ def _mend_pauses(store: Store) -> None:
             if mended != pause:
                 tx.save_pause(mended)
         tx.begin_sweep(Sweep.LOOK)
-
-
-def _mend_columns(store: Store, columns: Iterable[Ahead]) -> None:
-    for column in columns:
-        _mend_column(store, column)
 
 
 def _mend_column(store: Store, column: Ahead) -> None:

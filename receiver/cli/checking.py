@@ -30,6 +30,11 @@ def check(path: Path, output: CheckFormat, *, fatal_warnings: bool = False) -> i
     return int(bool(problems or (fatal_warnings and warnings)))
 
 
+def not_valid(path: Path, problems: Iterable[Told]) -> str:
+    """All that is wrong with a file, a line each."""
+    return "\n  ".join([f"{path.name} is not valid:", *map(str, problems)])
+
+
 def _print_json(
     path: Path, problems: Sequence[Told], warnings: Sequence[Told], hints: Sequence[str]
 ) -> None:
@@ -47,7 +52,7 @@ def _print_text(
     path: Path, problems: Sequence[Told], warnings: Iterable[Told], hints: Iterable[str]
 ) -> None:
     if problems:
-        typer.echo("\n  ".join([f"{path.name} is not valid:", *map(str, problems)]), err=True)
+        typer.echo(not_valid(path, problems), err=True)
         return
     for warning in warnings:
         typer.echo(f"warning: {warning}")

@@ -135,9 +135,10 @@ def _load(path: Path) -> "Config":
     try:
         return load_config(path)
     except ConfigError as error:
+        from receiver.cli.checking import not_valid  # noqa: PLC0415
         from receiver.lint.config_checks import problems_with_lines  # noqa: PLC0415
 
-        _fail("\n  ".join([f"{path.name} is not valid:", *map(str, problems_with_lines(error))]))
+        _fail(not_valid(path, problems_with_lines(error)))
 
 
 def _fail(message: str) -> NoReturn:

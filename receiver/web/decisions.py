@@ -54,7 +54,7 @@ class Decisions:
         service = self._service
         tenant = require_reader(request, service.loaded.tokens).tenant
         now = service.clock.now()
-        all_at_once(
+        _, wanted, since, until, rows = all_at_once(
             partial(only, request, ASKED),
             partial(filters, request, DECISION_FILTERS, WORDS),
             partial(moment, request, "since", now),
@@ -62,12 +62,11 @@ class Decisions:
             partial(limit, request),
         )
         asked: dict[str, Any] = {
-            "filters": filters(request, DECISION_FILTERS, WORDS),
-            "since": moment(request, "since", now),
-            "until": moment(request, "until", now),
+            "filters": wanted,
+            "since": since,
+            "until": until,
             "before": cursor(request, lambda text: number("cursor", text)),
         }
-        rows = limit(request)
         accept = request.headers.get("accept", "")
         if NDJSON in accept:
             return self._exports.answer(as_ndjson(service.store, asked, tenant), NDJSON)

@@ -44,26 +44,20 @@ class Dispatches:
         """A page, newest first."""
         tenant = require_reader(request, self._service.loaded.tokens).tenant
         now = self._service.clock.now()
-        all_at_once(
+        _, wanted, since, until, rows = all_at_once(
             partial(only, request, ASKED),
             partial(filters, request, DISPATCH_FILTERS, WORDS),
             partial(moment, request, "since", now),
             partial(moment, request, "until", now),
             partial(limit, request),
         )
-        wanted = filters(request, DISPATCH_FILTERS, WORDS)
-        before, rows = cursor(request), limit(request)
+        before = cursor(request)
 
         def read() -> DispatchesJson:
             with self._service.store.view(tenant) as view:
                 fits = Encoded(_as_json).fits
                 page = view.dispatches.page(
-                    wanted,
-                    before=before,
-                    limit=rows,
-                    fits=fits,
-                    since=moment(request, "since", now),
-                    until=moment(request, "until", now),
+                    wanted, before=before, limit=rows, fits=fits, since=since, until=until
                 )
                 shown = dispatches_json(view, page.rows)
             return {"dispatches": shown, "next_cursor": page.next_cursor}

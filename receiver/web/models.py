@@ -79,14 +79,13 @@ class Models:
     async def list(self, request: Request) -> Response:
         """A page of models, by name."""
         tenant = require_reader(request, self._service.loaded.tokens).tenant
-        all_at_once(
+        _, said, _, rows = all_at_once(
             partial(only, request, LIST_ASKED),
             partial(filters, request, LIST_ASKED, WORDS),
             partial(labels_in, request.query_params.get("labels", "")),
             partial(limit, request),
         )
-        after, rows = cursor(request), limit(request)
-        said = filters(request, LIST_ASKED, WORDS)
+        after = cursor(request)
         wanted = wanted_of(said, self._service.loaded.policy_set)
         worst = said.get("sort") == Sort.WORST
 

@@ -33,16 +33,18 @@ def bad(detail: str, *others: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "; ".join(said), errors=said)
 
 
-def all_at_once(*checks: Callable[[], object]) -> None:
-    """Refuse a request with everything that these find wrong with it. Raises `Problem` 400."""
+def all_at_once(*readings: Callable[[], Any]) -> list[Any]:
+    """What each of these reads of a request. Raises `Problem` 400 with all that is wrong."""
+    read: list[Any] = []
     said: list[str] = []
-    for check in checks:
+    for reading in readings:
         try:
-            check()
+            read.append(reading())
         except Problem as problem:
             said += problem.errors or (problem.detail,)
     if said:
         raise bad(*said)
+    return read
 
 
 def only(request: Request, known: Collection[str]) -> None:
